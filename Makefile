@@ -1,0 +1,49 @@
+# Every target does its own set-up: `make demo` and `make test` work as the first command in a fresh clone.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+
+.PHONY: help setup demo test check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## create .venv from the lock file
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "holdtime needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Try: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# The lock names versions and hashes and no registry: it installs from whichever index this machine is set up for.
+$(STAMP): requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## a simulated center, signed webhooks over HTTP, a report: under a minute
+	$(BIN)/holdtime demo
+
+test: $(STAMP) ## all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(STAMP) ## lint, format, types, import rules: what CI runs before the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
+	$(BIN)/python -m bench
+
+lock: | $(UV) ## resolve the dependencies anew
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean: ## remove everything that make created
+	rm -rf $(VENV) $(TOOLS) .cache bench/.work

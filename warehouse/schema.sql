@@ -1,0 +1,114 @@
+-- The warehouse's tables. No primary keys and no indexes, on purpose: rows stay in time order, and every lookup
+-- carries a time bound, so that landing a batch costs the same on the first day and after years.
+-- Times are TIMESTAMPTZ in UTC; durations are whole milliseconds between instants cut to the millisecond, so that
+-- they add up exactly.
+
+create table events (
+    event_id varchar not null,
+    event_type varchar not null,
+    occurred_at timestamptz not null,
+    occurred_at_source varchar not null,
+    received_at timestamptz not null,
+    stored_at timestamptz not null,
+    origin varchar not null,
+    verified boolean not null,
+    entity varchar not null,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    conference_id varchar,
+    queue varchar,
+    reason varchar,
+    position integer,
+    reported_wait_secs integer,
+    body varchar not null using compression zstd,
+    payload json generated always as (
+        coalesce(
+            json_extract(body, '$.data.payload'),
+            json_extract(body, '$.payload'),
+            json_extract(body, '$.metadata.event.payload'),
+            json_extract(body, '$.webhook.payload')
+        )
+    ) virtual,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+create table queue_visits (
+    visit_id varchar not null,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    queue varchar,
+    enqueued_at timestamptz,
+    enqueued_at_source varchar,
+    left_at timestamptz,
+    wait_ms bigint,
+    in_queue_ms bigint,
+    reported_wait_secs integer,
+    reason varchar,
+    outcome varchar not null,
+    answer_confirmed boolean,
+    position_in integer,
+    position_out integer,
+    revision integer not null,
+    entity varchar not null,
+    first_event_at timestamptz not null
+);
+
+create table conferences (
+    conference_id varchar not null,
+    name varchar,
+    connection_id varchar,
+    call_session_id varchar,
+    created_at timestamptz,
+    ended_at timestamptz,
+    duration_ms bigint,
+    status varchar not null,
+    end_reason varchar,
+    end_reason_source varchar,
+    participants integer not null,
+    unique_participants integer not null,
+    peak_participants integer not null,
+    participant_ms bigint not null,
+    floor_changes integer not null,
+    recordings integer not null,
+    revision integer not null,
+    entity varchar not null,
+    first_event_at timestamptz not null
+);
+
+create table participant_stays (
+    conference_id varchar not null,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    joined_at timestamptz,
+    left_at timestamptz,
+    duration_ms bigint,
+    floor_ms bigint not null,
+    revision integer not null,
+    entity varchar not null,
+    first_event_at timestamptz not null
+);
+
+create table rejected (
+    reason varchar not null,
+    detail varchar,
+    received_at timestamptz not null,
+    stored_at timestamptz not null,
+    origin varchar not null,
+    verified boolean not null,
+    body blob not null using compression zstd,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+-- How far each partition of the log has landed, stored in the same transaction as what landed.
+create table log_positions (
+    log_partition integer not null,
+    log_offset bigint not null,
+    landed_at timestamptz not null
+);
