@@ -2,6 +2,8 @@
 -- carries a time bound, so that landing a batch costs the same on the first day and after years.
 -- Times are TIMESTAMPTZ in UTC; durations are whole milliseconds between instants cut to the millisecond, so that
 -- they add up exactly.
+-- `entity` is what a fact is derived for, a leg or a conference; `entity_since` is when that entity was first heard
+-- of. Landing finds the facts that a batch touches by these two, so `entity_since` is what keeps lookups bounded.
 
 create table events (
     event_id varchar not null,
@@ -55,7 +57,7 @@ create table queue_visits (
     position_out integer,
     revision integer not null,
     entity varchar not null,
-    first_event_at timestamptz not null
+    entity_since timestamptz not null
 );
 
 create table conferences (
@@ -77,10 +79,11 @@ create table conferences (
     recordings integer not null,
     revision integer not null,
     entity varchar not null,
-    first_event_at timestamptz not null
+    entity_since timestamptz not null
 );
 
 create table participant_stays (
+    stay_id varchar not null,
     conference_id varchar not null,
     call_control_id varchar,
     call_leg_id varchar,
@@ -91,12 +94,11 @@ create table participant_stays (
     floor_ms bigint not null,
     revision integer not null,
     entity varchar not null,
-    first_event_at timestamptz not null
+    entity_since timestamptz not null
 );
 
 create table rejected (
     reason varchar not null,
-    detail varchar,
     received_at timestamptz not null,
     stored_at timestamptz not null,
     origin varchar not null,
@@ -111,4 +113,23 @@ create table log_positions (
     log_partition integer not null,
     log_offset bigint not null,
     landed_at timestamptz not null
+);
+
+-- The connections on which bridges are heard: there, a queue's bridge without a `call.bridged` is one that failed.
+create table bridged_connections (
+    connection_id varchar not null
+);
+
+-- The ids of events that carry no time of their own, with the receipt time that stands in for it.
+create table undated_events (
+    event_id varchar not null,
+    occurred_at timestamptz not null
+);
+
+-- One row: which schema this is, how long a visit may last before it counts as unknown, and the clock that the
+-- facts were last judged by.
+create table warehouse (
+    schema_version integer not null,
+    longest_wait_ms bigint,
+    judged_at timestamptz
 );

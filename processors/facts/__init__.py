@@ -1,0 +1,65 @@
+"""Facts: what follows from events, each defined once, as SQL over `touched`.
+
+`touched` holds whole entities: every event of a leg or a conference that any fact rests on. Landing fills it with the
+entities that a batch touches, a rebuild with all of them; the definitions here cannot tell which. A new fact is one
+`.sql` file, named for its table, and one line in `FACTS`.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A table of facts, and the types of the events that it rests on."""
+
+    table: str
+    event_types: frozenset[str]
+
+    @property
+    def query(self) -> str:
+        """The rows of the table that follow from `touched`, all columns of it in order."""
+        return statement(self.table)
+
+
+def statement(name: str) -> str:
+    """The SQL in this folder's file of that name."""
+    return files(__package__).joinpath(f"{name}.sql").read_text()
+
+
+PREPARATIONS = ("pairs", "stays")
+"""Temporary tables that several facts share, in the order in which they build on each other."""
+
+FACTS = (
+    Fact(
+        "queue_visits",
+        frozenset({"call.enqueued", "call.dequeued", "call.hangup", "call.bridged"}),
+    ),
+    Fact(
+        "participant_stays",
+        frozenset(
+            {
+                "conference.participant.joined",
+                "conference.participant.left",
+                "conference.floor.changed",
+                "conference.ended",
+            }
+        ),
+    ),
+    Fact(
+        "conferences",
+        frozenset(
+            {
+                "conference.created",
+                "conference.ended",
+                "conference.floor.changed",
+                "conference.participant.joined",
+                "conference.participant.left",
+                "conference.recording.saved",
+            }
+        ),
+    ),
+)
+
+EVENT_TYPES = frozenset().union(*(fact.event_types for fact in FACTS))
+"""The types that any fact rests on; all others are kept as events and touch nothing."""

@@ -1,0 +1,82 @@
+"""Deriving facts from whole entities, and putting them in the place of what was known before."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from processors import facts
+from processors.spans import Span
+from warehouse.query import value
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What facts depend on besides events: the clock they are judged by, and how long a visit may last."""
+
+    at: datetime
+    longest_wait: timedelta
+
+    def parameters_of(self, query: str) -> dict[str, object]:
+        """The values that a definition asks for, by name."""
+        values: dict[str, object] = {
+            "judged_at": self.at,
+            "longest_wait_ms": self.longest_wait // timedelta(milliseconds=1),
+        }
+        return {name: value for name, value in values.items() if f"${name}" in query}
+
+
+def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+    """Make a temporary table `<fact>_now` for every fact, from `touched` and `lives`."""
+    for name in facts.PREPARATIONS:
+        db.execute(facts.statement(name))
+    for fact in facts.FACTS:
+        query = fact.query
+        db.execute(
+            f"""
+            create or replace temp table {fact.table}_now as
+            select derived.* exclude (life), entity, entity_since from ({query}) as derived join lives using (life)
+            """,
+            judgement.parameters_of(query),
+        )
+
+
+def replace(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> dict[str, int]:
+    """Make the stored facts of the entities in `lives` equal to the tables that `derive` made.
+
+    `spans` hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
+    A fact that did not change is not written again. Returns how many rows were written, by table.
+    """
+    return {fact.table: _replace(db, fact.table, spans) for fact in facts.FACTS}
+
+
+def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> int:
+    columns = [name for (name,) in db.execute(f"select column_name from (describe {table})").fetchall()]
+    same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
+    db.execute(f"create or replace temp table before as select rowid as row_id, * from {table} limit 0")
+    for start, end in spans:
+        # A life that grew may have swallowed another that was thought to be apart: that one began within it.
+        db.execute(
+            f"""
+            insert into before
+            select stored.rowid, stored.* from {table} as stored
+            where stored.entity_since >= ? and stored.entity_since < ?
+            and exists (
+                from lives
+                where lives.entity = stored.entity
+                and stored.entity_since >= lives.entity_since
+                and stored.entity_since <= lives.until
+            )
+            """,
+            [start, end],
+        )
+    db.execute(
+        f"create or replace temp table stale as select row_id from before anti join {table}_now as now on {same}"
+    )
+    for start, end in spans:
+        db.execute(
+            f"delete from {table} where entity_since >= ? and entity_since < ? "
+            "and rowid in (select row_id from stale)",
+            [start, end],
+        )
+    return int(value(db, f"insert into {table} select * from {table}_now as now anti join before on {same}"))

@@ -1,0 +1,114 @@
+-- events.sql: what each record of the batch says, from bytes to columns.
+--
+-- `delivered` is the batch: log_partition, log_offset, received_at, origin, verified, rejection, body (blob).
+-- Telnyx wraps an event in five ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
+-- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
+-- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
+create or replace temp table fresh as
+with texts as (
+    select
+        delivered.* exclude (body),
+        case when rejection is null then try(decode(body)) end as text
+    from delivered
+    left join log_positions as landed using (log_partition)
+    -- a log may hand out again what has landed already
+    where delivered.log_offset > coalesce(landed.log_offset, -1)
+),
+documents as (
+    select
+        *,
+        case when json_valid(text) then text end as document
+    from texts
+),
+unwrapped as (
+    select
+        * exclude (text, document),
+        text is not null as is_text,
+        document is not null as is_json,
+        json_transform(
+            coalesce(
+                nullif(json_extract(document, '$.data'), 'null'),
+                case
+                    when json_extract(document, '$.event_type') is null
+                    then coalesce(
+                        nullif(json_extract(document, '$.metadata.event'), 'null'),
+                        nullif(json_extract(document, '$.webhook'), 'null')
+                    )
+                end,
+                document
+            ),
+            '{
+                "id": "VARCHAR",
+                "event_type": "VARCHAR",
+                "occurred_at": "VARCHAR",
+                "created_at": "VARCHAR",
+                "payload": {
+                    "occurred_at": "VARCHAR",
+                    "recording_ended_at": "VARCHAR",
+                    "call_control_id": "VARCHAR",
+                    "call_leg_id": "VARCHAR",
+                    "call_session_id": "VARCHAR",
+                    "connection_id": "VARCHAR",
+                    "conference_id": "VARCHAR",
+                    "queue": "VARCHAR",
+                    "reason": "VARCHAR",
+                    "current_position": "VARCHAR",
+                    "queue_position": "VARCHAR",
+                    "wait_time_secs": "VARCHAR"
+                }
+            }'
+        ) as event
+    from documents
+),
+dated as (
+    select
+        *,
+        nullif(event.id, '') as event_id,
+        -- v1 writes call_initiated where v2 writes call.initiated
+        case
+            when contains(event.event_type, '.') then event.event_type
+            else replace(nullif(event.event_type, ''), '_', '.')
+        end as event_type,
+        instant(event.occurred_at) as in_event,
+        instant(event.payload.occurred_at) as in_payload,
+        instant(event.created_at) as in_created,
+        instant(event.payload.recording_ended_at) as in_recording
+    from unwrapped
+)
+select
+    event_id,
+    event_type,
+    coalesce(in_event, in_payload, in_created, in_recording, received_at) as occurred_at,
+    case
+        when in_event is not null then 'occurred_at'
+        when in_payload is not null then 'payload.occurred_at'
+        when in_created is not null then 'created_at'
+        when in_recording is not null then 'payload.recording_ended_at'
+        else 'received_at'
+    end as occurred_at_source,
+    received_at,
+    origin,
+    verified,
+    case
+        when event_type like 'conference.%' then coalesce(event.payload.conference_id, leg_of(event.payload), event_id)
+        else coalesce(leg_of(event.payload), event.payload.conference_id, event_id)
+    end as entity,
+    event.payload.call_control_id as call_control_id,
+    event.payload.call_leg_id as call_leg_id,
+    event.payload.call_session_id as call_session_id,
+    event.payload.connection_id as connection_id,
+    event.payload.conference_id as conference_id,
+    event.payload.queue as queue,
+    event.payload.reason as reason,
+    try_cast(coalesce(event.payload.current_position, event.payload.queue_position) as integer) as position,
+    believable_wait(try_cast(event.payload.wait_time_secs as integer)) as reported_wait_secs,
+    case
+        when rejection is not null then rejection
+        when not is_text then 'not_utf8'
+        when not is_json then 'not_json'
+        when event_id is null then 'no_event_id'
+        when event_type is null then 'no_event_type'
+    end as rejection,
+    log_partition,
+    log_offset
+from dated

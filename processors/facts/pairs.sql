@@ -1,0 +1,118 @@
+-- pairs.sql: what opens, matched with what closes it: an enqueue with its dequeue, a join with its leave.
+--
+-- Needs `touched`: whole lives, each event once. Gives a row for each opening with the closing that ends it, and one
+-- for each closing that nothing opened. A leg cannot be twice in one queue or conference at a moment, so for each leg
+-- and place, in time order:
+--   * a closing ends what is open; an opening while something is open means that a closing was lost;
+--   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
+--     at the very instant.
+-- Whether something is open before an instant follows from the last earlier instant at which openings and closings
+-- were not equally many, so no row needs to know the one before it.
+create or replace temp table pairs as
+with edges as (
+    select
+        life,
+        -- which leg in which place, as a number to sort by; within one life there are a handful
+        hash(
+            event_type like 'call.%',
+            coalesce(call_leg_id, call_control_id, event_id),
+            if(event_type like 'call.%', queue, conference_id)
+        ) as side,
+        occurred_at as moment,
+        event_type in ('call.enqueued', 'conference.participant.joined') as opens,
+        rowid as event
+    from touched
+    where event_type in ('call.enqueued', 'call.dequeued')
+    or (
+        event_type in ('conference.participant.joined', 'conference.participant.left')
+        and conference_id is not null
+    )
+),
+crowded as (
+    -- sides on which something happened twice at one instant: only there does order need thought
+    select distinct life, side
+    from edges
+    group by life, side, moment
+    having count(*) > 1
+),
+counted as (
+    select
+        edges.*,
+        count(*) filter (opens) over instant as openings,
+        count(*) filter (not opens) over instant as closings,
+        row_number() over (partition by life, side, moment, opens order by event_id) as turn
+    from edges
+    semi join crowded using (life, side)
+    join (select rowid as event, event_id from touched) using (event)
+    window instant as (partition by life, side, moment)
+),
+stated as (
+    select
+        *,
+        coalesce(
+            last_value(
+                case when openings <> closings then openings > closings end
+                ignore nulls
+            ) over (
+                partition by life, side
+                order by moment
+                groups between unbounded preceding and 1 preceding
+            ),
+            false
+        ) as already_open
+    from counted
+),
+ordered as (
+    select life, side, moment, opens, event, 1 as turn, false as second
+    from edges
+    anti join crowded using (life, side)
+    union all
+    select life, side, moment, opens, event, turn, opens = already_open
+    from stated
+),
+followed as (
+    select
+        life,
+        opens,
+        event,
+        lag(opens) over walk as previous_opens,
+        lead(opens) over walk as next_opens,
+        lead(event) over walk as next_event,
+        lead(moment) over walk as next_moment
+    from ordered
+    window walk as (partition by life, side order by moment, turn, second)
+),
+matched as (
+    select
+        life,
+        case when opens then event end as opening,
+        case when not opens then event when not next_opens then next_event end as closing,
+        -- when the same leg opened here again although nothing had closed this one
+        case when opens and next_opens then next_moment end as reopened_at
+    from followed
+    where opens or previous_opens is not true
+)
+select
+    matched.life,
+    case when coalesce(opened.event_type, closed.event_type) like 'call.%' then 'visit' else 'stay' end as kind,
+    coalesce(
+        opened.call_leg_id, opened.call_control_id, closed.call_leg_id, closed.call_control_id,
+        opened.event_id, closed.event_id
+    ) as leg,
+    coalesce(opened.queue, closed.queue) as queue,
+    coalesce(opened.conference_id, closed.conference_id) as conference_id,
+    coalesce(opened.connection_id, closed.connection_id) as connection_id,
+    coalesce(opened.call_control_id, closed.call_control_id) as call_control_id,
+    coalesce(opened.call_leg_id, closed.call_leg_id) as call_leg_id,
+    coalesce(opened.call_session_id, closed.call_session_id) as call_session_id,
+    coalesce(opened.event_id, closed.event_id) as pair_id,
+    opened.occurred_at as opened_at,
+    opened.position as position_in,
+    closed.occurred_at as closed_at,
+    closed.position as position_out,
+    closed.reason,
+    closed.reported_wait_secs,
+    reopened_at
+from matched
+left join touched as opened on matched.opening = opened.rowid
+left join touched as closed on matched.closing = closed.rowid

@@ -1,0 +1,118 @@
+-- queue_visits.sql: one row per visit, of the legs in `touched`; needs `pairs`.
+--
+-- `left_at` is the dequeue; where it never came, the leg's hangup. A caller who hung up first stopped waiting then,
+-- however long Telnyx kept the call in its queue (keep_after_hangup). A queue's bridge dequeues whether or not it
+-- succeeds, so `bridging-in-process` is an answer until the leg is over without a bridge, on a connection where
+-- bridges are heard. Nothing is given a time that nobody said.
+with visits as (
+    select
+        * exclude (opened_at, closed_at),
+        opened_at is not null as observed,
+        closed_at as dequeued_at,
+        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs)) as enqueued_at,
+        -- for finding what followed, where nobody said when the visit began
+        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs), closed_at) as present_at
+    from pairs
+    where kind = 'visit'
+),
+segments as (
+    select
+        *,
+        -- the leg's next enqueue, into whatever queue: a bridge after it belongs to that visit
+        lead(present_at) over (
+            partition by life
+            order by present_at, dequeued_at nulls last, pair_id
+        ) as next_present_at
+    from visits
+),
+hangups as (
+    select life, occurred_at as hangup_at
+    from touched
+    where event_type = 'call.hangup'
+),
+bridges as (
+    select life, occurred_at as bridged_at
+    from touched
+    where event_type = 'call.bridged'
+),
+hung_up as (
+    select segments.*, hangups.hangup_at
+    from segments
+    asof left join hangups
+    on segments.life = hangups.life
+    and segments.present_at <= hangups.hangup_at
+),
+confirmed as (
+    select
+        hung_up.*,
+        coalesce(bridges.bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard
+    from hung_up
+    asof left join bridges
+    on hung_up.life = bridges.life
+    and hung_up.present_at <= bridges.bridged_at
+),
+judged as (
+    select
+        *,
+        case
+            when dequeued_at is not null then coalesce(hangup_at < dequeued_at, false)
+            else reopened_at is null and hangup_at is not null
+        end as ended_by_hangup
+    from confirmed
+),
+outcomes as (
+    select
+        *,
+        case
+            when ended_by_hangup then 'abandoned'
+            when reopened_at is not null then 'unknown'
+            when dequeued_at is null and enqueued_at <= $judged_at - to_milliseconds($longest_wait_ms) then 'unknown'
+            when dequeued_at is null then 'waiting'
+            when reason = 'bridged' then 'answered'
+            when reason = 'bridging-in-process' then
+                case
+                    when not bridge_heard
+                    and hangup_at is not null
+                    and connection_id in (select connection_id from bridged_connections)
+                    then 'failed_bridge'
+                    else 'answered'
+                end
+            when reason = 'hangup' then 'abandoned'
+            when reason = 'timeout' then 'timed_out'
+            when reason = 'leave' then 'left'
+            else 'unknown'
+        end as outcome
+    from judged
+)
+select
+    pair_id as visit_id,
+    call_control_id,
+    call_leg_id,
+    call_session_id,
+    connection_id,
+    queue,
+    enqueued_at,
+    case
+        when observed then 'observed'
+        when enqueued_at is not null then 'reported'
+    end as enqueued_at_source,
+    coalesce(dequeued_at, if(ended_by_hangup, hangup_at, null)) as left_at,
+    case
+        when ended_by_hangup then ms_between(enqueued_at, hangup_at)
+        else ms_between(enqueued_at, dequeued_at)
+    end as wait_ms,
+    ms_between(enqueued_at, coalesce(dequeued_at, if(ended_by_hangup, hangup_at, null))) as in_queue_ms,
+    reported_wait_secs,
+    reason,
+    outcome,
+    case when reason in ('bridged', 'bridging-in-process') then bridge_heard end as answer_confirmed,
+    position_in,
+    position_out,
+    (
+        observed::integer
+        + (dequeued_at is not null)::integer
+        + (ended_by_hangup or outcome = 'failed_bridge')::integer
+        + coalesce(reason in ('bridged', 'bridging-in-process') and bridge_heard, false)::integer
+    ) as revision,
+    life
+from outcomes

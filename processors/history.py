@@ -1,0 +1,143 @@
+"""What the warehouse already knows of the entities that a batch touches, found around the batch's times."""
+
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import duckdb
+
+from processors import facts
+from processors.spans import Span, beyond, merged, widened
+from warehouse.query import value
+
+COLUMNS = (
+    "event_id, event_type, occurred_at, entity, call_control_id, call_leg_id, call_session_id, connection_id, "
+    "conference_id, queue, reason, position, reported_wait_secs"
+)
+"""What the facts' definitions may use of an event."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+QUARTER = timedelta(minutes=15)
+
+
+def spans_of(db: duckdb.DuckDBPyConnection, relation: str, moment: str) -> list[Span]:
+    """The stretches of time in which `relation` has moments, to the quarter of an hour."""
+    quarters = db.execute(
+        f"select distinct epoch_us({moment}) // ? from {relation}", [_micros(QUARTER)]
+    ).fetchall()
+    return merged((EPOCH + quarter * QUARTER, EPOCH + (quarter + 1) * QUARTER) for (quarter,) in quarters)
+
+
+def instant(microseconds: int) -> datetime:
+    """Unix microseconds as an aware datetime, without a float in between."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
+    """Fill `touched` and `lives` with the whole entities that `seeds` (entity, moment) belong to.
+
+    Looks in `fresh`, the events that are about to be stored, and in those that are. An entity's events belong together
+    while no two neighbours in time are more than `reach` apart: nothing in a call center waits longer, so what is
+    further away is another life of the same name. Looking around the seeds and then around whatever that found, until
+    nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on every lookup.
+    """
+    db.execute(f"create or replace temp table stored as select {COLUMNS} from events limit 0")
+    db.execute("create or replace temp table seeded as select distinct entity from seeds")
+    seen: list[Span] = []
+    wanted = widened(spans_of(db, "seeds", "moment"), reach)
+    while ahead := beyond(wanted, seen):
+        found = 0
+        for start, end in ahead:
+            found += value(
+                db,
+                f"""
+                insert into stored
+                select {COLUMNS} from events
+                where occurred_at >= ? and occurred_at < ?
+                and event_type in (from relevant_types)
+                and entity in (from seeded)
+                """,
+                [start, end],
+            )
+        seen = merged([*seen, *ahead], most=len(seen) + len(ahead))
+        if found:
+            wanted = widened([*wanted, *spans_of(db, "stored", "occurred_at")], reach)
+    db.execute(
+        f"""
+        create or replace temp view found as
+        select {COLUMNS} from fresh where event_type in (from relevant_types)
+        union all
+        from stored
+        """
+    )
+    number_lives(db, reach)
+    db.execute(
+        """
+        delete from lives where life not in (
+            select life from lives join seeds
+            on lives.entity = seeds.entity and seeds.moment between lives.entity_since and lives.until
+        )
+        """
+    )
+    gather_lives(db)
+
+
+def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
+    """Make `lives` (life, entity, entity_since, until) from `found` (entity, occurred_at).
+
+    A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
+    """
+    db.execute(
+        """
+        create or replace temp table lives as
+        select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
+        from found group by entity
+        """
+    )
+    if not value(db, "select count(*) from lives where until - entity_since > to_microseconds(?)", [_micros(reach)]):
+        return
+    db.execute(
+        """
+        create or replace temp table lives as
+        with moments as (
+            select distinct entity, occurred_at from found
+        ),
+        begun as (
+            select
+                *,
+                coalesce(occurred_at - lag(occurred_at) over life > to_microseconds(?), true) as begins
+            from moments
+            window life as (partition by entity order by occurred_at)
+        ),
+        numbered as (
+            select *, count(*) filter (begins) over (partition by entity order by occurred_at) as nth
+            from begun
+        )
+        select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
+        from numbered group by entity, nth
+        """,
+        [_micros(reach)],
+    )
+
+
+def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity."""
+    db.execute(
+        """
+        create or replace temp table touched as
+        select found.* exclude (entity), life
+        from found join lives
+        on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
+        """
+    )
+
+
+def prepare(db: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the words that the statements of this package share. Once a connection."""
+    db.execute(files(__package__).joinpath("macros.sql").read_text())
+    db.execute("create or replace temp table relevant_types (event_type varchar)")
+    db.execute("insert into relevant_types select unnest(?::varchar[])", [sorted(facts.EVENT_TYPES)])
+
+
+def _micros(span: timedelta) -> int:
+    return span // MICROSECOND

@@ -1,0 +1,24 @@
+-- Small words that the other statements share.
+
+-- A text as an instant, or null. Years outside 1970 to 2199 are somebody's mistake, and would overflow arithmetic.
+create or replace temp macro instant(written) as (
+    case
+        when try_cast(written as timestamptz) between timestamptz '1970-01-01 00:00:00+00' and timestamptz '2199-12-31 00:00:00+00'
+        then try_cast(written as timestamptz)
+    end
+);
+
+-- Telnyx's own whole seconds of waiting, or null where nobody can have waited that long.
+create or replace temp macro believable_wait(secs) as (
+    case when secs between 0 and 31536000 then secs end
+);
+
+-- What tells one leg from another.
+create or replace temp macro leg_of(ids) as (
+    coalesce(ids.call_leg_id, ids.call_control_id)
+);
+
+-- Whole milliseconds between two instants, both cut to the millisecond first, so that durations add up exactly.
+create or replace temp macro ms_between(earlier, later) as (
+    epoch_ms(later) - epoch_ms(earlier)
+);

@@ -1,0 +1,123 @@
+"""Opening the warehouse file: for its one writer, or for readers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+from warehouse.query import value
+
+SCHEMA_VERSION = 1
+
+STORAGE_VERSION = "v1.2.0"
+"""The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
+
+ROW_GROUP_SIZE = 61_440
+"""Half of DuckDB's own: a batch fills groups sooner, so it is compressed once; time bounds cut finer."""
+
+HARDENING = (
+    "timezone = 'UTC'",
+    "enable_external_access = false",
+    "autoinstall_known_extensions = false",
+    "autoload_known_extensions = false",
+    "lock_configuration = true",
+)
+"""Queries can reach no file, network or extension: every text in the warehouse came from outside."""
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be opened; the text says what was expected, what came and what to do."""
+
+
+def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for writing, creating it and its tables when new.
+
+    Raises WarehouseError when another process has it, when it is not a warehouse, or when its schema is another one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _explained(path):
+        db = duckdb.connect(config={"memory_limit": memory_limit})
+        db.execute(
+            f"attach {_quoted(path)} as warehouse_file "
+            f"(storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP_SIZE})"
+        )
+        db.execute("use warehouse_file")
+        # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
+        db.execute("set wal_autocheckpoint = '256MB'")
+        db.execute('set preserve_insertion_order = false')
+        db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
+    path.chmod(0o600)  # phone numbers are personal data
+    if not _tables(db):
+        create_tables(db)
+    _check_schema(db, path)
+    _harden(db)
+    return db
+
+
+def open_reader(path: Path, *, memory_limit: str = "2GB") -> duckdb.DuckDBPyConnection:
+    """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
+    if not path.exists():
+        raise WarehouseError(
+            f"{path} does not exist: expected a warehouse or its replica there; "
+            "start `holdtime up`, or set HOLDTIME_REPLICA to where it is"
+        )
+    with _explained(path):
+        db = duckdb.connect(str(path), read_only=True, config={"memory_limit": memory_limit})
+    _check_schema(db, path)
+    _harden(db)
+    return db
+
+
+def create_tables(db: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of `schema.sql` in an empty database."""
+    db.begin()
+    db.execute(files(__package__).joinpath("schema.sql").read_text())
+    db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
+    db.commit()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.IOException as error:
+        text = str(error)
+        if "lock" in text.lower():
+            raise WarehouseError(
+                f"{path} is in use by another process, and a warehouse has one writer: "
+                "stop the other `holdtime up`, or read the replica instead (HOLDTIME_REPLICA)"
+            ) from None
+        raise WarehouseError(f"{path} cannot be opened: expected a DuckDB file, or none yet; {_first(text)}") from None
+    except duckdb.Error as error:
+        raise WarehouseError(f"{path} cannot be opened as a warehouse: {_first(str(error))}") from None
+
+
+def _harden(db: duckdb.DuckDBPyConnection) -> None:
+    for setting in HARDENING:
+        db.execute(f"set {setting}")
+
+
+def _check_schema(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if "warehouse" not in _tables(db):
+        db.close()
+        raise WarehouseError(f"{path} is a DuckDB file but not a warehouse: expected holdtime's tables in it")
+    found = value(db, "select schema_version from warehouse")
+    if found != SCHEMA_VERSION:
+        db.close()
+        raise WarehouseError(
+            f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: use the holdtime that made it"
+        )
+
+
+def _tables(db: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in db.execute("select table_name from duckdb_tables() where not internal").fetchall()}
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _first(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
