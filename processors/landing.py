@@ -29,6 +29,19 @@ class Landed:
     rejected: int
     facts: dict[str, int]
 
+    def __add__(self, other: "Landed") -> "Landed":
+        """What two batches changed together."""
+        return Landed(
+            self.records + other.records,
+            self.events + other.events,
+            self.duplicates + other.duplicates,
+            self.rejected + other.rejected,
+            {
+                table: self.facts.get(table, 0) + other.facts.get(table, 0)
+                for table in self.facts.keys() | other.facts.keys()
+            },
+        )
+
 
 class Landing:
     """The warehouse's one writer.

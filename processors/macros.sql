@@ -20,5 +20,5 @@ create or replace temp macro leg_of(ids) as (
 
 -- Whole milliseconds between two instants, both cut to the millisecond first, so that durations add up exactly.
 create or replace temp macro ms_between(earlier, later) as (
-    epoch_ms(later) - epoch_ms(earlier)
+    epoch_us(later) // 1000 - epoch_us(earlier) // 1000 -- epoch_ms would round
 );

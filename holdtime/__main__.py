@@ -1,0 +1,5 @@
+"""`python -m holdtime` is `holdtime`."""
+
+from holdtime.cli import main
+
+main()

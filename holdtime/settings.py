@@ -1,0 +1,124 @@
+"""Settings: the environment and `holdtime.toml`, read once, with every fault in them named at once."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CONFIG_FILE = Path("holdtime.toml")
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used. `faults` says of each fault what was expected, what came and what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        raise ValueError(f"expected an IANA time zone such as Europe/Athens, found {name!r}") from None
+    return name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceLevel(_Section):
+    """`[service_level]`: which service level the reports show first."""
+
+    threshold_secs: float = Field(default=20, ge=0, le=86_400)
+    short_abandon_secs: float = Field(default=5, ge=0, le=86_400)
+    target: float = Field(default=0.8, gt=0, le=1)
+
+
+class Configuration(_Section):
+    """`holdtime.toml`, all of it optional."""
+
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
+    keep_log_days: float = Field(default=7, gt=0)
+    service_level: ServiceLevel = ServiceLevel()
+
+
+class Environment(BaseSettings):
+    """The environment variables that holdtime reads."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=False)
+
+    log: str = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
+    warehouse: Path = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
+    replica: Path = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
+    http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
+    http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
+    public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
+    api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TELNYX_API_KEY")
+
+    @property
+    def log_path(self) -> Path:
+        """The SQLite log's file. Raises ValueError where the log is of another kind."""
+        kind, separator, rest = self.log.partition(":")
+        if kind == "sqlite" and separator and rest:
+            return Path(rest)
+        raise ValueError(f"HOLDTIME_LOG: expected sqlite:PATH, found {self.log!r}; other logs are not supported yet")
+
+
+class Settings(_Section):
+    """Everything that is configured."""
+
+    environment: Environment
+    configuration: Configuration
+
+
+def load(config: Path = CONFIG_FILE, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the environment and the file; `overrides` stand in for environment variables. Raises ConfigurationError."""
+    faults: list[str] = []
+    environment = configuration = None
+    try:
+        environment = Environment(**(overrides or {}))
+    except ValidationError as error:
+        faults += _faults(error, where="")
+    try:
+        configuration = Configuration.model_validate(_read(config))
+    except ValidationError as error:
+        faults += _faults(error, where=f"{config}: ")
+    except (OSError, ValueError) as error:
+        faults.append(f"{config}: {error}")
+    if environment is None or configuration is None:
+        raise ConfigurationError(faults)
+    return Settings(environment=environment, configuration=configuration)
+
+
+def _read(config: Path) -> dict[str, Any]:
+    if config == CONFIG_FILE and not config.exists():
+        return {}  # nobody has to have one
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"expected TOML; {error}") from None
+    except UnicodeDecodeError:
+        raise ValueError("expected TOML in UTF-8, found other bytes") from None
+    except OSError as error:
+        raise OSError(f"cannot be read: {error.strerror}") from None
+
+
+def _faults(error: ValidationError, *, where: str) -> list[str]:
+    """One line a fault; a secret's value is never in it."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{where}{name} is not a setting: take it out, or see docs/operations.md for those there are")
+            continue
+        text = fault["msg"].removeprefix("Value error, ")
+        found = "" if "KEY" in name or "found" in text else f", found {fault['input']!r}"
+        lines.append(f"{where}{name}: {text[0].lower()}{text[1:]}{found}")
+    return lines

@@ -1,0 +1,113 @@
+"""`holdtime up`: ingest, processor and replica in one process."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+import uvicorn
+import uvloop
+
+from holdtime.parts import Parts, opened
+from holdtime.settings import Settings
+from ingest import app as ingest_app
+from ingest.signature import Verifier
+from ingest.sqlite_log import PARTITION
+from ingest.webhook import WebhookEndpoint
+from processors.app import Processor
+from warehouse.replica import publish
+
+DRAIN = timedelta(seconds=10)
+"""How long a stop waits for what is in flight, and then for what the log still holds."""
+
+log = structlog.get_logger("holdtime")
+
+
+def run(settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun and return.
+
+    `on_ready` is told the address once deliveries are taken. Raises ConfigurationError, with every fault in it, before
+    anything has started; what stops the processor on its own is raised when the server has stopped.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, on_ready))
+
+
+async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    async with opened(settings) as parts:
+        processor = Processor(
+            reader=parts.log,
+            landing=parts.landing,
+            publish=partial(publish, parts.db, settings.environment.warehouse, settings.environment.replica),
+            metrics=parts.processor_metrics,
+            keep_landed=timedelta(days=settings.configuration.keep_log_days),
+        )
+        server = _server(parts, processor)
+        # uvicorn takes these signals while it serves, and when it has shut down raises them again for us to see.
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, lambda *_: None)
+        async with _processing(processor, server):
+            ready = asyncio.create_task(_tell_when_ready(server, parts, on_ready))
+            await server.serve(sockets=[parts.listener])
+            ready.cancel()
+
+
+def _server(parts: Parts, processor: Processor) -> uvicorn.Server:
+    endpoint = WebhookEndpoint(
+        verifier=Verifier(parts.keys), appender=parts.log, metrics=parts.ingest_metrics
+    )
+    app = ingest_app.build(
+        endpoint,
+        registry=parts.registry,
+        unready=partial(_unready, processor),
+        status=partial(_status, parts, processor),
+    )
+    host, port = parts.listener.getsockname()[:2]
+    return uvicorn.Server(ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds())))
+
+
+@asynccontextmanager
+async def _processing(processor: Processor, server: uvicorn.Server) -> AsyncIterator[None]:
+    """Run the processor in a thread; if it ends of itself, end the server too, and raise what ended it."""
+    stop = threading.Event()
+    processing = asyncio.create_task(asyncio.to_thread(processor.run, stop, drain_for=DRAIN))
+    processing.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    try:
+        yield
+    finally:
+        stop.set()
+        await processing
+
+
+async def _tell_when_ready(server: uvicorn.Server, parts: Parts, on_ready: Callable[[str], None]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    host, port = parts.listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
+    on_ready(address)
+
+
+def _unready(processor: Processor) -> str | None:
+    return None if processor.progress.replica_at else "the warehouse is still being opened"
+
+
+def _status(parts: Parts, processor: Processor) -> dict[str, object]:
+    progress = processor.progress
+    end = parts.log.end().get(PARTITION, 0)
+    landed = progress.landed.get(PARTITION, 0)
+    return {
+        "log_end": end,
+        "landed": landed,
+        "lag_events": end - landed,
+        "last_landed_at": _iso(progress.last_landed_at),
+        "replica_at": _iso(progress.replica_at),
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat() if at else None
