@@ -1,7 +1,7 @@
 """The command line. Exit code 0; 1 when something failed; 2 for wrong use or a wrong configuration."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,16 +62,20 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
 
     logs.configure()
     with _explained():
-        served.run(settings.load(config))
+        served.run(settings.load(config, also=served.key_faults))
 
 
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(help="sla or conferences.")],
-    from_: Annotated[str | None, typer.Option("--from", help="First day or instant, 2026-02-01 or with a time.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First day or instant, 2026-02-01 or with a time.")
+    ] = None,
     to: Annotated[str | None, typer.Option(help="The day or instant after the last.")] = None,
     tz: Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")] = None,
-    interval: Annotated[str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo [default: the whole period].")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo [default: the whole period].")
+    ] = None,
     queue: Annotated[list[str] | None, typer.Option(help="Only this queue; give it again for more.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Seconds within which a call should be answered.")] = None,
     short_abandon: Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")] = None,

@@ -1,5 +1,6 @@
 """`holdtime report`: options and settings to a report, a report to the screen or a file."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -60,6 +61,4 @@ def _form_of(output: Path | None) -> str:
 
 
 def _width() -> int:
-    import shutil
-
     return shutil.get_terminal_size().columns

@@ -46,7 +46,7 @@ class Server:
             "HOLDTIME_HTTP_PORT": str(port),
         }
         with (folder / "server.log").open("ab") as words:
-            process = subprocess.Popen(  # noqa: S603 - our own program
+            process = subprocess.Popen(
                 [sys.executable, "-m", "holdtime", "up"], env=environment, stdout=words, stderr=words
             )
         server = cls(folder, f"http://127.0.0.1:{port}", process)
@@ -74,7 +74,7 @@ class Server:
         def landed() -> bool:
             status = self.status()
             progress(status["landed"])
-            return status["lag_events"] == 0
+            return int(status["lag_events"]) == 0
 
         self._until("done with landing", landed)
 
@@ -95,7 +95,7 @@ class Server:
             return False
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own address, http
             return bytes(answer.read())
 
     def _until(self, what: str, happened: Callable[[], bool]) -> None:

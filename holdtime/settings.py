@@ -1,7 +1,7 @@
 """Settings: the environment and `holdtime.toml`, read once, with every fault in them named at once."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -78,12 +78,15 @@ class Settings(_Section):
     configuration: Configuration
 
 
-def load(config: Path = CONFIG_FILE, *, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the environment and the file; `overrides` stand in for environment variables. Raises ConfigurationError."""
-    faults: list[str] = []
+def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list) -> Settings:
+    """Read the environment and the file. Raises ConfigurationError.
+
+    `also` gives the faults of what only some commands need, so that they are named together with the others.
+    """
+    faults = also()
     environment = configuration = None
     try:
-        environment = Environment(**(overrides or {}))
+        environment = Environment()
     except ValidationError as error:
         faults += _faults(error, where="")
     try:
@@ -92,7 +95,7 @@ def load(config: Path = CONFIG_FILE, *, overrides: Mapping[str, Any] | None = No
         faults += _faults(error, where=f"{config}: ")
     except (OSError, ValueError) as error:
         faults.append(f"{config}: {error}")
-    if environment is None or configuration is None:
+    if environment is None or configuration is None or faults:
         raise ConfigurationError(faults)
     return Settings(environment=environment, configuration=configuration)
 

@@ -81,13 +81,21 @@ class Simulation:
         duration = timedelta(hours=hours)
         began = datetime.fromisoformat(start) if start else now - duration
         task = progress.add_task("simulating", total=None)
-        world = simulated(Plan.medium(), seed=seed, start=began if began.tzinfo else began.replace(tzinfo=UTC), duration=duration)
+        world = simulated(
+            Plan.medium(), seed=seed, start=began if began.tzinfo else began.replace(tzinfo=UTC), duration=duration
+        )
         deliveries = deliver(world.events, Faults(**faults), seed=seed)
         progress.update(task, description="posting", total=len(deliveries), completed=0)
         return Outcome(self.send(deliveries, url=url, rate=rate, allow_remote=allow_remote, progress=progress))
 
     def send(
-        self, deliveries: list[Delivery], *, url: str, progress: Progress, rate: float | None = None, allow_remote: bool = False
+        self,
+        deliveries: list[Delivery],
+        *,
+        url: str,
+        progress: Progress,
+        rate: float | None = None,
+        allow_remote: bool = False,
     ) -> Posted:
         """Post the deliveries, moving the newest task of `progress`."""
         task = progress.task_ids[-1]

@@ -1,6 +1,7 @@
 """`holdtime up`: ingest, processor and replica in one process."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ import uvloop
 from holdtime.parts import Parts, opened
 from holdtime.settings import Settings
 from ingest import app as ingest_app
-from ingest.signature import Verifier
+from ingest.signature import UnusableKeyError, Verifier, parse_keys
 from ingest.sqlite_log import PARTITION
 from ingest.webhook import WebhookEndpoint
 from processors.app import Processor
@@ -23,6 +24,8 @@ from warehouse.replica import publish
 
 DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
+
+PUBLIC_KEY = "TELNYX_PUBLIC_KEY"
 
 log = structlog.get_logger("holdtime")
 
@@ -57,9 +60,7 @@ async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 
 def _server(parts: Parts, processor: Processor) -> uvicorn.Server:
-    endpoint = WebhookEndpoint(
-        verifier=Verifier(parts.keys), appender=parts.log, metrics=parts.ingest_metrics
-    )
+    endpoint = WebhookEndpoint(verifier=Verifier(parts.keys), appender=parts.log, metrics=parts.ingest_metrics)
     app = ingest_app.build(
         endpoint,
         registry=parts.registry,
@@ -84,12 +85,21 @@ async def _processing(processor: Processor, server: uvicorn.Server) -> AsyncIter
 
 
 async def _tell_when_ready(server: uvicorn.Server, parts: Parts, on_ready: Callable[[str], None]) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     host, port = parts.listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
     on_ready(address)
+
+
+def key_faults() -> list[str]:
+    """What is wrong with the public keys in the environment, without which nothing can be believed."""
+    try:
+        parse_keys(os.environ.get(PUBLIC_KEY, ""))
+    except UnusableKeyError as error:
+        return [f"{PUBLIC_KEY}: {error}"]
+    return []
 
 
 def _unready(processor: Processor) -> str | None:

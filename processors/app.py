@@ -118,7 +118,9 @@ class Processor:
         except BAD_DATA as error:
             if len(batch) == 1:
                 log.error("record_unlandable", partition=batch.partitions[0], offset=batch.offsets[0])
-                return self.landing.land(part(batch, 0, None, rejection=f"unlandable:{type(error).__name__}"), self.clock())
+                return self.landing.land(
+                    part(batch, 0, None, rejection=f"unlandable:{type(error).__name__}"), self.clock()
+                )
         half = len(batch) // 2
         return self._land(part(batch, 0, half)) + self._land(part(batch, half, None))
 

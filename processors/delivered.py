@@ -17,36 +17,45 @@ _SCHEMA = pa.schema(
         "origin": pa.string(),
         "verified": pa.bool_(),
         "rejection": pa.string(),
+        "text": pa.string(),
         "body": pa.binary(),
     }
 )
 
 
 def as_arrow(batch: Batch) -> pa.Table:
-    """The batch as a table: log_partition, log_offset, received_at, origin, verified, rejection, body."""
-    columns = (
-        batch.partitions,
-        batch.offsets,
-        batch.received_us,
-        batch.origins,
-        batch.verified,
-        batch.rejections,
-        batch.bodies,
-    )
-    chunks = [
-        pa.record_batch(
-            [
-                # the integers that instants are, without a look at each
-                pa.array(column[start : start + ROWS_A_CHUNK], pa.int64()).cast(field.type)
-                if pa.types.is_timestamp(field.type)
-                else pa.array(column[start : start + ROWS_A_CHUNK], field.type)
-                for column, field in zip(columns, _SCHEMA, strict=True)
-            ],
-            schema=_SCHEMA,
-        )
-        for start in range(0, len(batch), ROWS_A_CHUNK)
-    ]
+    """The batch as a table: log_partition, log_offset, received_at, origin, verified, rejection, text, body.
+
+    `text` is the body where it is UTF-8, else null; the two share their bytes.
+    """
+    chunks = [_chunk(part(batch, start, start + ROWS_A_CHUNK)) for start in range(0, len(batch), ROWS_A_CHUNK)]
     return pa.Table.from_batches(chunks, _SCHEMA)
+
+
+def _chunk(batch: Batch) -> pa.RecordBatch:
+    body = pa.array(batch.bodies, pa.binary())
+    try:
+        text = body.cast(pa.string())
+    except pa.ArrowInvalid:
+        text = pa.array([_text(one) for one in batch.bodies], pa.string())
+    columns = {
+        "log_partition": pa.array(batch.partitions, pa.int32()),
+        "log_offset": pa.array(batch.offsets, pa.int64()),
+        "received_at": pa.array(batch.received_us, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+        "origin": pa.array(batch.origins, pa.string()),
+        "verified": pa.array(batch.verified, pa.bool_()),
+        "rejection": pa.array(batch.rejections, pa.string()),
+        "text": text,
+        "body": body,
+    }
+    return pa.record_batch(columns, schema=_SCHEMA)
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def part(batch: Batch, start: int, stop: int | None, *, rejection: str | None = None) -> Batch:

@@ -75,8 +75,7 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
     )
     for start, end in spans:
         db.execute(
-            f"delete from {table} where entity_since >= ? and entity_since < ? "
-            "and rowid in (select row_id from stale)",
+            f"delete from {table} where entity_since >= ? and entity_since < ? and rowid in (select row_id from stale)",
             [start, end],
         )
     return int(value(db, f"insert into {table} select * from {table}_now as now anti join before on {same}"))

@@ -1,29 +1,23 @@
 -- events.sql: what each record of the batch says, from bytes to columns.
 --
--- `delivered` is the batch: log_partition, log_offset, received_at, origin, verified, rejection, body (blob).
+-- `delivered` is the batch: log_partition, log_offset, received_at, origin, verified, rejection, text.
 -- Telnyx wraps an event in five ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
 -- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
 -- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
 create or replace temp table fresh as
-with texts as (
+with documents as (
     select
-        delivered.* exclude (body),
-        case when rejection is null then try(decode(body)) end as text
+        delivered.* exclude (text, body),
+        text is not null as is_text,
+        case when rejection is null and json_valid(text) then text end as document
     from delivered
     left join log_positions as landed using (log_partition)
     -- a log may hand out again what has landed already
     where delivered.log_offset > coalesce(landed.log_offset, -1)
 ),
-documents as (
-    select
-        *,
-        case when json_valid(text) then text end as document
-    from texts
-),
 unwrapped as (
     select
-        * exclude (text, document),
-        text is not null as is_text,
+        * exclude (document),
         document is not null as is_json,
         json_transform(
             coalesce(

@@ -22,9 +22,7 @@ QUARTER = timedelta(minutes=15)
 
 def spans_of(db: duckdb.DuckDBPyConnection, relation: str, moment: str) -> list[Span]:
     """The stretches of time in which `relation` has moments, to the quarter of an hour."""
-    quarters = db.execute(
-        f"select distinct epoch_us({moment}) // ? from {relation}", [_micros(QUARTER)]
-    ).fetchall()
+    quarters = db.execute(f"select distinct epoch_us({moment}) // ? from {relation}", [_micros(QUARTER)]).fetchall()
     return merged((EPOCH + quarter * QUARTER, EPOCH + (quarter + 1) * QUARTER) for (quarter,) in quarters)
 
 

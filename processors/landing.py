@@ -59,7 +59,7 @@ class Landing:
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""
         rows = self._db.execute("select log_partition, log_offset from log_positions").fetchall()
-        return {partition: offset for partition, offset in rows}
+        return dict(rows)
 
     def land(self, batch: Batch, now: datetime) -> Landed:
         """Land the batch; what has landed before changes nothing. An empty batch only lets time pass.
@@ -132,7 +132,9 @@ class Landing:
         if value(db, "select count(*) from known"):
             db.execute("delete from fresh where event_id in (from known)")
         if value(db, "select count(*) > count(distinct event_id) from fresh"):
-            db.execute("delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)")
+            db.execute(
+                "delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)"
+            )
 
     def _keep_events(self, now: datetime) -> int:
         db = self._db
@@ -143,7 +145,7 @@ class Landing:
             select
                 event_id, event_type, occurred_at, occurred_at_source, fresh.received_at, $now, fresh.origin,
                 fresh.verified, entity, call_control_id, call_leg_id, call_session_id, connection_id, conference_id,
-                queue, reason, position, reported_wait_secs, decode(body), log_partition, log_offset
+                queue, reason, position, reported_wait_secs, text, log_partition, log_offset
             from delivered join fresh using (log_partition, log_offset)
             """,
             {"now": now},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 Span = tuple[datetime, datetime]
 """A half-open interval of event time, `[start, end)`."""
@@ -22,7 +23,7 @@ def merged(spans: Iterable[Span], most: int = MOST_SPANS) -> list[Span]:
         return joined
     gaps = sorted(range(1, len(joined)), key=lambda i: joined[i][0] - joined[i - 1][1], reverse=True)
     cuts = [0, *sorted(gaps[: most - 1]), len(joined)]
-    return [(joined[a][0], joined[b - 1][1]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(joined[a][0], joined[b - 1][1]) for a, b in pairwise(cuts)]
 
 
 def widened(spans: Iterable[Span], reach: timedelta) -> list[Span]:

@@ -1,0 +1,40 @@
+"""The simulator: a call center that knows the truth about itself, and the Telnyx that reports on it.
+
+It promises: the same plan, seed and start give the same webhooks, byte for byte; their shapes are Telnyx's, quirks
+included; what the warehouse must show for them is known from what happened, not from the webhooks; nothing is posted
+to another machine unless that is asked for. It imports none of the stages, so it can judge them all.
+
+    world = simulate(Plan.medium(), seed=1, start=noon, duration=timedelta(hours=24))
+    deliveries = deliver(world.events, Faults(delay_s=0.5, duplicates=0.05), seed=1)
+    posted = asyncio.run(post(deliveries, url="http://127.0.0.1:8080/webhooks/telnyx", key=key))
+"""
+
+from holdtime.simulator.network import NONE, Delivery, Faults, deliver
+from holdtime.simulator.plan import Habits, Plan, Queue, Service
+from holdtime.simulator.poster import BROKEN, Posted, Retries, post
+from holdtime.simulator.telnyx import Event
+from holdtime.simulator.truth import ConferenceRow, ParticipantStay, QueueVisit, Truth
+from holdtime.simulator.world import World, demo, simulate
+
+__all__ = [
+    "BROKEN",
+    "NONE",
+    "ConferenceRow",
+    "Delivery",
+    "Event",
+    "Faults",
+    "Habits",
+    "ParticipantStay",
+    "Plan",
+    "Posted",
+    "Queue",
+    "QueueVisit",
+    "Retries",
+    "Service",
+    "Truth",
+    "World",
+    "deliver",
+    "demo",
+    "post",
+    "simulate",
+]

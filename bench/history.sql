@@ -1,0 +1,74 @@
+-- history.sql: $calls calls before $tip, one every 16 s, ten events each, and the facts that follow from them.
+create temp table call_numbers as
+select
+    i,
+    md5('leg' || i)::uuid::varchar as leg,
+    md5('session' || i)::uuid::varchar as session,
+    md5('room' || i)::uuid::varchar as room,
+    $tip - to_seconds(16 * ($calls - i)) as began
+from range($calls) as numbers (i);
+
+insert into events
+select
+    md5(i || '/' || kind.n)::uuid::varchar,
+    kind.event_type,
+    began + to_seconds(kind.n * 20),
+    'occurred_at',
+    began + to_seconds(kind.n * 20),
+    began + to_seconds(kind.n * 20),
+    'webhook',
+    true,
+    if(kind.event_type like 'conference.%', room, leg),
+    'v3:' || leg,
+    leg,
+    session,
+    '2963572552552678752',
+    if(kind.event_type like 'conference.%', room, null),
+    if(kind.event_type in ('call.enqueued', 'call.dequeued'), 'queue ' || i % 5, null),
+    if(kind.event_type = 'call.dequeued', 'bridged', if(kind.event_type = 'conference.ended', 'all_left', null)),
+    if(kind.event_type = 'call.enqueued', 1, null),
+    if(kind.event_type = 'call.dequeued', 20, null),
+    '{"data":{"record_type":"event","event_type":"' || kind.event_type || '","id":"'
+    || md5(i || '/' || kind.n)::uuid || '","occurred_at":"' || began || '","payload":{"call_control_id":"v3:' || leg
+    || '","call_leg_id":"' || leg || '","call_session_id":"' || session
+    || '","client_state":null,"connection_id":"2963572552552678752","from":"+12025550133","to":"+12025550131"}},'
+    || '"meta":{"attempt":1,"delivered_to":"https://example.com/webhooks/telnyx"}}',
+    0,
+    i * 10 + kind.n - 100000000000
+from call_numbers, (
+    select unnest([
+        {'n': 0, 'event_type': 'call.initiated'},
+        {'n': 1, 'event_type': 'call.answered'},
+        {'n': 2, 'event_type': 'call.enqueued'},
+        {'n': 3, 'event_type': 'call.dequeued'},
+        {'n': 4, 'event_type': 'call.bridged'},
+        {'n': 5, 'event_type': 'conference.created'},
+        {'n': 6, 'event_type': 'conference.participant.joined'},
+        {'n': 7, 'event_type': 'conference.participant.left'},
+        {'n': 8, 'event_type': 'conference.ended'},
+        {'n': 9, 'event_type': 'call.hangup'}
+    ]) as kind
+);
+
+insert into queue_visits
+select
+    md5(i || '/2')::uuid::varchar, 'v3:' || leg, leg, session, '2963572552552678752', 'queue ' || i % 5,
+    began + to_seconds(40), 'observed', began + to_seconds(60), 20000, 20000, 20, 'bridged', 'answered', true, 1, 1, 3,
+    leg, began + to_seconds(40)
+from call_numbers;
+
+insert into conferences
+select
+    room, null, '2963572552552678752', session, began + to_seconds(100), began + to_seconds(160), 60000, 'completed',
+    'all_left', 'webhook', 1, 1, 1, 20000, 0, 0, 4, room, began + to_seconds(100)
+from call_numbers;
+
+insert into participant_stays
+select
+    md5(i || '/6')::uuid::varchar, room, 'v3:' || leg, leg, session, began + to_seconds(120), began + to_seconds(140),
+    20000, 0, 2, room, began + to_seconds(100)
+from call_numbers;
+
+insert into bridged_connections values ('2963572552552678752');
+
+drop table call_numbers

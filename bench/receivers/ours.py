@@ -1,0 +1,39 @@
+"""holdtime's ingest as it is deployed: verified, durable, counted."""
+
+import base64
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from nacl.signing import VerifyKey
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from ingest.app import build
+from ingest.metrics import IngestMetrics
+from ingest.signature import Verifier
+from ingest.sqlite_log import SqliteLog
+from ingest.webhook import WebhookEndpoint
+
+registry = CollectorRegistry()
+metrics = IngestMetrics(registry)
+log = SqliteLog(Path(os.environ["BENCH_LOG"]), on_commit=metrics.group_committed)
+verifier = Verifier((VerifyKey(base64.b64decode(os.environ["BENCH_PUBLIC_KEY"])),))
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    """Hold the log open while serving."""
+    await log.start()
+    yield
+    await log.close()
+
+
+app = build(
+    WebhookEndpoint(verifier=verifier, appender=log, metrics=metrics),
+    registry=registry,
+    unready=lambda: None,
+    status=dict,
+    lifespan=lifespan,
+)
