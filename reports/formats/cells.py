@@ -1,0 +1,56 @@
+"""One value of a table as text: for people by its kind, for machines as it is."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from reports import wording
+from reports.definitions import Kind
+from reports.report import Column
+
+NEARLY = 0.05
+
+
+class Grade(StrEnum):
+    """How a service level stands to its target."""
+
+    MET = "met"
+    NEARLY = "nearly"
+    MISSED = "missed"
+
+
+def grade(level: float, target: float) -> Grade:
+    """Return how a service level stands to its target: missed when it is more than 5 points below."""
+    if level >= target:
+        return Grade.MET
+    return Grade.NEARLY if level >= target - NEARLY else Grade.MISSED
+
+
+def text(value: Any, column: Column, tz: ZoneInfo) -> str:
+    """Return a value as people read it; text from outside loses what is invisible."""
+    if value is None:
+        return wording.NOTHING
+    if column.kind is Kind.TIME:
+        return wording.moment(value, tz)
+    if column.kind is Kind.DATE:
+        return wording.day(value, tz)
+    return _WORDS[column.kind](value)
+
+
+_WORDS: dict[Kind, Callable[[Any], str]] = {
+    Kind.COUNT: wording.number,
+    Kind.RATE: wording.percent,
+    Kind.DURATION: wording.duration,
+    Kind.TEXT: lambda value: wording.plain(str(value)) or '""',
+}
+
+
+def raw(value: Any, tz: ZoneInfo) -> str | int | float | None:
+    """Return a value as machines read it: numbers as they are, instants as ISO 8601 with the offset of the zone."""
+    if isinstance(value, datetime):
+        return value.astimezone(tz).isoformat()
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value)

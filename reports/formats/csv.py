@@ -1,0 +1,36 @@
+"""CSV of a report's main table, or of any other. Rates are fractions, durations milliseconds, null is an empty cell."""
+
+import csv
+import io
+
+from reports import wording
+from reports.formats import cells
+from reports.report import Report
+
+# Source: OWASP "CSV Injection", with the line feed it added in 2025, and full-width forms, which some take too.
+_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
+
+
+def render(report: Report, *, raw: bool = False, section: str | None = None) -> str:
+    """Return one section (the report's main one unless named) with a header line of column names.
+
+    A text cell that a spreadsheet would take for a formula gets a `'` before it, and what is invisible in it is spelt
+    out. `raw` writes text as it is, for programs that must get back what went in. Raises KeyError for another section.
+    """
+    chosen = report.section(section or report.main)
+    zone = report.request.zone
+    written = io.StringIO()
+    # RFC 4180 line ends; with "\n" alone Python would leave a carriage return within a cell unquoted.
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow([column.name for column in chosen.columns])
+    for row in chosen.rows():
+        values = (cells.raw(row[column.name], zone) for column in chosen.columns)
+        writer.writerow([safe(value) if isinstance(value, str) and not raw else value for value in values])
+    return written.getvalue()
+
+
+def safe(text: str) -> str:
+    """Return text that no spreadsheet runs: `'=1+1`."""
+    harmless = wording.plain(text)
+    # Spaces before a formula do not stop every spreadsheet.
+    return f"'{harmless}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else harmless

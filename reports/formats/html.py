@@ -1,0 +1,113 @@
+"""A report as one HTML page that needs nothing else: no network, no script. Light, dark, narrow and printed."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from reports import wording
+from reports.definitions import Kind
+from reports.formats import cells, charts
+from reports.formats.cells import Grade
+from reports.report import Column, Report, Section
+
+MOST_ROWS = 500
+MOST_OPEN_ROWS = 40
+_ALWAYS, _IF_ANY, _VARIANT = 4, 5, 8
+_GRADES = {Grade.MET: "target met", Grade.NEARLY: "just below target", Grade.MISSED: "below target"}
+
+
+def render(report: Report) -> str:
+    """Return the page. Text from outside is escaped and spelt out; the style sheet is allowed by its hash alone."""
+    style = files("reports.formats").joinpath("page.css").read_text(encoding="utf-8")
+    drawings = charts.drawn(report)
+    # A chart with all of its table beside it says all that the table could say again.
+    whole = {chart.section.name for chart in drawings if set(chart.columns) >= {c.name for c in chart.section.columns}}
+    return _page().render(
+        report=report,
+        style=Markup(style),  # noqa: S704 -- our own style sheet, with nothing from outside in it
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        period=_period(report),
+        cards=[_card(column, report) for column in report.headline],
+        charts=drawings,
+        sections=[section for section in report.sections if not section.aside and section.name not in whole],
+        columns=_columns,
+        variants=_variants,
+        most_open_rows=MOST_OPEN_ROWS,
+        cell=lambda row, column: cells.text(row[column.name], column, report.request.zone),
+        mark=lambda row, column: _mark(row, column, report),
+        numeric=lambda column: column.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION},
+        most_rows=MOST_ROWS,
+        plain=wording.plain,
+        now=wording.moment(report.request.now, report.request.zone),
+    )
+
+
+@cache
+def _page() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files("reports.formats").joinpath("page.html.j2").read_text(encoding="utf-8"))
+
+
+def _period(report: Report) -> str:
+    if report.from_ is None or report.to is None:
+        return "no data yet"
+    from_, to = (wording.moment(at, report.request.zone) for at in (report.from_, report.to))
+    return f"{from_} to {to}"
+
+
+def _columns(section: Section) -> list[Column]:
+    """Return the columns that a page has room for: the rarer counts only where one is not 0."""
+    return [
+        column
+        for column in section.columns
+        if column.priority <= _ALWAYS
+        or (column.priority == _IF_ANY and column.kind is Kind.COUNT and section.frame[column.name].sum())
+    ]
+
+
+def _variants(section: Section) -> list[Column]:
+    """Return the columns of a table of every service level variant, the first naming the row; none if it has none."""
+    variants = [column for column in section.columns if column.priority == _VARIANT]
+    return [section.columns[0], *variants] if variants else []
+
+
+def _mark(row: Mapping[str, Any], column: Column, report: Report) -> str:
+    """Return how a service level stands to its target, as a class of the style sheet, or nothing."""
+    if column.kind is not Kind.RATE or not column.name.startswith("service_level"):
+        return ""
+    level = row[column.name]
+    return "" if level is None else cells.grade(level, report.request.target)
+
+
+def _card(column: Column, report: Report) -> dict[str, str]:
+    section = report.sections[0]
+    row = section.total_row() or next(iter(section.rows()))
+    mark = _mark(row, column, report)
+    about = ""
+    if column.name == "service_level":
+        request = report.request
+        about = (
+            f"within {wording.seconds(request.threshold_secs)}, {request.variant.replace('_', ' ')}, "
+            f"target {wording.target(request.target)}"
+        )
+    return {
+        "title": column.title,
+        "value": cells.text(row[column.name], column, report.request.zone),
+        "grade": mark,
+        "verdict": _GRADES[Grade(mark)] if mark else "",
+        "about": about or _ABOUT.get(column.name, ""),
+    }
+
+
+_ABOUT = {
+    "offered": "visits to all queues",
+    "abandonment_rate": "of the visits that have ended",
+    "mean_wait_answered_ms": "mean wait of the answered",
+    "longest_wait_ms": "of any visit",
+}

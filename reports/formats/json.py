@@ -1,0 +1,80 @@
+"""JSON of a whole report, for programs. Names here only ever get company; `format` counts up if that must break.
+
+    {"format": 1, "report": "sla", "title": ..., "generated_at": ...,
+     "period": {"from": ..., "to": ..., "tz": ..., "interval": null or "30m", "queues": []},
+     "definition": {"service_level_variant": ..., "threshold_secs": 20, ...},
+     "basis": {"events": 0, "landed_at": ..., "published_at": ..., "positions": [{"partition": 0, "offset": 41}]},
+     "notes": [...], "main": "queues",
+     "sections": [{"name": ..., "title": ..., "totals": null or {...}, "rows": [{"queue": ..., "offered": 3, ...}],
+                   "columns": [{"name": ..., "title": ..., "kind": ..., "unit": ..., "formula": ...}]}]}
+
+Rates are fractions, durations milliseconds, times ISO 8601 with the offset of the report's zone; null means that there
+is nothing to say. Everything but ASCII is escaped, so that no reader's screen meets a control character.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from reports.formats import cells
+from reports.report import Column, Report, Section
+
+
+def render(report: Report) -> str:
+    """Return the report as JSON text that ends with a line feed."""
+    return json.dumps(_document(report), ensure_ascii=True, allow_nan=False, indent=1) + "\n"
+
+
+def _document(report: Report) -> dict[str, Any]:
+    request, basis = report.request, report.basis
+
+    def time(at: datetime | None) -> str | float | None:
+        return cells.raw(at, request.zone)
+
+    return {
+        "format": 1,
+        "report": report.name,
+        "title": report.title,
+        "generated_at": time(request.now),
+        "period": {
+            "from": time(report.from_),
+            "to": time(report.to),
+            "tz": request.tz,
+            "interval": request.interval,
+            "queues": list(request.queues),
+        },
+        "definition": dict(report.definition),
+        "basis": {
+            "events": basis.events,
+            "landed_at": time(basis.landed_at),
+            "published_at": time(basis.published_at),
+            "positions": [{"partition": partition, "offset": offset} for partition, offset in basis.positions],
+        },
+        "notes": list(report.notes),
+        "main": report.main,
+        "sections": [_section(section, report) for section in report.sections],
+    }
+
+
+def _section(section: Section, report: Report) -> dict[str, Any]:
+    def row(values: Any) -> dict[str, Any]:
+        return {column.name: cells.raw(values[column.name], report.request.zone) for column in section.columns}
+
+    totals = section.total_row()
+    return {
+        "name": section.name,
+        "title": section.title,
+        "columns": [_column(column) for column in section.columns],
+        "totals": None if totals is None else row(totals),
+        "rows": [row(values) for values in section.rows()],
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "title": column.title,
+        "kind": column.kind,
+        "unit": column.unit,
+        "formula": column.formula,
+    }

@@ -1,0 +1,101 @@
+"""A report as a value: tables with named, typed columns, and all that a reader needs to trust them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from reports.definitions import UNITS, Kind, Measure
+from reports.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. `priority` 1 is kept on the narrowest screen; the greatest goes first. 9 is for machines."""
+
+    name: str
+    title: str
+    kind: Kind
+    priority: int = 5
+    formula: str | None = None
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.kind]
+
+    @classmethod
+    def of(cls, measure: Measure, priority: int = 9) -> "Column":
+        return cls(measure.name, measure.title, measure.kind, priority, measure.formula)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table: `frame` has the columns named in `columns`, times as UTC; `totals` is one more such row, or None.
+
+    `aside` marks a table that stands behind a chart and would only repeat another one in print. `sparse` names a count:
+    a format for people may leave out the rows in which it is 0.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    frame: pl.DataFrame
+    totals: pl.DataFrame | None = None
+    aside: bool = False
+    sparse: str | None = None
+
+    def picked(self, names: Collection[str]) -> list[Column]:
+        """Return the columns of those names, in the order of the table."""
+        return [column for column in self.columns if column.name in names]
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        return self.frame.select(column.name for column in self.columns).iter_rows(named=True)
+
+    def total_row(self) -> Mapping[str, Any] | None:
+        if self.totals is None:
+            return None
+        return self.totals.select(column.name for column in self.columns).row(0, named=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a report rests on: how far the log has landed, when, and how old the file it was read from is.
+
+    `positions` holds (partition, last landed offset). `published_at` is None for a warehouse that is read directly.
+    """
+
+    landed_at: datetime | None
+    published_at: datetime | None
+    positions: tuple[tuple[int, int], ...]
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished report. `main` names the section that a format with room for one table (CSV) writes.
+
+    `from_` and `to` are the period in UTC, `to` exclusive; both None when there is nothing to report on. `definition`
+    holds what was decided (threshold, variant, formula and so on), by name; `notes` are sentences for a reader.
+    """
+
+    name: str
+    title: str
+    request: Request
+    from_: datetime | None
+    to: datetime | None
+    sections: tuple[Section, ...]
+    main: str
+    headline: tuple[Column, ...]
+    definition: Mapping[str, str | float | int]
+    notes: tuple[str, ...]
+    basis: Basis
+    charts: tuple[str, ...] = ()
+
+    def section(self, name: str) -> Section:
+        """Return the section of that name. Raises KeyError when the report has none."""
+        for section in self.sections:
+            if section.name == name:
+                return section
+        raise KeyError(name)

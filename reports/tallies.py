@@ -1,0 +1,82 @@
+"""The measures of `reports.measures` evaluated with polars: visits into tallies, tallies into rates.
+
+`visits` is always a lazy frame with one row a visit and the columns `outcome`, `wait_ms`, `threshold_ms`,
+`short_abandon_ms` and those it is grouped by. A tally has one row a group and one column an `Aggregate`.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from reports.measures import (
+    ABANDONMENT,
+    AGGREGATES,
+    DEFAULT_VARIANT,
+    MEANS,
+    OUTCOMES,
+    PERCENTILES,
+    VARIANTS,
+    WAIT_BUCKETS,
+    WAIT_EDGES_SECS,
+    service_level,
+)
+
+
+def _grouped(frame: pl.LazyFrame, by: Sequence[str], expressions: Sequence[pl.Expr]) -> pl.LazyFrame:
+    # Grouping by nothing still gives one row, so that the total of no visits is a row of zeros.
+    return frame.group_by(list(by)).agg(expressions) if by else frame.select(expressions)
+
+
+def tally(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+    """Return the aggregates of visits, one row a group; one row in all when `by` is empty."""
+    return _grouped(visits, by, [aggregate.expr for aggregate in AGGREGATES])
+
+
+def rolled_up(tallies: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+    """Return coarser tallies made of finer ones: the same as tallying the visits anew, without reading them again."""
+    return _grouped(tallies, by, [aggregate.rolled_up for aggregate in AGGREGATES])
+
+
+def percentiles(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+    """Return nearest-rank percentiles of the waits, one row a group; null where no wait is known."""
+    populations = list(dict.fromkeys(p.of for p in PERCENTILES))
+    names = {of: f"waits {n}" for n, of in enumerate(populations)}
+    waits = [pl.col("wait_ms").filter(pl.sql_expr(of)).drop_nulls().sort().alias(names[of]) for of in populations]
+    # Grouping makes lists by itself; over all visits `implode` makes the one list.
+    sorted_waits = _grouped(visits, by, waits if by else [w.implode() for w in waits])
+    return sorted_waits.select(*by, *(_nearest_rank(names[p.of], p.percent).alias(p.name) for p in PERCENTILES))
+
+
+def _nearest_rank(waits: str, percent: int) -> pl.Expr:
+    # ceil(percent * n / 100) in whole numbers: 0.07 * 100 is not 7 in floating point.
+    rank = (pl.col(waits).list.len().cast(pl.Int64) * percent + 99) // 100
+    return pl.col(waits).list.get(rank - 1, null_on_oob=True)
+
+
+def with_rates(tallies: pl.LazyFrame, variant: str = DEFAULT_VARIANT) -> pl.LazyFrame:
+    """Return tallies with every rate and mean beside them, computed from the counts of their own row."""
+    ratios = (service_level(variant), *VARIANTS.values(), *ABANDONMENT, *MEANS)
+    return tallies.with_columns(ratio.expr for ratio in ratios)
+
+
+def wait_distribution(visits: pl.LazyFrame, by: Sequence[str] = ()) -> pl.LazyFrame:
+    """Return counts of known waits: columns `by`, `wait` (a bucket in seconds, 5-10), one for each outcome, `visits`.
+
+    Every bucket of every group that occurs is there; an empty one holds zeros.
+    """
+    edges = pl.Series("edges", [edge * 1000 for edge in WAIT_EDGES_SECS[1:]], dtype=pl.Int64)
+    bucket = pl.lit(edges).search_sorted(pl.col("wait_ms"), side="right").cast(pl.UInt32).alias("bucket")
+    counts = [pl.sql_expr(f"outcome = '{outcome}'").sum().cast(pl.Int64).alias(outcome) for outcome in OUTCOMES]
+    found = (
+        visits.filter(pl.col("wait_ms").is_not_null())
+        .with_columns(bucket)
+        .group_by(*by, "bucket")
+        .agg(*counts, pl.len().cast(pl.Int64).alias("visits"))
+    )
+    buckets = pl.LazyFrame({"wait": WAIT_BUCKETS}).with_row_index("bucket")
+    spine = visits.select(by).unique().join(buckets, how="cross") if by else buckets
+    return (
+        spine.join(found, on=[*by, "bucket"], how="left", nulls_equal=True)
+        .sort(*by, "bucket")
+        .select(*by, "wait", pl.col(*OUTCOMES, "visits").fill_null(0))
+    )

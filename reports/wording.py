@@ -1,0 +1,84 @@
+"""Values in words, as people read them: 81.9 %, 41 s, 3:05, 2026-10-25 01:30. Null is a dash."""
+
+import unicodedata
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+NOTHING = "–"  # noqa: RUF001 -- an en dash, as typeset tables use
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co"}
+
+
+def plain(text: str) -> str:
+    r"""Return text from outside with everything invisible spelt out: `\x1b`, `\u202e`.
+
+    Control characters could drive a terminal, bidirectional ones could reorder what stands around them.
+    """
+    return "".join(_spelt(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
+
+
+def _spelt(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def number(value: float | None) -> str:
+    """Return a count with thousands apart: 31,125. A mean of counts keeps one decimal: 2.5."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as a percentage with one decimal: 81.9 %."""
+    return NOTHING if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def target(fraction: float) -> str:
+    """Return a target as a percentage with no more decimals than it has: 80 %."""
+    return f"{100 * fraction:g} %"
+
+
+def duration(ms: float | None) -> str:
+    """Return milliseconds as 0.4 s, 41 s, 3:05 or 1:02:03."""
+    if ms is None:
+        return NOTHING
+    if ms < 9_950 and ms % 1000:
+        return f"{ms / 1000:.1f} s"
+    secs = round(ms / 1000)
+    if secs < 60:
+        return f"{secs} s"
+    minutes, secs = divmod(secs, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
+
+
+def age(ms: float) -> str:
+    """Return how long ago something was, in words: 41 s, 3 min, 5 h, 12 d."""
+    secs = max(0, round(ms / 1000))
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if secs >= 2 * length:
+            return f"{secs // length} {unit}"
+    return f"{secs} s"
+
+
+def seconds(secs: float) -> str:
+    """Return a threshold in seconds: 20 s, 2.5 s."""
+    return f"{secs:g} s"
+
+
+def moment(at: datetime | None, tz: ZoneInfo) -> str:
+    """Return an instant in local time to the minute, or the second if it has one.
+
+    The offset is added where the clocks show that time twice, so that both passes of the hour can be told apart.
+    """
+    if at is None:
+        return NOTHING
+    local = at.astimezone(tz)
+    text = local.strftime("%Y-%m-%d %H:%M:%S" if local.second or local.microsecond else "%Y-%m-%d %H:%M")
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{text} {local.isoformat()[-6:]}" if twice else text
+
+
+def day(at: datetime | None, tz: ZoneInfo) -> str:
+    """Return the local day of an instant: 2026-10-25."""
+    return NOTHING if at is None else f"{at.astimezone(tz):%Y-%m-%d}"
