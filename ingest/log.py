@@ -70,7 +70,7 @@ class Reader(Protocol):
         """Return up to `limit` records that follow `after`, possibly none; raise LogUnavailableError."""
 
     def end(self) -> Positions:
-        """Return the last offset of every partition that holds records."""
+        """Return the last offset of every partition that ever held records, also when they are forgotten by now."""
 
     def forget(self, landed: Positions, before_us: int) -> int:
         """Drop records at or before `landed` that were received before `before_us`; return how many."""

@@ -1,0 +1,123 @@
+"""The HTTP application around the webhook endpoint, and how uvicorn serves it."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
+
+from ingest.connection import BoundedConnection
+from ingest.webhook import WebhookEndpoint
+
+WEBHOOK_PATH = "/webhooks/telnyx"
+
+_SWITCH_INTERVAL_S = 0.0005
+"""How long another thread may keep the interpreter from the event loop, which gives it up at every signature it checks.
+
+Beside one busy Python thread, Python's 5 ms measured 500 deliveries/s and a p99 of 240 ms; this 1,000/s and 60 ms.
+"""
+
+Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
+
+
+class IngestApp:
+    """The outermost ASGI callable: deliveries go straight to their endpoint, everything else to Starlette."""
+
+    def __init__(self, webhook: WebhookEndpoint, shell: ASGIApp) -> None:
+        """Join the endpoint and the shell."""
+        self._webhook = webhook
+        self._shell = shell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+            await self._webhook(scope, receive, send)
+            return
+        if scope["type"] == "lifespan":
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        await self._shell(scope, receive, send)
+
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries are being answered."""
+        return self._webhook.in_flight
+
+    def stop_accepting(self) -> None:
+        """Answer new deliveries with 503 and Retry-After from now on; those in flight are finished."""
+        self._webhook.accepting = False
+
+
+def build(
+    webhook: WebhookEndpoint,
+    *,
+    registry: CollectorRegistry,
+    unready: Callable[[], str | None],
+    status: Callable[[], Mapping[str, object]],
+    lifespan: Lifespan | None = None,
+) -> IngestApp:
+    """Put the application together.
+
+    `unready` says why deliveries should not be sent here now, or None. `status` is the JSON of `/status`; its values
+    are what JSON can hold. Both run in a thread, so they may block for a moment. `lifespan` opens and closes what the
+    wiring needs around the serving.
+    """
+
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    def readyz(_: Request) -> Response:
+        reason = unready() if webhook.accepting else "shutting down"
+        if reason is None:
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse(f"not ready: {reason}\n", status_code=503)
+
+    def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    def show_status(_: Request) -> Response:
+        return JSONResponse(dict(status()))
+
+    answers = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status": show_status}
+    shell = Starlette(routes=[Route(path, answer) for path, answer in answers.items()], lifespan=lifespan)
+    shell.router.redirect_slashes = False  # a webhook sender must never meet a 3xx
+    return IngestApp(webhook, shell)
+
+
+def serve_config(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    head_deadline_s: float = 10.0,
+    drain_s: int | None = 10,
+    backlog: int = 2048,
+) -> Config:
+    """Return the uvicorn settings that holdtime serves with; logging is left to the caller.
+
+    `head_deadline_s` is how long a client may take to send a request's headers; `drain_s` how long a shutdown waits
+    for what is in flight.
+    """
+    connection = type("Connection", (BoundedConnection,), {"head_deadline_s": head_deadline_s})
+    return Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=backlog,
+        timeout_keep_alive=75,  # longer than proxies keep theirs, so that it is they who close
+        timeout_graceful_shutdown=drain_s,
+    )

@@ -1,0 +1,77 @@
+"""A client's connection: uvicorn's HTTP protocol, with the deadline and the limit that it lacks.
+
+uvicorn 0.54 holds a connection that sends nothing, or half its headers, for ever, and takes headers of any length. The
+webhook endpoint bounds the body; uvicorn's `timeout_keep_alive` bounds the wait between two requests.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 << 10
+_TOO_LONG = STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """Closes itself when a request's headers are not complete in time, or are too long.
+
+    Too long is noticed between two reads, so headers that come in one read, up to 256 KiB, can still pass.
+    """
+
+    head_deadline_s = 10.0
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _is_in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Start waiting for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; then, if no request is under way, what came is the beginning of one, or what is left of the last."""
+        super().data_received(data)
+        is_idle = self._is_idle()
+        if not is_idle and not self._is_in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
+        elif is_idle:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        """A request's first bytes are here."""
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The request has begun: its body has a deadline of its own."""
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """If half a request is here already, or the answered one's body goes on, that is not a keep-alive wait."""
+        super().on_response_complete()
+        if self._is_idle() and (self._is_in_head or self.cycle.more_body):
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _await_head(self) -> None:
+        if self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(self.head_deadline_s, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,160 @@
+"""The event log in one SQLite file, for one machine: WAL, synchronous=FULL, and one fsync for many records."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ingest.log import Batch, LogUnavailableError, Positions, Record
+from ingest.sqlite_file import WriterLock, open_reader, open_writer
+from ingest.sqlite_writer import Bounds, Writer
+
+PARTITION = 0
+"""The only partition of a SQLite log."""
+
+_READ = """
+select position, received_us, origin, verified, rejection, body
+from records
+where position > ?
+order by position
+limit ?
+"""
+_END = "select seq from sqlite_sequence where name = 'records'"
+_FIRST = "select min(position) from records where position > ?"
+_FORGET = "delete from records where position between ? and ? and received_us < ?"
+
+_BATCH_BYTES = 64 << 20
+_FORGET_RECORDS = 1_000
+
+
+class SqliteLog:
+    """An Appender and a Reader over one file.
+
+    To write, `await start()` on the event loop that will append, and `await close()` at the end. One process writes a
+    file at a time. To read, from any thread of any process, neither is needed; `close()` then frees the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bounds: Bounds | None = None,
+        batch_bytes: int = _BATCH_BYTES,
+        on_commit: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Name the file; nothing is opened yet.
+
+        `batch_bytes` bounds the bodies of one read. `on_commit` is told how many records each commit made durable.
+        """
+        self._path = path
+        self._bounds = bounds or Bounds()
+        self._batch_bytes = batch_bytes
+        self._on_commit = on_commit
+        self._lock: WriterLock | None = None
+        self._writer: Writer | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+
+    async def start(self) -> None:
+        """Open the file for writing and make it, with its folders, if it is not there; raise UnusableLogError, OSError.
+
+        It belongs to its owner only (mode 0600): bodies are personal data.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = WriterLock(self._path)
+        try:
+            self._writer = Writer(open_writer(self._path), self._bounds, self._on_commit)
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+
+    async def close(self) -> None:
+        """Make durable what waits, then close the file."""
+        if self._writer is not None:
+            await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._writer = self._lock = None
+        with self._reading:
+            self._close_reader()
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable; raise LogUnavailableError."""
+        if self._writer is None:
+            raise LogUnavailableError(f"{self._path} is not open for writing")
+        await self._writer.append(record)
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records that follow `after`, fewer where their bodies are large, at least one if any."""
+        rows: list[tuple[int, int, str, int, str | None, bytes]] = []
+        size = 0
+        with self._reading:
+            try:
+                cursor = self._open_reader().execute(_READ, (after.get(PARTITION, 0), limit))
+                for row in cursor:
+                    size += len(row[5])
+                    if size > self._batch_bytes and rows:
+                        break
+                    rows.append(row)
+                cursor.close()  # ends the read transaction: an open one would keep the WAL from being reused
+            except sqlite3.Error as error:
+                self._close_reader()
+                raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
+        if not rows:
+            return Batch((), (), (), (), (), (), ())
+        positions, received_us, origins, verified, rejections, bodies = zip(*rows, strict=True)
+        partitions = (PARTITION,) * len(rows)
+        return Batch(partitions, positions, received_us, origins, tuple(map(bool, verified)), rejections, bodies)
+
+    def end(self) -> Positions:
+        """Return the last position that was given, also when its record is forgotten by now; none in a new log."""
+        with self._reading:
+            try:
+                row = self._open_reader().execute(_END).fetchone()
+            except sqlite3.Error as error:
+                self._close_reader()
+                raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
+        return {PARTITION: row[0]} if row else {}
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """Drop records at or before `landed` that were received before `before_us`; return how many.
+
+        Called in the writing process, in another thread than the event loop's. It goes in small steps, between two
+        commits, so that ingest does not wait for long; the file does not shrink, its space is used again. It goes by
+        position and stops where a whole step had nothing old enough, so a clock that jumped can delay a few records.
+        """
+        writer = self._writer
+        if writer is None:
+            raise LogUnavailableError(f"{self._path} is not open for writing: only its writer can forget")
+        last = landed.get(PARTITION, 0)
+        forgotten = after = 0
+        while True:
+            first = writer.run(partial(_first_after, after))
+            if first is None or first > last:
+                return forgotten
+            after = min(first + _FORGET_RECORDS - 1, last)
+            dropped = writer.run(partial(_forget_span, first, after, before_us))
+            if dropped == 0:
+                return forgotten
+            forgotten += dropped
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = open_reader(self._path)
+        return self._reader
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _first_after(position: int, connection: sqlite3.Connection) -> int | None:
+    first: int | None = connection.execute(_FIRST, (position,)).fetchone()[0]
+    return first
+
+
+def _forget_span(first: int, last: int, before_us: int, connection: sqlite3.Connection) -> int:
+    return connection.execute(_FORGET, (first, last, before_us)).rowcount

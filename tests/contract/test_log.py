@@ -1,0 +1,274 @@
+"""What every event log promises, run on each log. A new log joins by one more entry in LOGS."""
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ingest.log import Appender, Batch, Origin, Positions, Reader, Record
+from ingest.sqlite_log import SqliteLog
+
+
+class Log(Appender, Reader, Protocol):
+    """Both sides of a log."""
+
+
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[Log]]
+"""Opens the same log each time; leaving the context closes it."""
+
+
+def sqlite_log(folder: Path) -> Opener:
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Log]:
+        log = SqliteLog(folder / "data" / "log.sqlite")
+        await log.start()
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    return opened
+
+
+LOGS: dict[str, Callable[[Path], Opener]] = {"sqlite": sqlite_log}
+
+
+@pytest.fixture(params=LOGS.keys())
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    return LOGS[request.param](tmp_path)
+
+
+def an_event(number: int, *, size: int = 0) -> Record:
+    """Return a record of one session, so that a log with partitions keeps all of them in one."""
+    body = json.dumps({"data": {"id": str(number), "payload": {"call_session_id": "s", "more": "x" * size}}})
+    return Record(body.encode(), received_us=1_000 + number)
+
+
+def run(scenario: Callable[[Log], Awaitable[None]], opener: Opener) -> None:
+    async def main() -> None:
+        async with opener() as log:
+            await scenario(log)
+
+    asyncio.run(main())
+
+
+async def read_all(log: Log, after: Positions | None = None, *, limit: int = 1000) -> list[Batch]:
+    """Read batch after batch to the end, the way a processor does."""
+    positions, batches = dict(after or {}), []
+    while len(batch := await asyncio.to_thread(log.read, dict(positions), limit)):
+        batches.append(batch)
+        positions.update(zip(batch.partitions, batch.offsets, strict=True))
+    return batches
+
+
+async def bodies(log: Log, after: Positions | None = None, *, limit: int = 1000) -> list[bytes]:
+    """Return every body that follows `after`."""
+    return [body for batch in await read_all(log, after, limit=limit) for body in batch.bodies]
+
+
+def test_an_empty_log_gives_an_empty_batch_and_has_no_end(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        assert len(log.read({}, 10)) == 0
+        assert log.end() == {}
+
+    run(scenario, opener)
+
+
+def test_a_record_comes_back_as_it_was_appended(opener: Opener) -> None:
+    records = [
+        Record(b"", 1),
+        Record(bytes(range(256)), 2, Origin.REPLAY, verified=False),
+        Record("תמיכה".encode(), 3, Origin.RECONCILER, verified=False),
+        Record(b'{"data":', 4, rejection="stale"),
+        Record(b"\xff\xfe", 2**53, Origin.WEBHOOK, verified=True),
+    ]
+
+    async def scenario(log: Log) -> None:
+        for record in records:
+            await log.append(record)
+        found = []
+        for batch in await read_all(log):
+            columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections)
+            found += [Record(*row[:2], Origin(row[2]), *row[3:]) for row in zip(*columns, strict=True)]
+        assert sorted(found, key=lambda record: record.received_us) == records
+
+    run(scenario, opener)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_records_are_read_in_the_order_in_which_they_were_appended(opener: Opener, limit: int) -> None:
+    records = [an_event(number) for number in range(30)]
+
+    async def scenario(log: Log) -> None:
+        for record in records:
+            await log.append(record)
+        batches = await read_all(log, limit=limit)
+        assert all(len(batch) <= limit for batch in batches)
+        assert [body for batch in batches for body in batch.bodies] == [record.body for record in records]
+
+    run(scenario, opener)
+
+
+def test_offsets_rise_within_a_partition_and_end_is_the_last_of_them(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        await asyncio.gather(*(log.append(an_event(number)) for number in range(50)))
+        offsets: dict[int, list[int]] = defaultdict(list)
+        for batch in await read_all(log, limit=9):
+            for partition, offset in zip(batch.partitions, batch.offsets, strict=True):
+                offsets[partition].append(offset)
+        for seen in offsets.values():
+            assert seen == sorted(set(seen))
+        assert log.end() == {partition: seen[-1] for partition, seen in offsets.items()}
+
+    run(scenario, opener)
+
+
+def test_concurrent_appends_are_each_kept_once(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        await asyncio.gather(*(log.append(an_event(number)) for number in range(500)))
+        assert sorted(await bodies(log)) == sorted(an_event(number).body for number in range(500))
+
+    run(scenario, opener)
+
+
+def test_what_was_appended_is_readable_at_once(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        positions: Positions = {}
+        for number in range(20):
+            await log.append(an_event(number))
+            batch = await asyncio.to_thread(log.read, positions, 10)
+            assert list(batch.bodies) == [an_event(number).body]
+            positions.update(zip(batch.partitions, batch.offsets, strict=True))
+
+    run(scenario, opener)
+
+
+def test_a_reader_beside_a_busy_writer_misses_nothing_and_sees_no_gap(opener: Opener) -> None:
+    numbers = range(300)
+
+    async def scenario(log: Log) -> None:
+        async def write() -> None:
+            for number in numbers:
+                await log.append(an_event(number))
+
+        def follow() -> list[bytes]:
+            seen: list[bytes] = []
+            positions: Positions = {}
+            while len(seen) < len(numbers):
+                batch = log.read(positions, 17)
+                seen += batch.bodies
+                positions.update(zip(batch.partitions, batch.offsets, strict=True))
+            return seen
+
+        _, seen = await asyncio.gather(write(), asyncio.to_thread(follow))
+        assert seen == [an_event(number).body for number in numbers]
+
+    run(scenario, opener)
+
+
+def test_a_log_that_is_opened_again_holds_everything_and_goes_on_after_it(opener: Opener) -> None:
+    async def scenario() -> None:
+        async with opener() as log:
+            await log.append(an_event(1))
+            end = log.end()
+        async with opener() as log:
+            assert log.end() == end
+            await log.append(an_event(2))
+            assert await bodies(log) == [an_event(1).body, an_event(2).body]
+            assert await bodies(log, end) == [an_event(2).body]
+
+    asyncio.run(scenario())
+
+
+def test_closing_makes_durable_what_was_still_waiting(opener: Opener) -> None:
+    async def scenario() -> None:
+        async with opener() as log:
+            appends = [asyncio.create_task(log.append(an_event(number))) for number in range(100)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*appends)
+        async with opener() as log:
+            assert len(await bodies(log)) == 100
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_append_leaves_the_others_alone(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        appends = [asyncio.create_task(log.append(an_event(number))) for number in range(30)]
+        await asyncio.sleep(0)
+        for append in appends[::3]:
+            append.cancel()
+        results = await asyncio.gather(*appends, return_exceptions=True)
+        assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False, False] * 10
+        await log.append(an_event(30))
+        kept = await bodies(log)
+        assert len(kept) == len(set(kept))
+        assert set(kept) >= {an_event(number).body for number in range(31) if number == 30 or number % 3}
+
+    run(scenario, opener)
+
+
+def test_a_body_of_one_mebibyte_comes_back_whole(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        large = an_event(1, size=1 << 20)
+        await log.append(large)
+        assert await bodies(log) == [large.body]
+
+    run(scenario, opener)
+
+
+def test_forgetting_drops_what_is_old_and_landed_and_nothing_else(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        for number in range(40):
+            await log.append(an_event(number))
+        landed = await landed_up_to(log, 20)
+        assert await asyncio.to_thread(log.forget, landed, an_event(10).received_us) == 10
+        assert await bodies(log) == [an_event(number).body for number in range(10, 40)]
+        assert await asyncio.to_thread(log.forget, landed, an_event(999).received_us) == 10
+        assert await bodies(log) == [an_event(number).body for number in range(20, 40)]
+        assert await asyncio.to_thread(log.forget, {}, an_event(999).received_us) == 0
+        assert await asyncio.to_thread(log.forget, landed, an_event(999).received_us) == 0
+
+    run(scenario, opener)
+
+
+def test_a_position_is_never_given_twice_even_when_all_was_forgotten(opener: Opener) -> None:
+    async def scenario() -> None:
+        async with opener() as log:
+            for number in range(5):
+                await log.append(an_event(number))
+            end = log.end()
+            assert await asyncio.to_thread(log.forget, end, an_event(999).received_us) == 5
+            assert log.end() == end
+        async with opener() as log:
+            assert log.end() == end
+            await log.append(an_event(5))
+            assert await bodies(log, end) == [an_event(5).body]
+
+    asyncio.run(scenario())
+
+
+def test_appends_go_on_while_it_forgets(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        await asyncio.gather(*(log.append(an_event(number)) for number in range(3000)))
+        forgetting = asyncio.create_task(asyncio.to_thread(log.forget, log.end(), an_event(9999).received_us))
+        await asyncio.gather(*(log.append(an_event(number)) for number in range(3000, 3100)))
+        assert await forgetting == 3000
+        assert sorted(await bodies(log)) == sorted(an_event(number).body for number in range(3000, 3100))
+
+    run(scenario, opener)
+
+
+async def landed_up_to(log: Log, count: int) -> Positions:
+    """Return the positions of a processor that has landed the first `count` records."""
+    positions: Positions = {}
+    while count:
+        batch = await asyncio.to_thread(log.read, positions, count)
+        positions.update(zip(batch.partitions, batch.offsets, strict=True))
+        count -= len(batch)
+    return positions
