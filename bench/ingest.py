@@ -28,7 +28,7 @@ from nacl.signing import SigningKey
 from bench.receivers.client import framed
 
 ROOT = Path(__file__).resolve().parent.parent
-CONNECTIONS = 64
+CONNECTIONS = 128
 RECEIVERS = ("bare", "ours", "fastapi_sdk")
 
 Rates = dict[str, float]

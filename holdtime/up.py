@@ -16,6 +16,7 @@ import uvloop
 from holdtime.parts import Parts, opened
 from holdtime.settings import Settings
 from ingest import app as ingest_app
+from ingest.checker import Checker
 from ingest.signature import UnusableKeyError, Verifier, parse_keys
 from ingest.sqlite_log import PARTITION
 from ingest.webhook import WebhookEndpoint
@@ -49,7 +50,9 @@ async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             metrics=parts.processor_metrics,
             keep_landed=timedelta(days=settings.configuration.keep_log_days),
         )
-        server = _server(parts, processor)
+        checker = Checker(Verifier(parts.keys))
+        await checker.start()
+        server = _server(parts, processor, checker)
         # uvicorn takes these signals while it serves, and when it has shut down raises them again for us to see.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, lambda *_: None)
@@ -57,10 +60,13 @@ async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             ready = asyncio.create_task(_tell_when_ready(server, parts, on_ready))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
+            await checker.close()
 
 
-def _server(parts: Parts, processor: Processor) -> uvicorn.Server:
-    endpoint = WebhookEndpoint(verifier=Verifier(parts.keys), appender=parts.log, metrics=parts.ingest_metrics)
+def _server(parts: Parts, processor: Processor, checker: Checker) -> uvicorn.Server:
+    endpoint = WebhookEndpoint(
+        verifier=Verifier(parts.keys), signer=checker.signer, appender=parts.log, metrics=parts.ingest_metrics
+    )
     app = ingest_app.build(
         endpoint,
         registry=parts.registry,

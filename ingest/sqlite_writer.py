@@ -114,7 +114,7 @@ class Writer:
         if not group:
             return
         try:
-            await self._disk.run(partial(_insert, self._connection, [waiting.record for waiting in group]))
+            await self._disk.run(_insertion(self._connection, group))
         except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
             for waiting in group:
                 if not waiting.durable.done():
@@ -185,13 +185,17 @@ def _settle(done: asyncio.Future[Any], answer: object, error: Exception | None) 
         done.set_exception(error)
 
 
-def _insert(connection: sqlite3.Connection, records: list[Record]) -> None:
-    """Write the group in one statement. There are as many statements as group sizes; the connection keeps them all."""
+def _insertion(connection: sqlite3.Connection, group: list[_Waiting]) -> Callable[[], sqlite3.Cursor]:
+    """Return what writes the group, in one statement. The connection keeps the statements of all group sizes.
+
+    The values are put together here, on the loop: in the disk's thread they would have the loop wait for its lock.
+    """
     values: list[object] = []
-    for record in records:
+    for waiting in group:
+        record = waiting.record
         # Exact str and int: binding their subclasses is several times slower.
         values += (record.received_us, record.origin.value, int(record.verified), record.rejection, record.body)
-    connection.execute(_INSERT + ", ".join([_ROW] * len(records)), values)
+    return partial(connection.execute, _INSERT + ", ".join([_ROW] * len(group)), values)
 
 
 def _unavailable(error: Exception) -> LogUnavailableError:

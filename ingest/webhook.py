@@ -5,7 +5,7 @@ Status codes: docs/architecture.md. Telnyx retries 408, 429 and 5xx and no other
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope, Send
@@ -14,6 +14,8 @@ from ingest.deadline import Deadlines
 from ingest.log import Appender, LogUnavailableError, Record
 from ingest.metrics import IngestMetrics, Outcome
 from ingest.signature import Distrust, Seal, Verifier, seal
+
+Signer = Callable[[bytes, Seal], Awaitable[int | None]]
 
 MAX_BODY_BYTES = 1 << 20
 _RETRY_AFTER_S = b"2"
@@ -67,23 +69,26 @@ class WebhookEndpoint:
         self,
         *,
         verifier: Verifier,
+        signer: Signer | None = None,
         appender: Appender,
         metrics: IngestMetrics,
         clock: Callable[[], int] = unix_us,
         body_deadline_s: float = 5.0,
-        append_deadline_s: float = 1.5,
+        keep_deadline_s: float = 1.5,
         max_in_flight: int = 1000,
     ) -> None:
         """Bind the endpoint to its log; `clock` gives Unix microseconds.
 
-        `append_deadline_s` stays below the 2 s after which Telnyx gives up on us.
+        `signer` finds the key that signed a delivery, elsewhere than here: see `checker`. Without it `verifier` does.
+        `keep_deadline_s` is for the check and the log, and stays below the 2 s after which Telnyx gives up on us.
         """
         self._verifier = verifier
+        self.signer = signer or self._signer_here
         self._appender = appender
         self._metrics = metrics
         self._clock = clock
         self._body_deadline_s = body_deadline_s
-        self._append_deadline_s = append_deadline_s
+        self._keep_deadline_s = keep_deadline_s
         self._max_in_flight = max_in_flight
         self._deadlines = Deadlines()
         self.in_flight = 0
@@ -111,16 +116,22 @@ class WebhookEndpoint:
         sealed = _sealed(scope["headers"])
         if isinstance(sealed, Outcome):
             return sealed
+        late = Outcome.TOO_SLOW
         try:
-            body = await self._deadlines.within(self._body_deadline_s, _body(receive))
+            with self._deadlines.begin(self._body_deadline_s) as deadline:
+                body = await _body(receive)
+                if isinstance(body, Outcome):
+                    return body
+                deadline.renew(self._keep_deadline_s)
+                late = Outcome.UNAVAILABLE
+                return await self._keep(body, sealed)
         except TimeoutError:
-            return Outcome.TOO_SLOW
-        if isinstance(body, Outcome):
-            return body
-        return await self._keep(body, sealed)
+            return late
+        except LogUnavailableError:
+            return Outcome.UNAVAILABLE
 
     async def _keep(self, body: bytes, sealed: Seal) -> Outcome:
-        place = self._verifier.signer(body, sealed)
+        place = await self.signer(body, sealed)
         if place is None:
             return Outcome.FORGED
         now_us = self._clock()
@@ -131,12 +142,12 @@ class WebhookEndpoint:
             # Ours, or the sender's, clock is wrong. Nothing is lost: it can be replayed when the clock is right.
             record, kept = Record(body, now_us, rejection=Distrust.STALE.value), Outcome.STALE
         began = time.perf_counter()
-        try:
-            await self._deadlines.within(self._append_deadline_s, self._appender.append(record))
-        except (LogUnavailableError, TimeoutError):
-            return Outcome.UNAVAILABLE
+        await self._appender.append(record)
         self._metrics.appended(time.perf_counter() - began)
         return kept
+
+    async def _signer_here(self, body: bytes, sealed: Seal) -> int | None:
+        return self._verifier.signer(body, sealed)
 
 
 def _sealed(headers: list[tuple[bytes, bytes]]) -> Seal | Outcome:

@@ -1,6 +1,7 @@
 """The processor: reads the log, lands what it says, and publishes the replica, until it is told to stop."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ RETRY_S = 1.0
 TIME_PASSES = timedelta(minutes=1)
 """How often time alone is landed, so that a waiting visit becomes unknown in an idle center too."""
 
-FORGET_EVERY = timedelta(hours=1)
+TRIM_EVERY = timedelta(hours=1)
 
 BAD_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.IntegrityError)
 """What DuckDB raises for a value that it cannot take, as against a disk or a statement that it cannot."""
@@ -58,27 +59,26 @@ class Processor:
     def run(self, stop: threading.Event, *, drain_for: timedelta = timedelta(seconds=10)) -> None:
         """Land until `stop` is set, then what the log still holds for up to `drain_for`, and publish.
 
-        A log that cannot be read now is asked again. Whatever else is raised is raised: what has landed is safe, and
-        the process had better start anew.
+        A log or a disk that cannot serve now is asked again. Whatever else is raised is raised: what has landed is
+        safe, and the process had better start anew.
         """
         self.progress.landed = self.landing.positions()
         self._publish()
-        published, forgot, ticked = self.clock(), datetime.min.replace(tzinfo=UTC), self.clock()
-        pause, unpublished = self.publish_every, False
+        publishing = _Duty(self.publish_every, self.clock())
+        trimming = _Duty(TRIM_EVERY, self.clock())
+        ticking = _Duty(TIME_PASSES, self.clock())
+        unpublished = False
         while not stop.is_set():
             landed = self._step()
             now = self.clock()
-            if not landed and now - ticked >= TIME_PASSES:
-                landed = any(self.landing.land(NOTHING, now).facts.values())
-                ticked = now
+            if not landed and ticking.is_due(now):
+                landed = self._let_time_pass(now)
             unpublished = unpublished or landed
-            if unpublished and now - published >= pause:
-                took = self._publish()
-                published, unpublished = self.clock(), False
-                pause = max(self.publish_every, 10 * took)
-            if now - forgot >= FORGET_EVERY:
-                self._forget(now)
-                forgot = now
+            if unpublished and publishing.is_due(now):
+                publishing.every = max(self.publish_every, 10 * self._publish())
+                unpublished = False
+            if trimming.is_due(now):
+                self._trim(now)
             if not landed:
                 stop.wait(IDLE_S)
         give_up = self.clock() + drain_for
@@ -87,17 +87,17 @@ class Processor:
         self._publish()
 
     def _step(self) -> bool:
-        """Land one batch; returns whether there was one."""
+        """Land one batch; returns whether there was one, and it landed."""
         try:
             batch = self.reader.read(self.progress.landed, MOST_RECORDS)
-        except LogUnavailableError as error:
-            log.warning("log_unreadable", reason=str(error), retry_s=RETRY_S)
-            threading.Event().wait(RETRY_S)
+            if not len(batch):
+                return False
+            with self.metrics.landing_seconds.time():
+                landed = self._land(batch)
+        except (LogUnavailableError, duckdb.IOException) as error:
+            log.error("not_landed", reason=str(error), retry_s=RETRY_S)
+            time.sleep(RETRY_S)
             return False
-        if not len(batch):
-            return False
-        with self.metrics.landing_seconds.time():
-            landed = self._land(batch)
         self.progress.landed = self.landing.positions()
         self.progress.last_landed_at = self.clock()
         self.metrics.count(landed)
@@ -111,12 +111,18 @@ class Processor:
         )
         return True
 
+    def _let_time_pass(self, now: datetime) -> bool:
+        """Land nothing but the time; returns whether that changed a fact."""
+        return any(self.landing.land(NOTHING, now).facts.values())
+
     def _land(self, batch: Batch) -> Landed:
-        """Land the batch; if DuckDB cannot take something in it, find that record by halving and reject it alone."""
+        """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
         try:
             return self.landing.land(batch, self.clock())
-        except BAD_DATA as error:
+        except (*BAD_DATA, duckdb.OutOfMemoryException) as error:
             if len(batch) == 1:
+                if not isinstance(error, BAD_DATA):
+                    raise
                 log.error("record_unlandable", partition=batch.partitions[0], offset=batch.offsets[0])
                 return self.landing.land(
                     part(batch, 0, None, rejection=f"unlandable:{type(error).__name__}"), self.clock()
@@ -125,6 +131,7 @@ class Processor:
         return self._land(part(batch, 0, half)) + self._land(part(batch, half, None))
 
     def _publish(self) -> timedelta:
+        """Put out the replica; returns how long that took."""
         began = self.clock()
         try:
             self.publish()
@@ -134,7 +141,8 @@ class Processor:
             self.progress.replica_at = began
         return self.clock() - began
 
-    def _forget(self, now: datetime) -> None:
+    def _trim(self, now: datetime) -> None:
+        """Let the log forget what landed long enough ago."""
         try:
             forgotten = self.reader.forget(self.progress.landed, int((now - self.keep_landed).timestamp() * 1_000_000))
         except LogUnavailableError as error:
@@ -142,3 +150,18 @@ class Processor:
         else:
             if forgotten:
                 log.info("log_trimmed", records=forgotten)
+
+
+@dataclass(slots=True)
+class _Duty:
+    """Something to be done now and then."""
+
+    every: timedelta
+    done_at: datetime
+
+    def is_due(self, now: datetime) -> bool:
+        """Say whether it is time, and if so take it as done."""
+        if now - self.done_at < self.every:
+            return False
+        self.done_at = now
+        return True

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from processors import facts
+from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import value
 
@@ -26,11 +27,16 @@ class Judgement:
         return {name: value for name, value in values.items() if f"${name}" in query}
 
 
-def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
-    """Make a temporary table `<fact>_now` for every fact, from `touched` and `lives`."""
-    for name in facts.PREPARATIONS:
+def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> list[Fact]:
+    """Make a temporary table `<fact>_now` for every fact that `touched` can hold, from it and `lives`; returns those.
+
+    Lives without an event of the types that a fact rests on have none, and had none.
+    """
+    types = {name for (name,) in db.execute("select distinct event_type from touched").fetchall()}
+    possible = [fact for fact in FACTS if fact.event_types & types]
+    for name in dict.fromkeys(need for fact in possible for need in fact.needs):
         db.execute(facts.statement(name))
-    for fact in facts.FACTS:
+    for fact in possible:
         query = fact.query
         db.execute(
             f"""
@@ -39,24 +45,25 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
             """,
             judgement.parameters_of(query),
         )
+    return possible
 
 
-def replace(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> dict[str, int]:
+def replace(db: duckdb.DuckDBPyConnection, derived: list[Fact], spans: list[Span]) -> dict[str, int]:
     """Make the stored facts of the entities in `lives` equal to the tables that `derive` made.
 
     `spans` hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
     A fact that did not change is not written again. Returns how many rows were written, by table.
     """
-    return {fact.table: _replace(db, fact.table, spans) for fact in facts.FACTS}
+    return {fact.table: _replace(db, fact.table, spans) for fact in derived}
 
 
 def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> int:
-    columns = [name for (name,) in db.execute(f"select column_name from (describe {table})").fetchall()]
-    same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
     db.execute(f"create or replace temp table before as select rowid as row_id, * from {table} limit 0")
+    known = 0
     for start, end in spans:
         # A life that grew may have swallowed another that was thought to be apart: that one began within it.
-        db.execute(
+        known += value(
+            db,
             f"""
             insert into before
             select stored.rowid, stored.* from {table} as stored
@@ -70,6 +77,10 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
             """,
             [start, end],
         )
+    if not known:
+        return int(value(db, f"insert into {table} from {table}_now"))
+    columns = [name for (name,) in db.execute(f"select column_name from (describe {table})").fetchall()]
+    same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
     db.execute(
         f"create or replace temp table stale as select row_id from before anti join {table}_now as now on {same}"
     )

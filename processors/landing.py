@@ -79,8 +79,8 @@ class Landing:
             facts: dict[str, int] = {}
             if value(db, "select count(*) from seeds"):
                 history.find_touched(db, reach=self._longest_wait)
-                derivation.derive(db, judgement)
-                facts = derivation.replace(db, history.spans_of(db, "touched", "occurred_at"))
+                derived = derivation.derive(db, judgement)
+                facts = derivation.replace(db, derived, history.spans_of(db, "touched", "occurred_at"))
             events = self._keep_events(now)
         return Landed(records, events, records - rejected - events, rejected, facts)
 

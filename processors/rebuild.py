@@ -48,7 +48,6 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
             db.execute("create or replace temp view found as from share")
             history.number_lives(db, longest_wait)
             history.gather_lives(db)
-            derivation.derive(db, judgement)
-            for fact in FACTS:
+            for fact in derivation.derive(db, judgement):
                 db.execute(f"insert into {fact.table} from {fact.table}_now")
             yield share + 1, shares

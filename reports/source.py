@@ -10,13 +10,7 @@ import duckdb
 
 from reports.errors import SourceError
 from reports.report import Basis
-
-_LOCKED_DOWN = {
-    "enable_external_access": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
-_TABLES = {"queue_visits", "conferences", "events", "log_positions"}
+from warehouse.database import WarehouseError, open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +42,12 @@ def opened(path: Path, *, memory_limit: str = "1GB") -> Iterator[Source]:
 
     The replica is published as a whole by an atomic swap, so the file's own time says when. Raises SourceError.
     """
-    if not path.is_file():
-        message = (
-            f"{path} is not there yet: reports read the replica, which is published a few seconds after the first "
-            "event has landed. Start `holdtime up` (or `holdtime process`), or name the right file in HOLDTIME_REPLICA"
-        )
-        raise SourceError(message)
-    published_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    db = _connected(path, memory_limit)
     try:
-        db.execute("set timezone = 'UTC'")
-        db.execute("set lock_configuration = true")
-        _require_tables(db, path)
+        published_at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
+        db = open_reader(path, memory_limit=memory_limit)
+    except WarehouseError as error:
+        raise SourceError(str(error)) from None
+    try:
         yield Source(db, published_at)
     finally:
         db.close()
-
-
-def _connected(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(path, read_only=True, config={**_LOCKED_DOWN, "memory_limit": memory_limit})
-    except duckdb.ConnectionException as error:
-        message = (
-            f"{path} is open in this very process with other settings: read from that connection instead ({error})"
-        )
-        raise SourceError(message) from error
-    except duckdb.IOException as error:
-        if "lock" in str(error):
-            message = (
-                f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: read the replica "
-                "(HOLDTIME_REPLICA, by default data/replica.duckdb), or stop the writer first"
-            )
-            raise SourceError(message) from error
-        raise SourceError(f"{path} cannot be read as a DuckDB file: {_first_line(error)}") from error
-    except duckdb.Error as error:
-        raise SourceError(f"{path} cannot be opened: {_first_line(error)}") from error
-
-
-def _require_tables(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    found = {name for (name,) in db.execute("select table_name from duckdb_tables()").fetchall()}
-    if missing := sorted(_TABLES - found):
-        message = (
-            f"{path} is not a holdtime warehouse: expected the tables {sorted(_TABLES)}, found none named {missing}"
-        )
-        raise SourceError(message)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

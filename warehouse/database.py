@@ -48,23 +48,23 @@ def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyCo
         db.execute("set wal_autocheckpoint = '256MB'")
         db.execute("set preserve_insertion_order = false")
         db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
-    path.chmod(0o600)  # phone numbers are personal data
     if not _tables(db):
         create_tables(db)
     _check_schema(db, path)
+    path.chmod(0o600)  # phone numbers are personal data
     _harden(db)
     return db
 
 
-def open_reader(path: Path, *, memory_limit: str = "2GB") -> duckdb.DuckDBPyConnection:
+def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
-    if not path.exists():
+    if not path.is_file():
         raise WarehouseError(
-            f"{path} does not exist: expected a warehouse or its replica there; "
-            "start `holdtime up`, or set HOLDTIME_REPLICA to where it is"
+            f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
+            "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
         )
     with _explained(path):
-        db = duckdb.connect(str(path), read_only=True, config={"memory_limit": memory_limit})
+        db = duckdb.connect(path, read_only=True, config={"memory_limit": memory_limit})
     _check_schema(db, path)
     _harden(db)
     return db
@@ -82,16 +82,17 @@ def create_tables(db: duckdb.DuckDBPyConnection) -> None:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
+    except duckdb.ConnectionException as error:
+        raise WarehouseError(f"{path} is open in this very process with other settings: {_first(error)}") from None
     except duckdb.IOException as error:
-        text = str(error)
-        if "lock" in text.lower():
+        if "lock" in str(error).lower():
             raise WarehouseError(
-                f"{path} is in use by another process, and a warehouse has one writer: "
-                "stop the other `holdtime up`, or read the replica instead (HOLDTIME_REPLICA)"
+                f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: "
+                "read the replica instead (HOLDTIME_REPLICA), or stop the other holdtime first"
             ) from None
-        raise WarehouseError(f"{path} cannot be opened: expected a DuckDB file, or none yet; {_first(text)}") from None
+        raise WarehouseError(f"{path} cannot be opened: expected a DuckDB file, or none yet; {_first(error)}") from None
     except duckdb.Error as error:
-        raise WarehouseError(f"{path} cannot be opened as a warehouse: {_first(str(error))}") from None
+        raise WarehouseError(f"{path} cannot be opened as a warehouse: {_first(error)}") from None
 
 
 def _harden(db: duckdb.DuckDBPyConnection) -> None:
@@ -102,7 +103,7 @@ def _harden(db: duckdb.DuckDBPyConnection) -> None:
 def _check_schema(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     if "warehouse" not in _tables(db):
         db.close()
-        raise WarehouseError(f"{path} is a DuckDB file but not a warehouse: expected holdtime's tables in it")
+        raise WarehouseError(f"{path} is not a holdtime warehouse: expected its tables in that DuckDB file")
     found = value(db, "select schema_version from warehouse")
     if found != SCHEMA_VERSION:
         db.close()
@@ -119,5 +120,5 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _first(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from ingest.app import build
+from ingest.checker import Checker
 from ingest.metrics import IngestMetrics
 from ingest.signature import Verifier
 from ingest.sqlite_log import SqliteLog
@@ -26,12 +27,17 @@ verifier = Verifier((VerifyKey(base64.b64decode(os.environ["BENCH_PUBLIC_KEY"]))
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
     """Hold the log open while serving."""
     await log.start()
+    checker = Checker(verifier)
+    await checker.start()
+    endpoint.signer = checker.signer
     yield
+    await checker.close()
     await log.close()
 
 
+endpoint = WebhookEndpoint(verifier=verifier, appender=log, metrics=metrics)
 app = build(
-    WebhookEndpoint(verifier=verifier, appender=log, metrics=metrics),
+    endpoint,
     registry=registry,
     unready=lambda: None,
     status=dict,

@@ -11,10 +11,11 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A table of facts, and the types of the events that it rests on."""
+    """A table of facts, the types of the events that it rests on, and the temporary tables that it needs."""
 
     table: str
     event_types: frozenset[str]
+    needs: tuple[str, ...]
 
     @property
     def query(self) -> str:
@@ -27,13 +28,11 @@ def statement(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text()
 
 
-PREPARATIONS = ("pairs", "stays")
-"""Temporary tables that several facts share, in the order in which they build on each other."""
-
 FACTS = (
     Fact(
         "queue_visits",
         frozenset({"call.enqueued", "call.dequeued", "call.hangup", "call.bridged"}),
+        ("pairs",),
     ),
     Fact(
         "participant_stays",
@@ -45,6 +44,7 @@ FACTS = (
                 "conference.ended",
             }
         ),
+        ("pairs", "stays"),
     ),
     Fact(
         "conferences",
@@ -58,6 +58,7 @@ FACTS = (
                 "conference.recording.saved",
             }
         ),
+        ("pairs", "stays"),
     ),
 )
 

@@ -21,7 +21,7 @@ segments as (
         -- the leg's next enqueue, into whatever queue: a bridge after it belongs to that visit
         lead(present_at) over (
             partition by life
-            order by present_at, dequeued_at nulls last, pair_id
+            order by present_at, coalesce(dequeued_at, reopened_at) nulls last, pair_id
         ) as next_present_at
     from visits
 ),

@@ -113,7 +113,7 @@ class Receiver:
 
 
 def a_receiver(
-    *keys: SigningKey, body_deadline_s: float = 5.0, append_deadline_s: float = 1.5, max_in_flight: int = 1000
+    *keys: SigningKey, body_deadline_s: float = 5.0, keep_deadline_s: float = 1.5, max_in_flight: int = 1000
 ) -> Receiver:
     """Return a receiver that trusts `keys`, or KEY."""
     log, registry = MemoryLog(), CollectorRegistry()
@@ -124,7 +124,7 @@ def a_receiver(
         metrics=IngestMetrics(registry, keys=len(trusted)),
         clock=lambda: NOW_US,
         body_deadline_s=body_deadline_s,
-        append_deadline_s=append_deadline_s,
+        keep_deadline_s=keep_deadline_s,
         max_in_flight=max_in_flight,
     )
     return Receiver(log, registry, endpoint)

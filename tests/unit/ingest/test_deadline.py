@@ -19,21 +19,25 @@ def test_what_is_late_is_cancelled_and_told_so() -> None:
 
     async def scenario() -> None:
         deadlines = Deadlines()
-        with pytest.raises(TimeoutError):
-            await deadlines.within(0.01, forever())
+        with pytest.raises(TimeoutError), deadlines.begin(0.01):
+            await forever()
         assert cancelled == [True]
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0
-        assert await deadlines.within(5, asyncio.sleep(0, "in time")) == "in time"
+        with deadlines.begin(5):
+            assert await asyncio.sleep(0, "in time") == "in time"
 
     asyncio.run(scenario())
 
 
 def test_somebody_elses_cancellation_goes_on_its_way() -> None:
     async def scenario() -> None:
-        deadlines = Deadlines()
-        task = asyncio.create_task(deadlines.within(60, asyncio.Event().wait()))
+        async def patient() -> None:
+            with Deadlines().begin(60):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(patient())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -47,8 +51,8 @@ def test_an_error_within_the_deadline_is_its_own() -> None:
         raise OSError("as it is")
 
     async def scenario() -> None:
-        with pytest.raises(OSError, match="as it is"):
-            await Deadlines().within(60, failing())
+        with pytest.raises(OSError, match="as it is"), Deadlines().begin(60):
+            await failing()
 
     asyncio.run(scenario())
 
@@ -56,9 +60,27 @@ def test_an_error_within_the_deadline_is_its_own() -> None:
 def test_a_late_task_among_many_does_not_take_the_others_along() -> None:
     async def scenario() -> list[object]:
         deadlines = Deadlines()
-        waits = [deadlines.within(0.01 if late else 60, asyncio.sleep(0.3, late)) for late in (False, True, False)]
-        return list(await asyncio.gather(*waits, return_exceptions=True))
+
+        async def wait(late: bool) -> bool:
+            with deadlines.begin(0.01 if late else 60):
+                return await asyncio.sleep(0.3, late)
+
+        return list(await asyncio.gather(*map(wait, (False, True, False)), return_exceptions=True))
 
     first, second, third = asyncio.run(scenario())
     assert (first, third) == (False, False)
     assert isinstance(second, TimeoutError)
+
+
+def test_a_renewed_deadline_counts_from_then_on() -> None:
+    async def scenario() -> None:
+        with Deadlines().begin(0.01) as deadline:
+            deadline.renew(60)
+            await asyncio.sleep(0.2)
+            deadline.renew(0)
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            raise asyncio.CancelledError
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(scenario())

@@ -92,7 +92,7 @@ def test_while_the_log_cannot_take_it_the_answer_is_503_with_retry_after() -> No
 
 
 def test_a_log_that_does_not_answer_in_time_is_503() -> None:
-    receiver = a_receiver(append_deadline_s=0.01)
+    receiver = a_receiver(keep_deadline_s=0.01)
     receiver.log.hangs = True
     answered = receiver.deliver(EVENT, headers=signed(EVENT))
     assert (answered.status, b"retry-after" in answered.headers) == (503, True)
@@ -143,7 +143,7 @@ def test_another_method_is_405_and_told_which_one_is_allowed(method: str) -> Non
 
 
 def test_over_the_concurrency_cap_the_answer_is_503_and_room_comes_back() -> None:
-    receiver = a_receiver(max_in_flight=2, append_deadline_s=0.1)
+    receiver = a_receiver(max_in_flight=2, keep_deadline_s=0.1)
     receiver.log.hangs = True
 
     async def scenario() -> list[int]:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -12,13 +11,14 @@ import pytest
 
 from reports.errors import SourceError
 from reports.source import Source, opened
+from warehouse.database import create_tables
 
 
 @pytest.fixture
 def replica(tmp_path: Path) -> Path:
     path = tmp_path / "replica.duckdb"
     with duckdb.connect(path, config={"storage_compatibility_version": "v1.2.0"}) as db:
-        db.execute(files("warehouse").joinpath("schema.sql").read_text())
+        create_tables(db)
         db.execute("insert into log_positions values (0, 41, timestamptz '2026-03-02 12:00:00.25+00')")
         db.execute("insert into log_positions values (1, 7, timestamptz '2026-03-02 11:00:00+00')")
     os.utime(path, (1_772_452_805, 1_772_452_805))

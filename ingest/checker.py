@@ -1,0 +1,120 @@
+"""Checking signatures in a process of its own, so that the event loop has time for everything else.
+
+A check takes twice as long as all else that a delivery needs, and a thread would have to ask for the interpreter lock
+back after each. What arrives together is checked together: one write there, one answer back. Where the process is gone
+the loop checks by itself, so a delivery never depends on it.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections import deque
+from typing import NamedTuple, cast
+
+import structlog
+
+from ingest import checker_process
+from ingest.checker_process import LENGTHS, NOBODY
+from ingest.signature import Seal, Verifier
+
+START_AGAIN_S = 1.0
+
+log = structlog.get_logger("ingest")
+
+
+class _Check(NamedTuple):
+    body: bytes
+    seal: Seal
+    answer: "asyncio.Future[int | None]"
+
+
+class Checker(asyncio.Protocol):
+    """A Verifier's `signer`, answered from another process. Made and used on one event loop."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        """Name the keys; `start` starts the process."""
+        self._verifier = verifier
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[_Check] = []
+        self._sent: deque[_Check] = deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._is_closing = False
+        self._restart: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the process; raise OSError when there can be none."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            keys = [bytes(key).hex() for key in self._verifier.keys]
+            command = [sys.executable, "-m", checker_process.__name__, str(theirs.fileno()), *keys]
+            # Blocks for a few milliseconds, once; nothing in the command came from outside.
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
+            )
+        await self._loop.create_unix_connection(lambda: self, sock=ours)
+
+    async def signer(self, body: bytes, seal: Seal) -> int | None:
+        """Return which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+        if self._transport is None:
+            return self._verifier.signer(body, seal)
+        check = _Check(body, seal, self._loop.create_future())
+        if not self._gathered:
+            self._loop.call_soon(self._send)
+        self._gathered.append(check)
+        return await check.answer
+
+    @property
+    def pid(self) -> int | None:
+        """The process that checks now; None while there is none."""
+        return None if self._process is None or self._transport is None else self._process.pid
+
+    async def close(self) -> None:
+        """End the process."""
+        self._is_closing = True
+        if self._transport is not None:
+            self._transport.close()
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Use the process from now on."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out answers: a byte each, in the order of the checks."""
+        for place in data:
+            check = self._sent.popleft()
+            if not check.answer.done():
+                check.answer.set_result(None if place == NOBODY else place)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Check by ourselves what it had not answered, and start another one."""
+        self._transport = None
+        unanswered = [*self._sent, *self._gathered]
+        self._sent.clear()
+        self._gathered.clear()
+        for check in unanswered:
+            if not check.answer.done():
+                check.answer.set_result(self._verifier.signer(check.body, check.seal))
+        if not self._is_closing:
+            log.error("checker_lost", unanswered=len(unanswered), again_in_s=START_AGAIN_S)
+            self._loop.call_later(START_AGAIN_S, self._start_again)
+
+    def _send(self) -> None:
+        if self._transport is None:
+            return
+        parts: list[bytes] = []
+        for body, seal, _ in self._gathered:
+            parts += (LENGTHS.pack(len(seal.timestamp), len(body)), seal.signature, seal.timestamp, body)
+        self._sent += self._gathered
+        self._gathered.clear()
+        self._transport.write(b"".join(parts))
+
+    def _start_again(self) -> None:
+        if self._is_closing:
+            return
+        if self._process is not None:
+            self._process.poll()  # reaps it
+        self._restart = self._loop.create_task(self.start())

@@ -1,0 +1,93 @@
+"""Signatures checked in another process: the same verdicts, and none that depends on that process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from nacl.signing import SigningKey
+
+from ingest.checker import Checker
+from ingest.signature import Seal, Verifier
+
+KEYS = (SigningKey.generate(), SigningKey.generate())
+STRANGER = SigningKey.generate()
+TIMESTAMP = b"1793000000"
+
+
+def sealed(key: SigningKey, body: bytes, *, signed: bytes | None = None) -> Seal:
+    """The body's seal by that key, over other bytes if `signed` is given."""
+    message = TIMESTAMP + b"|" + (body if signed is None else signed)
+    return Seal(key.sign(message).signature, TIMESTAMP)
+
+
+def with_checker(scenario: Callable[[Checker], Awaitable[None]]) -> None:
+    async def run() -> None:
+        checker = Checker(Verifier(tuple(key.verify_key for key in KEYS)))
+        await checker.start()
+        try:
+            await scenario(checker)
+        finally:
+            await checker.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def bodies() -> list[bytes]:
+    return [bytes([number % 256]) * (number * 37 % 3000) for number in range(300)] + [b"", os.urandom(1 << 20)]
+
+
+def test_each_of_many_at_once_gets_its_own_verdict() -> None:
+    async def scenario(checker: Checker) -> None:
+        expected, checks = [], []
+        for number, body in enumerate(bodies()):
+            key, place = ((KEYS[0], 0), (KEYS[1], 1), (STRANGER, None))[number % 3]
+            expected.append(place)
+            checks.append(checker.signer(body, sealed(key, body)))
+        expected.append(None)
+        checks.append(checker.signer(b"a", sealed(KEYS[0], b"a", signed=b"b")))
+        assert await asyncio.gather(*checks) == expected
+
+    with_checker(scenario)
+
+
+def test_a_process_that_dies_costs_no_verdict_and_is_replaced() -> None:
+    async def scenario(checker: Checker) -> None:
+        body = b"x" * 100_000
+        first = checker.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)  # so that there is something it has not answered when it dies
+        checks = [asyncio.create_task(checker.signer(body, sealed(KEYS[1], body))) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        os.kill(first, signal.SIGKILL)
+        assert await asyncio.gather(*checks) == [1] * 50
+        assert await checker.signer(b"", sealed(STRANGER, b"")) is None
+        async with asyncio.timeout(20):
+            while checker.pid in {first, None}:  # noqa: ASYNC110 - nothing to wait on: it is another process
+                await asyncio.sleep(0.05)
+        assert await checker.signer(body, sealed(KEYS[0], body)) == 0
+
+    with_checker(scenario)
+
+
+def test_whoever_gave_up_does_not_disturb_the_others() -> None:
+    async def scenario(checker: Checker) -> None:
+        checks = [asyncio.create_task(checker.signer(b"x", sealed(KEYS[0], b"x"))) for _ in range(100)]
+        await asyncio.sleep(0)
+        for check in checks[::2]:
+            check.cancel()
+        answers = await asyncio.gather(*checks, return_exceptions=True)
+        assert answers[1::2] == [0] * 50
+
+    with_checker(scenario)
+
+
+def test_without_its_process_the_loop_checks_by_itself() -> None:
+    async def run() -> None:
+        checker = Checker(Verifier((KEYS[0].verify_key,)))
+        assert await checker.signer(b"x", sealed(KEYS[0], b"x")) == 0
+        assert await checker.signer(b"x", sealed(KEYS[1], b"x")) is None
+
+    asyncio.run(run())
