@@ -8,7 +8,7 @@ select
     $tip - to_seconds(16 * ($calls - i)) as began
 from range($calls) as numbers (i);
 
-insert into events
+insert into stored_events
 select
     md5(i || '/' || kind.n)::uuid::varchar,
     kind.event_type,

@@ -21,7 +21,8 @@ import duckdb
 
 from holdtime.simulator import Plan, simulate
 from ingest.log import Record
-from ingest.sqlite_log import PARTITION, SqliteLog
+from ingest.sqlite_log import SqliteLog
+from processors.ahead import ReadAhead
 from processors.landing import Landing
 from warehouse.database import open_writer
 
@@ -80,12 +81,11 @@ def _read_json(lines: Path) -> float:
 def _land(log: Path, folder: Path, records: int) -> float:
     warehouse = folder / "warehouse.duckdb"
     db = open_writer(warehouse)
-    landing, reader, now = Landing(db), SqliteLog(log), datetime.now(UTC)
+    landing, now = Landing(db), datetime.now(UTC)
     began = time.perf_counter()
-    reached = 0
-    while len(batch := reader.read({PARTITION: reached}, records)):
-        landing.land(batch, now)
-        reached = batch.offsets[-1]
+    with ReadAhead(SqliteLog(log), records) as reading:
+        while len((read := reading.read(landing.positions())).batch):
+            landing.land(read.table, now)
     db.execute("checkpoint")
     took = time.perf_counter() - began
     db.close()

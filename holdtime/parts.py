@@ -57,7 +57,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             return None
 
     async with AsyncExitStack() as stack:
-        keys = attempt(lambda: parse_keys(environment.public_key))
+        keys = attempt(lambda: public_keys(environment.public_key))
         listener = attempt(lambda: stack.enter_context(_listen(environment.http_host, environment.http_port)))
         log_path = attempt(lambda: environment.log_path)
         for name, path in (
@@ -86,6 +86,14 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             raise ConfigurationError(faults)
         listener.listen(2048)
         yield Parts(keys, log, db, landing, listener, registry, metrics, ProcessorMetrics(registry))
+
+
+def public_keys(text: str) -> tuple[VerifyKey, ...]:
+    """What TELNYX_PUBLIC_KEY holds. Raises UnusableKeyError."""
+    try:
+        return parse_keys(text)
+    except UnusableKeyError as error:
+        raise UnusableKeyError(f"TELNYX_PUBLIC_KEY: {error}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -23,7 +23,7 @@ class ConfigurationError(Exception):
 def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError(f"expected an IANA time zone such as Europe/Athens, found {name!r}") from None
     return name
 
@@ -81,9 +81,9 @@ class Settings(_Section):
 def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list) -> Settings:
     """Read the environment and the file. Raises ConfigurationError.
 
-    `also` gives the faults of what only some commands need, so that they are named together with the others.
+    `also` gives the faults of what only some commands need, to be named together with the others, if there are any.
     """
-    faults = also()
+    faults: list[str] = []
     environment = configuration = None
     try:
         environment = Environment()
@@ -95,8 +95,8 @@ def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list) ->
         faults += _faults(error, where=f"{config}: ")
     except (OSError, ValueError) as error:
         faults.append(f"{config}: {error}")
-    if environment is None or configuration is None or faults:
-        raise ConfigurationError(faults)
+    if environment is None or configuration is None:
+        raise ConfigurationError([*also(), *faults])
     return Settings(environment=environment, configuration=configuration)
 
 

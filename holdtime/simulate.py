@@ -11,7 +11,8 @@ from typing import Self
 from nacl.signing import SigningKey
 from rich.progress import Progress
 
-from holdtime.simulator import Delivery, Faults, Plan, Posted, deliver, post
+from holdtime.settings import ConfigurationError
+from holdtime.simulator import Delivery, Faults, Plan, Posted, Target, deliver, post
 from holdtime.simulator import simulate as simulated
 
 
@@ -47,11 +48,11 @@ class Simulation:
 
     @classmethod
     def prepare(cls, key_file: Path) -> Self:
-        """Read the key, or make it (mode 0600). Raises ValueError for a file that holds something else."""
+        """Read the key, or make it (mode 0600). Raises ConfigurationError for a file that holds something else."""
         if key_file.exists():
             seed = key_file.read_bytes()
             if len(seed) != 32:
-                raise ValueError(f"{key_file}: expected an Ed25519 seed of 32 bytes, found {len(seed)} bytes")
+                raise ConfigurationError([f"{key_file}: expected an Ed25519 seed of 32 bytes, found {len(seed)} bytes"])
             return cls(SigningKey(seed))
         key_file.parent.mkdir(parents=True, exist_ok=True)
         key = SigningKey.generate()
@@ -77,13 +78,15 @@ class Simulation:
         progress: Progress,
         now: datetime,
     ) -> Outcome:
-        """Simulate, then post, showing both. Raises ValueError for an unusable start or URL."""
+        """Simulate, then post, showing both. Raises ConfigurationError for an unusable start or URL."""
         duration = timedelta(hours=hours)
-        began = datetime.fromisoformat(start) if start else now - duration
+        try:
+            Target.parse(url, allow_remote=allow_remote)
+            began = _instant(start) if start else now - duration
+        except ValueError as error:
+            raise ConfigurationError([str(error)]) from None
         task = progress.add_task("simulating", total=None)
-        world = simulated(
-            Plan.medium(), seed=seed, start=began if began.tzinfo else began.replace(tzinfo=UTC), duration=duration
-        )
+        world = simulated(Plan.medium(), seed=seed, start=began, duration=duration)
         deliveries = deliver(world.events, Faults(**faults), seed=seed)
         progress.update(task, description="posting", total=len(deliveries), completed=0)
         return Outcome(self.send(deliveries, url=url, rate=rate, allow_remote=allow_remote, progress=progress))
@@ -109,3 +112,11 @@ class Simulation:
                 progress=lambda posted: progress.update(task, completed=posted.settled),
             )
         )
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--start: expected a date or a time such as 2026-03-02T08:00, found {text!r}") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -13,11 +13,11 @@ import structlog
 import uvicorn
 import uvloop
 
-from holdtime.parts import Parts, opened
+from holdtime.parts import Parts, opened, public_keys
 from holdtime.settings import Settings
 from ingest import app as ingest_app
 from ingest.checker import Checker
-from ingest.signature import UnusableKeyError, Verifier, parse_keys
+from ingest.signature import UnusableKeyError, Verifier
 from ingest.sqlite_log import PARTITION
 from ingest.webhook import WebhookEndpoint
 from processors.app import Processor
@@ -25,8 +25,6 @@ from warehouse.replica import publish
 
 DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
-
-PUBLIC_KEY = "TELNYX_PUBLIC_KEY"
 
 log = structlog.get_logger("holdtime")
 
@@ -102,9 +100,9 @@ async def _tell_when_ready(server: uvicorn.Server, parts: Parts, on_ready: Calla
 def key_faults() -> list[str]:
     """What is wrong with the public keys in the environment, without which nothing can be believed."""
     try:
-        parse_keys(os.environ.get(PUBLIC_KEY, ""))
+        public_keys(os.environ.get("TELNYX_PUBLIC_KEY", ""))
     except UnusableKeyError as error:
-        return [f"{PUBLIC_KEY}: {error}"]
+        return [str(error)]
     return []
 
 

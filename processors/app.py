@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pyarrow as pa
 import structlog
 
 from ingest.log import Batch, LogUnavailableError, Positions, Reader
+from processors.ahead import ReadAhead
 from processors.delivered import NOTHING, part
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
@@ -62,14 +64,18 @@ class Processor:
         A log or a disk that cannot serve now is asked again. Whatever else is raised is raised: what has landed is
         safe, and the process had better start anew.
         """
+        with ReadAhead(self.reader, MOST_RECORDS) as reading:
+            self._run(reading, stop, drain_for)
+
+    def _run(self, reading: ReadAhead, stop: threading.Event, drain_for: timedelta) -> None:
         self.progress.landed = self.landing.positions()
         self._publish()
         publishing = _Duty(self.publish_every, self.clock())
-        trimming = _Duty(TRIM_EVERY, self.clock())
+        trimming = _Duty(TRIM_EVERY, self.clock() - TRIM_EVERY)
         ticking = _Duty(TIME_PASSES, self.clock())
         unpublished = False
         while not stop.is_set():
-            landed = self._step()
+            landed = self._step(reading)
             now = self.clock()
             if not landed and ticking.is_due(now):
                 landed = self._let_time_pass(now)
@@ -82,18 +88,18 @@ class Processor:
             if not landed:
                 stop.wait(IDLE_S)
         give_up = self.clock() + drain_for
-        while self.clock() < give_up and self._step():
+        while self.clock() < give_up and self._step(reading):
             pass
         self._publish()
 
-    def _step(self) -> bool:
+    def _step(self, reading: ReadAhead) -> bool:
         """Land one batch; returns whether there was one, and it landed."""
         try:
-            batch = self.reader.read(self.progress.landed, MOST_RECORDS)
-            if not len(batch):
+            read = reading.read(self.progress.landed)
+            if not len(read.batch):
                 return False
             with self.metrics.landing_seconds.time():
-                landed = self._land(batch)
+                landed = self._land(read.batch, read.table)
         except (LogUnavailableError, duckdb.IOException) as error:
             log.error("not_landed", reason=str(error), retry_s=RETRY_S)
             time.sleep(RETRY_S)
@@ -115,10 +121,10 @@ class Processor:
         """Land nothing but the time; returns whether that changed a fact."""
         return any(self.landing.land(NOTHING, now).facts.values())
 
-    def _land(self, batch: Batch) -> Landed:
+    def _land(self, batch: Batch, table: pa.Table | None = None) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
         try:
-            return self.landing.land(batch, self.clock())
+            return self.landing.land(batch if table is None else table, self.clock())
         except (*BAD_DATA, duckdb.OutOfMemoryException) as error:
             if len(batch) == 1:
                 if not isinstance(error, BAD_DATA):
@@ -132,14 +138,14 @@ class Processor:
 
     def _publish(self) -> timedelta:
         """Put out the replica; returns how long that took."""
-        began = self.clock()
+        at, began = self.clock(), time.monotonic()
         try:
             self.publish()
         except OSError as error:
             log.error("replica_not_published", reason=str(error))
         else:
-            self.progress.replica_at = began
-        return self.clock() - began
+            self.progress.replica_at = at
+        return timedelta(seconds=time.monotonic() - began)
 
     def _trim(self, now: datetime) -> None:
         """Let the log forget what landed long enough ago."""
@@ -161,7 +167,7 @@ class _Duty:
 
     def is_due(self, now: datetime) -> bool:
         """Say whether it is time, and if so take it as done."""
-        if now - self.done_at < self.every:
+        if timedelta(0) <= now - self.done_at < self.every:  # a clock that was set back is no reason to wait
             return False
         self.done_at = now
         return True

@@ -7,7 +7,7 @@
 create or replace temp table fresh as
 with documents as (
     select
-        delivered.* exclude (text, body),
+        delivered.* exclude (body),
         text is not null as is_text,
         case when rejection is null and json_valid(text) then text end as document
     from delivered
@@ -103,6 +103,7 @@ select
         when event_id is null then 'no_event_id'
         when event_type is null then 'no_event_type'
     end as rejection,
+    text,
     log_partition,
     log_offset
 from dated

@@ -18,12 +18,14 @@ COLUMNS = (
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 QUARTER = timedelta(minutes=15)
+QUIET = timedelta(hours=8)
 
 
 def spans_of(db: duckdb.DuckDBPyConnection, relation: str, moment: str) -> list[Span]:
-    """The stretches of time in which `relation` has moments, to the quarter of an hour."""
+    """The stretches of time in which `relation` has moments, to the quarter of an hour; a quiet night parts none."""
     quarters = db.execute(f"select distinct epoch_us({moment}) // ? from {relation}", [_micros(QUARTER)]).fetchall()
-    return merged((EPOCH + quarter * QUARTER, EPOCH + (quarter + 1) * QUARTER) for (quarter,) in quarters)
+    starts = [EPOCH + quarter * QUARTER for (quarter,) in quarters]
+    return [(start, end - QUIET) for start, end in merged((start, start + QUARTER + QUIET) for start in starts)]
 
 
 def instant(microseconds: int) -> datetime:
@@ -31,18 +33,29 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
-    """Fill `touched` and `lives` with the whole entities that `seeds` (entity, moment) belong to.
+def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> bool:
+    """Fill `touched` and `lives` with the whole entities of `fresh` and `reopened`; returns whether there are any.
 
-    Looks in `fresh`, the events that are about to be stored, and in those that are. An entity's events belong together
-    while no two neighbours in time are more than `reach` apart: nothing in a call center waits longer, so what is
-    further away is another life of the same name. Looking around the seeds and then around whatever that found, until
-    nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on every lookup.
+    `fresh` are the events that are about to be stored, `reopened` (entity, moment) names stored ones. An entity's
+    events belong together while no two neighbours in time are more than `reach` apart: nothing in a call center waits
+    longer, so what is further away is another life of the same name. Looking around the batch and then around whatever
+    that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on
+    every lookup.
     """
-    db.execute(f"create or replace temp table stored as select {COLUMNS} from events limit 0")
+    db.execute(
+        """
+        create or replace temp view seeds as
+        select entity, occurred_at as moment from fresh where event_type in (from relevant_types)
+        union all
+        from reopened
+        """
+    )
     db.execute("create or replace temp table seeded as select distinct entity from seeds")
-    seen: list[Span] = []
     wanted = widened(spans_of(db, "seeds", "moment"), reach)
+    if not wanted:
+        return False
+    db.execute(f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
+    seen: list[Span] = []
     while ahead := beyond(wanted, seen):
         found = 0
         for start, end in ahead:
@@ -50,7 +63,7 @@ def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
                 db,
                 f"""
                 insert into stored
-                select {COLUMNS} from events
+                select {COLUMNS} from stored_events
                 where occurred_at >= ? and occurred_at < ?
                 and event_type in (from relevant_types)
                 and entity in (from seeded)
@@ -63,25 +76,18 @@ def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
     db.execute(
         f"""
         create or replace temp view found as
-        select {COLUMNS} from fresh where event_type in (from relevant_types)
+        select {COLUMNS}, true as is_seed from fresh where event_type in (from relevant_types)
         union all
-        from stored
+        select {COLUMNS}, (entity, occurred_at) in (from reopened) from stored
         """
     )
     number_lives(db, reach)
-    db.execute(
-        """
-        delete from lives where life not in (
-            select life from lives join seeds
-            on lives.entity = seeds.entity and seeds.moment between lives.entity_since and lives.until
-        )
-        """
-    )
     gather_lives(db)
+    return True
 
 
 def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
-    """Make `lives` (life, entity, entity_since, until) from `found` (entity, occurred_at).
+    """Make `lives` (life, entity, entity_since, until) from `found` (entity, occurred_at, is_seed): those with a seed.
 
     A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
     """
@@ -89,7 +95,7 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
         """
         create or replace temp table lives as
         select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
-        from found group by entity
+        from found group by entity having bool_or(is_seed)
         """
     )
     if not value(db, "select count(*) from lives where until - entity_since > to_microseconds(?)", [_micros(reach)]):
@@ -98,7 +104,7 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
         """
         create or replace temp table lives as
         with moments as (
-            select distinct entity, occurred_at from found
+            select entity, occurred_at, bool_or(is_seed) as is_seed from found group by entity, occurred_at
         ),
         begun as (
             select
@@ -112,7 +118,7 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
             from begun
         )
         select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
-        from numbered group by entity, nth
+        from numbered group by entity, nth having bool_or(is_seed)
         """,
         [_micros(reach)],
     )
@@ -123,7 +129,7 @@ def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(
         """
         create or replace temp table touched as
-        select found.* exclude (entity), life
+        select found.* exclude (entity, is_seed), life
         from found join lives
         on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
         """

@@ -61,27 +61,31 @@ class Landing:
         rows = self._db.execute("select log_partition, log_offset from log_positions").fetchall()
         return dict(rows)
 
-    def land(self, batch: Batch, now: datetime) -> Landed:
-        """Land the batch; what has landed before changes nothing. An empty batch only lets time pass.
+    def land(self, batch: Batch | pa.Table, now: datetime) -> Landed:
+        """Land the batch, or the table that `as_arrow` made of it; what has landed before changes nothing.
 
-        `now` stamps what is stored and is the clock by which waiting visits become unknown; it never runs backwards
-        in a warehouse, whatever is passed.
+        An empty batch only lets time pass. `now` stamps what is stored and is the clock by which waiting visits become
+        unknown; it never runs backwards in a warehouse, whatever is passed.
         """
         db = self._db
-        with _registered(db, as_arrow(batch)), transaction(db):
-            judged_before, judgement = self._judgement(now)
-            db.execute(_sql("events"))  # makes `fresh`: what each record says
-            self._advance(now, judgement)
-            records = int(value(db, "select count(*) from fresh"))
-            rejected = self._keep_rejected(now)
-            self._drop_known()
-            self._seed(judged_before, judgement)
-            facts: dict[str, int] = {}
-            if value(db, "select count(*) from seeds"):
-                history.find_touched(db, reach=self._longest_wait)
-                derived = derivation.derive(db, judgement)
-                facts = derivation.replace(db, derived, history.spans_of(db, "touched", "occurred_at"))
-            events = self._keep_events(now)
+        with _registered(db, as_arrow(batch) if isinstance(batch, Batch) else batch):
+            db.execute(_sql("events"))  # makes `fresh`, what each record says; once it is committed it is read faster
+            with transaction(db):
+                return self._land(now)
+
+    def _land(self, now: datetime) -> Landed:
+        db = self._db
+        judged_before, judgement = self._judgement(now)
+        self._advance(now, judgement)
+        records = int(value(db, "select count(*) from fresh"))
+        rejected = self._keep_rejected(now)
+        self._drop_known()
+        self._reopen(judged_before, judgement)
+        facts: dict[str, int] = {}
+        if history.find_touched(db, reach=self._longest_wait):
+            derived = derivation.derive(db, judgement)
+            facts = derivation.replace(db, derived, history.spans_of(db, "touched", "occurred_at"))
+        events = self._keep_events(now, records)
         return Landed(records, events, records - rejected - events, rejected, facts)
 
     def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
@@ -92,6 +96,8 @@ class Landing:
     def _keep_rejected(self, now: datetime) -> int:
         """Move what is not an event out of `fresh`, with its bytes and the reason."""
         db = self._db
+        if not value(db, "select count(rejection) from fresh"):
+            return 0
         rejected: int = value(
             db,
             """
@@ -103,8 +109,7 @@ class Landing:
             """,
             {"now": now},
         )
-        if rejected:
-            db.execute("delete from fresh where rejection is not null")
+        db.execute("delete from fresh where rejection is not null")
         return rejected
 
     def _drop_known(self) -> None:
@@ -124,7 +129,7 @@ class Landing:
             db.execute(
                 """
                 insert into known
-                select event_id from events
+                select event_id from stored_events
                 where occurred_at >= ? and occurred_at < ? and event_id in (select event_id from fresh)
                 """,
                 [start, end],
@@ -136,19 +141,23 @@ class Landing:
                 "delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)"
             )
 
-    def _keep_events(self, now: datetime) -> int:
+    def _keep_events(self, now: datetime, records: int) -> int:
+        """Append `fresh`, made from `records`, to `stored_events`; by halves, or one thread would get all of it."""
         db = self._db
+        columns = """
+            event_id, event_type, occurred_at, occurred_at_source, received_at, $now, origin, verified, entity,
+            call_control_id, call_leg_id, call_session_id, connection_id, conference_id, queue, reason, position,
+            reported_wait_secs, text, log_partition, log_offset
+        """
         kept: int = value(
             db,
-            """
-            insert into events
-            select
-                event_id, event_type, occurred_at, occurred_at_source, fresh.received_at, $now, fresh.origin,
-                fresh.verified, entity, call_control_id, call_leg_id, call_session_id, connection_id, conference_id,
-                queue, reason, position, reported_wait_secs, text, log_partition, log_offset
-            from delivered join fresh using (log_partition, log_offset)
+            f"""
+            insert into stored_events
+            select {columns} from fresh where rowid < $half
+            union all
+            select {columns} from fresh where rowid >= $half
             """,
-            {"now": now},
+            {"now": now, "half": records // 2},
         )
         db.execute(
             """
@@ -158,14 +167,11 @@ class Landing:
         )
         return kept
 
-    def _seed(self, judged_before: datetime | None, judgement: Judgement) -> None:
-        """Make `seeds`: the entities whose facts may now be different, each with a moment of its life."""
+    def _reopen(self, judged_before: datetime | None, judgement: Judgement) -> None:
+        """Make `reopened`: entities whose facts may be different although nothing new was heard of them."""
         db = self._db
         db.execute(
-            """
-            create or replace temp table reopened as
-            select entity, entity_since from queue_visits limit 0
-            """
+            "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0"
         )
         if judged_before is not None:
             # Time alone makes a waiting visit unknown.
@@ -195,14 +201,6 @@ class Landing:
                 and connection_id in (select connection_id from fresh where event_type = 'call.bridged')
                 """
             )
-        db.execute(
-            """
-            create or replace temp view seeds as
-            select entity, occurred_at as moment from fresh where event_type in (from relevant_types)
-            union all
-            from reopened
-            """
-        )
 
     def _advance(self, now: datetime, judgement: Judgement) -> None:
         db = self._db

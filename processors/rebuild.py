@@ -22,7 +22,7 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
     Only when the iterator is exhausted has anything changed.
     """
     history.prepare(db)
-    shares = 1 + value(db, "select count(*) from events") // EVENTS_A_SHARE
+    shares = 1 + value(db, "select count(*) from stored_events") // EVENTS_A_SHARE
     with transaction(db):
         judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
         judgement = Judgement(judged_at, longest_wait)
@@ -32,7 +32,7 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
         db.execute(
             """
             insert into bridged_connections
-            select distinct connection_id from events
+            select distinct connection_id from stored_events
             where event_type = 'call.bridged' and connection_id is not null
             """
         )
@@ -40,12 +40,12 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
             db.execute(
                 f"""
                 create or replace temp table share as
-                select {history.COLUMNS} from events
+                select {history.COLUMNS} from stored_events
                 where event_type in (from relevant_types) and hash(entity) % ? = ?
                 """,
                 [shares, share],
             )
-            db.execute("create or replace temp view found as from share")
+            db.execute("create or replace temp view found as select *, true as is_seed from share")
             history.number_lives(db, longest_wait)
             history.gather_lives(db)
             for fact in derivation.derive(db, judgement):

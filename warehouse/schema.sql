@@ -5,37 +5,46 @@
 -- `entity` is what a fact is derived for, a leg or a conference; `entity_since` is when that entity was first heard
 -- of. Landing finds the facts that a batch touches by these two, so `entity_since` is what keeps lookups bounded.
 
-create table events (
-    event_id varchar not null,
-    event_type varchar not null,
+-- Identifiers repeat within a call, which a dictionary catches at little cost; event ids never do.
+create table stored_events (
+    event_id varchar not null using compression uncompressed,
+    event_type varchar not null using compression dictionary,
     occurred_at timestamptz not null,
-    occurred_at_source varchar not null,
+    occurred_at_source varchar not null using compression dictionary,
     received_at timestamptz not null,
     stored_at timestamptz not null,
-    origin varchar not null,
+    origin varchar not null using compression dictionary,
     verified boolean not null,
-    entity varchar not null,
-    call_control_id varchar,
-    call_leg_id varchar,
-    call_session_id varchar,
-    connection_id varchar,
-    conference_id varchar,
-    queue varchar,
-    reason varchar,
+    entity varchar not null using compression dictionary,
+    call_control_id varchar using compression dictionary,
+    call_leg_id varchar using compression dictionary,
+    call_session_id varchar using compression dictionary,
+    connection_id varchar using compression dictionary,
+    conference_id varchar using compression dictionary,
+    queue varchar using compression dictionary,
+    reason varchar using compression dictionary,
     position integer,
     reported_wait_secs integer,
     body varchar not null using compression zstd,
-    payload json generated always as (
-        coalesce(
-            json_extract(body, '$.data.payload'),
-            json_extract(body, '$.payload'),
-            json_extract(body, '$.metadata.event.payload'),
-            json_extract(body, '$.webhook.payload')
-        )
-    ) virtual,
     log_partition integer not null,
     log_offset bigint not null
 );
+
+-- The events as others read them: with Telnyx's payload, taken from the body when it is asked for. A generated column
+-- would do the same, but DuckDB computes those on every insert too, to see whether they can be computed.
+create view events as
+select
+    * exclude (body, log_partition, log_offset),
+    coalesce(
+        json_extract(body, '$.data.payload'),
+        json_extract(body, '$.payload'),
+        json_extract(body, '$.metadata.event.payload'),
+        json_extract(body, '$.webhook.payload')
+    ) as payload,
+    body,
+    log_partition,
+    log_offset
+from stored_events;
 
 create table queue_visits (
     visit_id varchar not null,

@@ -11,7 +11,7 @@ to another machine unless that is asked for. It imports none of the stages, so i
 
 from holdtime.simulator.network import NONE, Delivery, Faults, deliver
 from holdtime.simulator.plan import Habits, Plan, Queue, Service
-from holdtime.simulator.poster import BROKEN, Posted, Retries, post
+from holdtime.simulator.poster import BROKEN, Posted, Retries, Target, post
 from holdtime.simulator.telnyx import Event
 from holdtime.simulator.truth import ConferenceRow, ParticipantStay, QueueVisit, Truth
 from holdtime.simulator.world import World, demo, simulate
@@ -31,6 +31,7 @@ __all__ = [
     "QueueVisit",
     "Retries",
     "Service",
+    "Target",
     "Truth",
     "World",
     "deliver",

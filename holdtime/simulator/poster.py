@@ -75,7 +75,7 @@ async def post(
     comes back. `progress` is called after each settled delivery with the counts so far. `clock` gives the Unix time
     that is signed. Raises ValueError for a URL that is not HTTP, or not on this machine unless `allow_remote`.
     """
-    target = _Target.parse(url, allow_remote=allow_remote)
+    target = Target.parse(url, allow_remote=allow_remote)
     began = time.perf_counter()
     run = _Run(_paced(deliveries, rate), target, key, retries, timeout_s, progress, clock)
     async with asyncio.TaskGroup() as group:
@@ -92,7 +92,9 @@ def _paced(deliveries: Iterable[Delivery], rate: float | None) -> Iterator[tuple
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
+    """Where deliveries go."""
+
     host: str
     port: int
     path: str
@@ -100,6 +102,7 @@ class _Target:
 
     @classmethod
     def parse(cls, url: str, *, allow_remote: bool) -> Self:
+        """Read a URL. Raises ValueError unless it is HTTP, and on this machine or meant to be on another."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"expected a URL such as http://127.0.0.1:8080/webhooks/telnyx, got {url!r}")
@@ -123,7 +126,7 @@ def _is_loopback(host: str) -> bool:
 @dataclass(slots=True)
 class _Run:
     due: Iterator[tuple[float, Delivery]]
-    target: _Target
+    target: Target
     key: SigningKey
     retries: Retries
     timeout_s: float
@@ -182,7 +185,7 @@ def _may_succeed_later(status: int) -> bool:
 class _Connection:
     """One keep-alive connection, opened again whenever it is broken or the server closes it."""
 
-    def __init__(self, target: _Target, timeout_s: float) -> None:
+    def __init__(self, target: Target, timeout_s: float) -> None:
         self._target, self._timeout_s = target, timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 

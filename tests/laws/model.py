@@ -1,0 +1,430 @@
+"""The rules of METRICS, read aloud: queue visits, stays and conferences from a list of happenings, one step at a time.
+
+Slow and plain on purpose. Written from the definitions and not from the SQL, so that the two can disagree. Where the
+definitions leave something open, the decision is said where it is taken.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+
+LONGEST_WAIT = timedelta(hours=24)
+NEVER = datetime.max.replace(tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+ENQUEUED, DEQUEUED, HANGUP, BRIDGED = "call.enqueued", "call.dequeued", "call.hangup", "call.bridged"
+CREATED, ENDED = "conference.created", "conference.ended"
+JOINED, LEFT = "conference.participant.joined", "conference.participant.left"
+FLOOR, RECORDED = "conference.floor.changed", "conference.recording.saved"
+
+CALL_TYPES = (ENQUEUED, DEQUEUED, HANGUP, BRIDGED)
+CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
+
+OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event, once, as what it says."""
+
+    event_id: str
+    event_type: str
+    at: datetime
+    control_id: str | None = None
+    leg_id: str | None = None
+    session_id: str | None = None
+    connection_id: str | None = None
+    conference_id: str | None = None
+    queue: str | None = None
+    reason: str | None = None
+    position: int | None = None
+    reported_wait_secs: int | None = None
+
+    @property
+    def leg(self) -> str:
+        """What tells one leg from another; an event that names none is of a leg of its own."""
+        return self.leg_id or self.control_id or self.event_id
+
+    @property
+    def entity(self) -> str:
+        """The leg that a call event is about, the conference that a conference event is about."""
+        about_conference = self.event_type.startswith("conference.")
+        return (about_conference and self.conference_id) or self.leg
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A row of `queue_visits`, without the columns that serve only its storage."""
+
+    visit_id: str
+    call_control_id: str | None
+    call_leg_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    queue: str | None
+    enqueued_at: datetime | None
+    enqueued_at_source: str | None
+    left_at: datetime | None
+    wait_ms: int | None
+    in_queue_ms: int | None
+    reported_wait_secs: int | None
+    reason: str | None
+    outcome: str
+    answer_confirmed: bool | None
+    position_in: int | None
+    position_out: int | None
+    revision: int
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A row of `participant_stays`."""
+
+    stay_id: str
+    conference_id: str
+    call_control_id: str | None
+    call_leg_id: str | None
+    call_session_id: str | None
+    joined_at: datetime | None
+    left_at: datetime | None
+    duration_ms: int | None
+    floor_ms: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Conference:
+    """A row of `conferences`."""
+
+    conference_id: str
+    name: str | None
+    connection_id: str | None
+    call_session_id: str | None
+    created_at: datetime | None
+    ended_at: datetime | None
+    duration_ms: int | None
+    status: str
+    end_reason: str | None
+    end_reason_source: str | None
+    participants: int
+    unique_participants: int
+    peak_participants: int
+    participant_ms: int
+    floor_changes: int
+    recordings: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that follows from a list of happenings."""
+
+    queue_visits: list[Visit]
+    participant_stays: list[Stay]
+    conferences: list[Conference]
+
+
+def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
+    """What follows from `happenings`, each given once, in the eyes of somebody whose clock says `judged_at`."""
+    known = list(happenings)
+    bridges_heard: set[str | None] = {
+        each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
+    }
+    visits: list[Visit] = []
+    stays: list[Stay] = []
+    conferences: list[Conference] = []
+    for life in _lives(each for each in known if each.event_type in CALL_TYPES + CONFERENCE_TYPES):
+        visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
+        meeting = [each for each in life if each.event_type in CONFERENCE_TYPES and each.conference_id]
+        if meeting:
+            there = _presences(meeting)
+            stays += _stays(meeting, there)
+            conferences.append(_conference(meeting, there))
+    return Facts(visits, stays, conferences)
+
+
+def columns(of: type) -> list[str]:
+    """The columns that the rules determine."""
+    return [field.name for field in fields(of)]
+
+
+def ms(earlier: datetime | None, later: datetime | None) -> int | None:
+    """Whole milliseconds between two instants, each cut to the millisecond first."""
+    if earlier is None or later is None:
+        return None
+    millisecond = timedelta(milliseconds=1)
+    return (later - EPOCH) // millisecond - (earlier - EPOCH) // millisecond
+
+
+def _lives(happenings: Iterable[Happening]) -> Iterator[list[Happening]]:
+    """Each entity's happenings in time order, apart where more than the longest wait lies between two of them."""
+    by_entity: defaultdict[str, list[Happening]] = defaultdict(list)
+    for each in happenings:
+        by_entity[each.entity].append(each)
+    for story in by_entity.values():
+        story.sort(key=lambda each: (each.at, each.event_id))
+        life = story[:1]
+        for before, after in pairwise(story):
+            if after.at - before.at > LONGEST_WAIT:
+                yield life
+                life = []
+            life.append(after)
+        yield life
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """An opening with its closing. `reopened_at`: when it was opened once more, its own closing having been lost."""
+
+    opening: Happening | None
+    closing: Happening | None
+    reopened_at: datetime | None = None
+
+    def first(self, name: str) -> str | None:
+        """What the opening says, else the closing."""
+        said = (getattr(each, name) for each in (self.opening, self.closing) if each is not None)
+        found = [value for value in said if value is not None]
+        return found[0] if found else None
+
+    @property
+    def pair_id(self) -> str:
+        pair_id = self.first("event_id")
+        assert pair_id is not None
+        return pair_id
+
+
+def _walked(edges: list[Happening], opening_type: str) -> list[_Pair]:
+    """Walk in time order. At one instant what is open is closed first; with nothing open, something opens first."""
+    pairs: list[_Pair] = []
+    is_open: Happening | None = None
+    for moment, together in groupby(sorted(edges, key=lambda each: (each.at, each.event_id)), lambda each: each.at):
+        at_once = list(together)
+        openings = [each for each in at_once if each.event_type == opening_type]
+        closings = [each for each in at_once if each.event_type != opening_type]
+        while openings or closings:
+            if is_open is not None and closings:
+                pairs.append(_Pair(is_open, closings.pop(0)))
+                is_open = None
+            elif openings:
+                if is_open is not None:
+                    pairs.append(_Pair(is_open, None, reopened_at=moment))
+                is_open = openings.pop(0)
+            else:
+                pairs.append(_Pair(None, closings.pop(0)))
+    if is_open is not None:
+        pairs.append(_Pair(is_open, None))
+    return pairs
+
+
+def _by(key: Callable[[Happening], object], happenings: Iterable[Happening]) -> list[list[Happening]]:
+    groups: defaultdict[object, list[Happening]] = defaultdict(list)
+    for each in happenings:
+        groups[key(each)].append(each)
+    return list(groups.values())
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """A pair in a queue, and when it began as far as anybody said."""
+
+    pair: _Pair
+    enqueued_at: datetime | None
+    source: str | None
+    begun_at: datetime
+    """The enqueue; where nobody said when that was, the dequeue, for finding what followed."""
+
+    @property
+    def over_at(self) -> datetime:
+        return self.pair.closing.at if self.pair.closing else self.pair.reopened_at or NEVER
+
+
+def _visits(events: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> list[Visit]:
+    """The visits of one leg."""
+    moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
+    pairs = [pair for moves_here in _by(lambda each: each.queue, moves) for pair in _walked(moves_here, ENQUEUED)]
+    # Visits that begin and end together are told apart by nothing but their ids.
+    waits = sorted(map(_wait, pairs), key=lambda wait: (wait.begun_at, wait.over_at, wait.pair.pair_id))
+    beginnings = [wait.begun_at for wait in waits[1:]]
+    return [
+        _visit(wait, next_begins, events, bridges_heard, judged_at)
+        for wait, next_begins in zip(waits, [*beginnings, NEVER], strict=False)
+    ]
+
+
+def _wait(pair: _Pair) -> _Wait:
+    if pair.opening is not None:
+        return _Wait(pair, pair.opening.at, "observed", pair.opening.at)
+    assert pair.closing is not None
+    if pair.closing.reported_wait_secs is None:
+        return _Wait(pair, None, None, pair.closing.at)
+    reported = pair.closing.at - timedelta(seconds=pair.closing.reported_wait_secs)
+    return _Wait(pair, reported, "reported", reported)
+
+
+def _visit(
+    wait: _Wait, next_begins: datetime, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime
+) -> Visit:
+    pair, closing = wait.pair, wait.pair.closing
+    hangups = [each.at for each in events if each.event_type == HANGUP and each.at >= wait.begun_at]
+    hung_up = min(hangups, default=None)
+    confirmed = any(each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins for each in events)
+    connection_id = pair.first("connection_id")
+    stopped_waiting = left_at = closing.at if closing else None
+    hangup_decides = False
+    if closing is not None:
+        outcome = _outcome(closing.reason, confirmed, hung_up is not None and connection_id in bridges_heard)
+        hangup_decides = outcome == "failed_bridge"
+        if hung_up is not None and hung_up < closing.at:  # kept in the queue after the hangup
+            outcome, stopped_waiting, hangup_decides = "abandoned", hung_up, True
+    elif pair.reopened_at is not None:
+        outcome = "unknown"
+    elif hung_up is not None:
+        outcome, stopped_waiting, left_at, hangup_decides = "abandoned", hung_up, hung_up, True
+    else:
+        outcome = "unknown" if wait.begun_at <= judged_at - LONGEST_WAIT else "waiting"
+    by_bridge = closing is not None and closing.reason in ("bridged", "bridging-in-process")
+    return Visit(
+        visit_id=pair.pair_id,
+        call_control_id=pair.first("control_id"),
+        call_leg_id=pair.first("leg_id"),
+        call_session_id=pair.first("session_id"),
+        connection_id=connection_id,
+        queue=pair.first("queue"),
+        enqueued_at=wait.enqueued_at,
+        enqueued_at_source=wait.source,
+        left_at=left_at,
+        wait_ms=ms(wait.enqueued_at, stopped_waiting),
+        in_queue_ms=ms(wait.enqueued_at, left_at),
+        reported_wait_secs=closing.reported_wait_secs if closing else None,
+        reason=closing.reason if closing else None,
+        outcome=outcome,
+        answer_confirmed=confirmed if by_bridge else None,
+        position_in=pair.opening.position if pair.opening else None,
+        position_out=closing.position if closing else None,
+        revision=(pair.opening is not None) + (closing is not None) + hangup_decides + (by_bridge and confirmed),
+    )
+
+
+def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: bool) -> str:
+    if reason == "bridging-in-process" and not confirmed and over_where_bridges_are_heard:
+        return "failed_bridge"
+    return {
+        "bridged": "answered",
+        "bridging-in-process": "answered",
+        "hangup": "abandoned",
+        "timeout": "timed_out",
+        "leave": "left",
+    }.get(reason or "", "unknown")
+
+
+@dataclass(frozen=True)
+class _Presence:
+    """A leg in a conference."""
+
+    pair: _Pair
+    leg: str
+    joined_at: datetime | None
+    left_at: datetime | None
+    over_at: datetime
+    """When it was over at the latest: a leg that joins again was gone by then."""
+
+
+def _end(events: list[Happening]) -> datetime | None:
+    return max((each.at for each in events if each.event_type == ENDED), default=None)
+
+
+def _presences(events: list[Happening]) -> list[_Presence]:
+    ended_at = _end(events)
+    moves = [each for each in events if each.event_type in (JOINED, LEFT)]
+    found: list[_Presence] = []
+    for moves_of_leg in _by(lambda each: each.leg, moves):
+        for pair in _walked(moves_of_leg, JOINED):
+            joined_at = pair.opening.at if pair.opening else None
+            if pair.closing is not None:
+                left_at: datetime | None = pair.closing.at
+                over_at = pair.closing.at
+            elif pair.reopened_at is not None:
+                left_at, over_at = None, pair.reopened_at
+            elif joined_at is not None and ended_at is not None and ended_at >= joined_at:
+                left_at, over_at = ended_at, ended_at
+            else:
+                left_at, over_at = None, NEVER
+            found.append(_Presence(pair, moves_of_leg[0].leg, joined_at, left_at, over_at))
+    return found
+
+
+def _stays(events: list[Happening], there: list[_Presence]) -> list[Stay]:
+    held: defaultdict[str, list[int]] = defaultdict(list)
+    changes = [each for each in events if each.event_type == FLOOR]
+    ended_at = _end(events)
+    for number, change in enumerate(changes):
+        if change.leg_id is None and change.control_id is None:
+            continue  # somebody speaks, and nobody said who
+        of_speaker = [each for each in there if each.leg == change.leg and each.over_at >= change.at]
+        lost = [each.pair.closing.at for each in of_speaker if each.pair.closing is not None]
+        lost += [after.at for after in changes[number + 1 : number + 2]]
+        lost += [ended_at] if ended_at is not None and ended_at >= change.at else []
+        lasting = [each for each in of_speaker if each.joined_at is None or each.over_at > each.joined_at]
+        if lasting:
+            soonest = min(each.over_at for each in lasting)
+            # Of stays that end together, the last id: nothing else tells them apart.
+            mine = max(each.pair.pair_id for each in lasting if each.over_at == soonest)
+            held[mine].append(ms(change.at, min(lost)) or 0 if lost else 0)
+    return [
+        Stay(
+            stay_id=each.pair.pair_id,
+            conference_id=events[0].conference_id or "",
+            call_control_id=each.pair.first("control_id"),
+            call_leg_id=each.pair.first("leg_id"),
+            call_session_id=each.pair.first("session_id"),
+            joined_at=each.joined_at,
+            left_at=each.left_at,
+            duration_ms=ms(each.joined_at, each.left_at),
+            floor_ms=sum(held[each.pair.pair_id]),
+            revision=(each.joined_at is not None) + (each.left_at is not None) + len(held[each.pair.pair_id]),
+        )
+        for each in there
+    ]
+
+
+def _conference(events: list[Happening], there: list[_Presence]) -> Conference:
+    """From the first creation to the last end, should more than one of either be told."""
+    creations = [each for each in events if each.event_type == CREATED]
+    created_at = min((each.at for each in creations), default=None)
+    ended_at = _end(events)
+    reasons = [each.reason for each in events if each.event_type == ENDED and each.reason is not None]
+    in_time = created_at is not None and ended_at is not None and ended_at >= created_at
+    return Conference(
+        conference_id=events[0].conference_id or "",
+        name=None,  # no webhook tells it
+        connection_id=_least("connection_id", creations) or _least("connection_id", events),
+        call_session_id=_least("session_id", creations) or _least("session_id", events),
+        created_at=created_at,
+        ended_at=ended_at,
+        duration_ms=ms(created_at, ended_at) if in_time else None,
+        status="completed" if ended_at else "in_progress",
+        end_reason=reasons[-1] if reasons else None,
+        end_reason_source="webhook" if reasons else None,
+        participants=len(there),
+        unique_participants=len({each.leg for each in there}),
+        peak_participants=_peak(there),
+        participant_ms=sum(ms(each.joined_at, each.left_at) or 0 for each in there),
+        floor_changes=sum(each.event_type == FLOOR for each in events),
+        recordings=sum(each.event_type == RECORDED for each in events),
+        revision=len(events),
+    )
+
+
+def _least(name: str, events: list[Happening]) -> str | None:
+    said: list[str] = [value for each in events if (value := getattr(each, name)) is not None]
+    return min(said, default=None)
+
+
+def _peak(there: list[_Presence]) -> int:
+    """The most at any moment; it can only be at somebody's joining, when those who leave then are gone already."""
+    present = [
+        (each.joined_at, each.over_at) for each in there if each.joined_at is not None and each.over_at > each.joined_at
+    ]
+    return max((sum(joined <= moment < over for joined, over in present) for moment, _ in present), default=0)

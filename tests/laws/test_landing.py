@@ -1,0 +1,258 @@
+"""The laws of landing: whatever comes, in whatever way, the warehouse shows what METRICS says, and nothing else."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Self
+
+import duckdb
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from processors.landing import Landing
+from tests.builders import NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
+from tests.laws import model
+from tests.laws.histories import CLOCKS, HISTORIES, Delivery, Told, delivery
+
+EVERY_DAY = settings.get_current_profile_name() == "default"
+WAYS = st.integers(0, 10_000)
+CLOCK = st.sampled_from(CLOCKS)
+LEDGERS = ("events", "rejected", "log_positions", "bridged_connections", "undated_events", "warehouse")
+
+
+def tried(every_day: int) -> settings:
+    """So many examples every day (each lands a few batches, a tenth of a second each), all of them in a campaign."""
+    return settings(max_examples=every_day) if EVERY_DAY else settings()
+
+
+class InterruptedLandingError(Exception):
+    """What the tests make a statement fail with."""
+
+
+class Fragile:
+    """A connection of which the n-th statement, counted from now, fails before it does anything."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Work until told otherwise."""
+        self._db = db
+        self.left: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything that is not a statement works."""
+        return getattr(self._db, name)
+
+    def execute(self, *arguments: Any) -> Any:
+        """Do it, unless it is the one."""
+        self._count()
+        return self._db.execute(*arguments)
+
+    def begin(self) -> Self:
+        """Do it, unless it is the one."""
+        self._count()
+        self._db.begin()
+        return self
+
+    def _count(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise InterruptedLandingError
+
+
+def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
+    """The warehouse, after all of it has arrived."""
+    for now, bodies, received in arrived.batches:
+        warehouse.land_bodies(bodies, now=now, received=received)
+    return warehouse
+
+
+def shown(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+    """What the warehouse shows, in the columns that the rules determine."""
+    found = {}
+    for table, of in (
+        ("queue_visits", model.Visit),
+        ("participant_stays", model.Stay),
+        ("conferences", model.Conference),
+    ):
+        names = model.columns(of)
+        rows = warehouse.db.execute(f"select {', '.join(names)} from {table}").fetchall()
+        found[table] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=in_order)
+    return found
+
+
+def expected(history: Iterable[Told], *, judged_at: datetime) -> dict[str, list[dict[str, Any]]]:
+    """What the rules say, in the same form."""
+    facts = model.facts((told.happening for told in history), judged_at=judged_at)
+    return {
+        table: sorted((asdict(row) for row in rows), key=in_order)
+        for table, rows in (
+            ("queue_visits", facts.queue_visits),
+            ("participant_stays", facts.participant_stays),
+            ("conferences", facts.conferences),
+        )
+    }
+
+
+def in_order(row: dict[str, Any]) -> tuple[str, ...]:
+    """By what tells rows apart, then by everything."""
+    return (
+        str(row.get("visit_id") or row.get("stay_id") or row["conference_id"]),
+        *(f"{row[name]:%s}" if isinstance(row[name], datetime) else str(row[name]) for name in sorted(row)),
+    )
+
+
+def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS}
+
+
+@tried(60)
+@given(HISTORIES, WAYS, CLOCK)
+def test_the_warehouse_shows_what_the_rules_say(history: list[Told], way: int, clock: datetime) -> None:
+    arrived = delivery(history, way=way, clock=clock)
+    with opened_warehouse() as warehouse:
+        assert shown(landed(warehouse, arrived)) == expected(history, judged_at=arrived.last_clock)
+
+
+@tried(15)
+@given(HISTORIES, WAYS, WAYS, CLOCK)
+def test_order_repetition_and_batching_change_no_row(
+    history: list[Told], way: int, other: int, clock: datetime
+) -> None:
+    with opened_warehouse() as one, opened_warehouse() as two:
+        landed(one, delivery(history, way=way, clock=clock))
+        landed(two, delivery(history, way=other, clock=clock))
+        assert one.facts() == two.facts()
+
+
+@tried(30)
+@given(HISTORIES, WAYS, CLOCK)
+def test_facts_derived_live_are_the_facts_of_a_rebuild(history: list[Told], way: int, clock: datetime) -> None:
+    with opened_warehouse() as warehouse:
+        before = everything(landed(warehouse, delivery(history, way=way, clock=clock)))
+        warehouse.rebuild()
+        assert everything(warehouse) == before
+
+
+@tried(20)
+@given(HISTORIES, CLOCK)
+def test_every_visit_has_one_outcome_and_offered_is_their_sum(history: list[Told], clock: datetime) -> None:
+    with opened_warehouse() as warehouse:
+        visits = landed(warehouse, delivery(history, way=0, clock=clock)).dicts("queue_visits")
+    outcomes = Counter(visit["outcome"] for visit in visits)
+    assert outcomes.keys() <= model.OUTCOMES
+    assert len(visits) == sum(outcomes[name] for name in model.OUTCOMES)
+    assert len({visit["visit_id"] for visit in visits}) == len(visits), "a visit is there twice"
+
+
+@tried(20)
+@given(HISTORIES, CLOCK)
+def test_the_time_spent_in_queues_is_the_integral_of_their_depth(history: list[Told], clock: datetime) -> None:
+    with opened_warehouse() as warehouse:
+        visits = landed(warehouse, delivery(history, way=0, clock=clock)).dicts("queue_visits")
+    timed = [visit for visit in visits if visit["in_queue_ms"] is not None]
+    millisecond = timedelta(milliseconds=1)
+    moments = {
+        instant: (instant - model.EPOCH) // millisecond
+        for visit in timed
+        for instant in (visit["enqueued_at"], visit["left_at"])
+    }
+    steps = sorted(set(moments.values()))
+    integral = sum(
+        (end - start) * sum(moments[visit["enqueued_at"]] <= start < moments[visit["left_at"]] for visit in timed)
+        for start, end in pairwise(steps)
+    )
+    assert sum(visit["in_queue_ms"] for visit in timed) == integral
+
+
+@tried(25)
+@given(HISTORIES, WAYS, CLOCK, st.integers(0, 80))
+def test_a_failure_between_any_two_statements_changes_nothing(
+    history: list[Told], way: int, clock: datetime, statements: int
+) -> None:
+    arrived = delivery(history, way=way, clock=clock)
+    with opened_warehouse() as warehouse:
+        fragile = Fragile(warehouse.db)
+        landing = Landing(fragile)  # type: ignore[arg-type] # it walks and quacks like a connection
+        offset = 1
+        for number, (now, bodies, received) in enumerate(arrived.batches):
+            batch = a_batch(bodies, first_offset=offset, received=received)
+            offset += len(bodies)
+            if number == len(arrived.batches) - 1:
+                before = everything(warehouse)
+                fragile.left = statements
+                try:
+                    landing.land(batch, now)
+                except InterruptedLandingError:
+                    assert everything(warehouse) == before
+                fragile.left = None
+            landing.land(batch, now)
+        assert shown(warehouse) == expected(history, judged_at=arrived.last_clock)
+
+
+def test_a_failure_at_each_statement_in_turn_changes_nothing() -> None:
+    told: list[Event] = [
+        *a_call().queued(at=NOON).answered(after=41, ringing=2).talked(300),
+        *a_call("bob").queued(at=NOON),
+        *a_conference().created().joined("ann", 1).floor("ann", 2).recorded(3, 4).left("ann", 60).ended(61),
+    ]
+    bodies = [event.body() for event in told]
+    with opened_warehouse() as untroubled:
+        untroubled.land_bodies(bodies[:3], now=NOON)
+        untroubled.land_bodies([*bodies[1:], b"not an event"], now=NOON + timedelta(hours=25))
+        wanted = everything(untroubled)
+    with opened_warehouse() as warehouse:
+        fragile = Fragile(warehouse.db)
+        landing = Landing(fragile)  # type: ignore[arg-type] # it walks and quacks like a connection
+        landing.land(a_batch(bodies[:3]), NOON)
+        before = everything(warehouse)
+        batch = a_batch([*bodies[1:], b"not an event"], first_offset=4)
+        statements = 0
+        while fragile.left is None or fragile.left < 0:
+            fragile.left = statements
+            try:
+                landing.land(batch, NOON + timedelta(hours=25))
+            except InterruptedLandingError:
+                assert everything(warehouse) == before, f"after statement {statements}"
+                statements += 1
+        assert statements > 20, "the failures were not where landing is"
+        assert everything(warehouse) == wanted
+
+
+@tried(20)
+@given(st.lists(st.integers(0, 26 * 3_600_000_000), min_size=1, max_size=4), st.integers(-2, 2))
+@example([0], -1)
+@example([0], 0)
+def test_time_alone_makes_a_waiting_visit_unknown_after_exactly_a_day(offsets: list[int], off_us: int) -> None:
+    beginnings = [NOON + timedelta(microseconds=offset) for offset in offsets]
+    calls = [a_call(f"leg-{number}").queued(at=at) for number, at in enumerate(beginnings)]
+    with opened_warehouse() as warehouse:
+        warehouse.land(*calls, now=NOON)
+        for at in sorted(beginnings):
+            now = at + timedelta(hours=24, microseconds=off_us)
+            warehouse.land(now=now)
+            for visit in warehouse.dicts("queue_visits"):
+                judged = max(now, NOON)
+                late = visit["enqueued_at"] <= judged - timedelta(hours=24)
+                assert visit["outcome"] == ("unknown" if late else "waiting")
+                assert (visit["left_at"], visit["wait_ms"]) == (None, None)
+
+
+def test_a_clock_that_runs_backwards_makes_nothing_young_again() -> None:
+    with opened_warehouse() as warehouse:
+        warehouse.land(a_call().queued(at=NOON), now=NOON + timedelta(hours=24))
+        warehouse.land(a_call("bob").queued(at=NOON), now=NOON)
+        assert [visit["outcome"] for visit in warehouse.dicts("queue_visits")] == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize("hours", [0, 23, 24, 25, 100])
+def test_a_history_in_two_halves_is_one_life_up_to_a_day_apart(hours: int) -> None:
+    call = a_call().queued(at=NOON).hung_up(after=hours * 3600)
+    with opened_warehouse() as warehouse:
+        for event in reversed(list(call)):
+            warehouse.land(event, now=NOON + timedelta(hours=1))
+        outcome = warehouse.only("queue_visits")["outcome"]
+    assert outcome == ("abandoned" if hours <= 24 else "waiting")

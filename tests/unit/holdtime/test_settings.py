@@ -1,0 +1,128 @@
+"""Settings: what they are when nobody says anything, and every fault in them at once."""
+
+from pathlib import Path
+
+import pytest
+
+from holdtime.settings import CONFIG_FILE, ConfigurationError, load
+
+SECRET = "KEY0123456789_not-to-be-seen"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder, and an environment that says nothing to holdtime."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LOG", "WAREHOUSE", "REPLICA", "HTTP_HOST", "HTTP_PORT", "CONFIG"):
+        monkeypatch.delenv(f"HOLDTIME_{name}", raising=False)
+    for name in ("TELNYX_PUBLIC_KEY", "TELNYX_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def faults_of(config: str) -> list[str]:
+    CONFIG_FILE.write_text(config)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert str(raised.value) == "\n".join(raised.value.faults)
+    return raised.value.faults
+
+
+def test_nothing_has_to_be_configured() -> None:
+    settings = load()
+    environment, configuration = settings.environment, settings.configuration
+    assert environment.log_path == Path("data/log.sqlite")
+    assert (environment.warehouse, environment.replica) == (Path("data/warehouse.duckdb"), Path("data/replica.duckdb"))
+    assert (environment.http_host, environment.http_port) == ("127.0.0.1", 8080)
+    assert (configuration.timezone, configuration.longest_wait_hours, configuration.keep_log_days) == ("UTC", 24, 7)
+    level = configuration.service_level
+    assert (level.threshold_secs, level.short_abandon_secs, level.target) == (20, 5, 0.8)
+
+
+def test_what_is_configured_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDTIME_LOG", "sqlite:here/it is.sqlite")
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "9000")
+    CONFIG_FILE.write_text('timezone = "Europe/Athens"\n[service_level]\nthreshold_secs = 30\n')
+    settings = load()
+    assert settings.environment.log_path == Path("here/it is.sqlite")
+    assert settings.environment.http_port == 9000
+    assert settings.configuration.timezone == "Europe/Athens"
+    assert settings.configuration.service_level.threshold_secs == 30
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "/etc/localtime", "europe/nowhere", "Europe"])
+def test_an_unknown_time_zone_is_a_fault(name: str) -> None:
+    (fault,) = faults_of(f'timezone = "{name}"')
+    assert "timezone" in fault
+    assert "IANA" in fault
+    assert repr(name) in fault
+
+
+def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "99999")
+    monkeypatch.setenv("HOLDTIME_HTTP_HOST", "")
+    faults = faults_of(
+        "longest_wait_hours = -1\nkeep_log_days = 'x'\nspeed = 3\n[service_level]\ntarget = 80\nthresold_secs = 20\n"
+    )
+    wanted = (
+        "HOLDTIME_HTTP_PORT",
+        "HOLDTIME_HTTP_HOST",
+        "longest_wait_hours",
+        "keep_log_days",
+        "speed is not a setting",
+        "service_level.target",
+        "service_level.thresold_secs is not a setting",
+    )
+    for name in wanted:
+        assert sum(name in fault for fault in faults) == 1, (name, faults)
+    assert len(faults) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("HOLDTIME_HTTP_PORT", "http", "'http'"),
+        ("HOLDTIME_HTTP_PORT", "-1", "'-1'"),
+        ("HOLDTIME_HTTP_PORT", "65536", "'65536'"),
+    ],
+)
+def test_a_fault_says_what_came(monkeypatch: pytest.MonkeyPatch, name: str, text: str, found: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    (fault,) = raised.value.faults
+    assert fault.startswith(f"{name}: ")
+    assert found in fault
+
+
+def test_a_file_that_is_not_toml_is_a_fault_with_its_name() -> None:
+    (fault,) = faults_of("timezone = Europe/Athens")
+    assert fault.startswith("holdtime.toml: expected TOML; ")
+
+
+def test_a_file_of_other_bytes_is_a_fault_with_its_name() -> None:
+    CONFIG_FILE.write_bytes(b"timezone = \xff")
+    with pytest.raises(ConfigurationError, match=r"holdtime\.toml: expected TOML in UTF-8"):
+        load()
+
+
+def test_a_file_that_was_named_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"mine\.toml: cannot be read: No such file"):
+        load(Path("mine.toml"))
+
+
+@pytest.mark.parametrize("log", ["", "sqlite", "sqlite:", "mysql:x", "data/log.sqlite"])
+def test_a_log_of_no_known_kind_is_a_fault(monkeypatch: pytest.MonkeyPatch, log: str) -> None:
+    monkeypatch.setenv("HOLDTIME_LOG", log)
+    with pytest.raises((ConfigurationError, ValueError), match="HOLDTIME_LOG: expected sqlite:PATH"):
+        print(load().environment.log_path)  # noqa: T201 - it must not come to that
+
+
+def test_a_secret_is_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELNYX_API_KEY", SECRET)
+    settings = load()
+    assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert settings.environment.api_key.get_secret_value() == SECRET
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "x")
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert SECRET not in str(raised.value) + repr(raised.value)

@@ -1,0 +1,325 @@
+"""The processor in its thread, between a real log and a real warehouse."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ingest.log import Batch, LogUnavailableError, Positions, Reader, Record
+from ingest.sqlite_log import SqliteLog
+from processors.app import Processor
+from processors.delivered import as_arrow
+from processors.landing import Landed, Landing
+from processors.metrics import ProcessorMetrics
+from tests.builders import LATER, NOON, a_call, bodies, microseconds
+from warehouse.database import open_reader, open_writer
+from warehouse.query import value
+from warehouse.replica import publish
+
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is set."""
+
+    now: datetime = LATER
+
+    def __call__(self) -> datetime:
+        """What it shows."""
+        return self.now
+
+
+@dataclass
+class Center:
+    """A folder with a log and a warehouse, and the clock on its wall."""
+
+    folder: Path
+    log: SqliteLog
+    db: duckdb.DuckDBPyConnection
+    clock: Clock = field(default_factory=Clock)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    @property
+    def replica(self) -> Path:
+        return self.folder / "replica.duckdb"
+
+    def processor(
+        self,
+        *,
+        reader: Reader | None = None,
+        landing: Landing | None = None,
+        put_out: Callable[[], None] | None = None,
+        publish_every: timedelta = timedelta(0),
+        keep_landed: timedelta = timedelta(days=7),
+    ) -> Processor:
+        return Processor(
+            reader=reader or self.log,
+            landing=landing or Landing(self.db),
+            publish=put_out or partial(publish, self.db, self.folder / "warehouse.duckdb", self.replica),
+            metrics=ProcessorMetrics(self.registry),
+            publish_every=publish_every,
+            keep_landed=keep_landed,
+            clock=self.clock,
+        )
+
+    async def append(self, *said: bytes, received: datetime = NOON) -> None:
+        for body in said:
+            await self.log.append(Record(body, microseconds(received)))
+
+    def published(self, statement: str) -> object:
+        """What somebody reads in the replica."""
+        db = open_reader(self.replica)
+        try:
+            return value(db, statement)
+        finally:
+            db.close()
+
+
+@asynccontextmanager
+async def a_center(folder: Path) -> AsyncIterator[Center]:
+    log = SqliteLog(folder / "log.sqlite")
+    await log.start()
+    db = open_writer(folder / "warehouse.duckdb")
+    try:
+        yield Center(folder, log, db)
+    finally:
+        db.close()
+        await log.close()
+
+
+@asynccontextmanager
+async def running(processor: Processor) -> AsyncIterator[asyncio.Task[None]]:
+    """The processor at work in a thread; told to stop, and waited for, at the end."""
+    stop = threading.Event()
+    task = asyncio.create_task(asyncio.to_thread(processor.run, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait([task])
+    await task
+
+
+async def until(happened: Callable[[], object], seen: Callable[[], object], *, at_most: float = PATIENCE_S) -> None:
+    """Wait until it happened, at most so many seconds; what was `seen` last is in the failure."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + at_most
+    while not happened():
+        assert loop.time() < give_up, f"still {seen()!r} after {at_most:.0f} s"
+        await asyncio.sleep(0.02)
+
+
+def call_bodies() -> list[bytes]:
+    return bodies(a_call().queued(at=NOON).answered(after=41).talked(300))
+
+
+def test_what_the_log_says_lands_and_is_published(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            processor = center.processor()
+            async with running(processor):
+                await until(lambda: processor.progress.replica_at, lambda: processor.progress)
+                assert center.published("select count(*) from events") == 0, "an empty replica comes first"
+                await center.append(*call_bodies(), b"not an event")
+                await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)
+                await until(
+                    lambda: center.published("select outcome from queue_visits") == "answered",
+                    lambda: center.published("select count(*) from events"),
+                )
+            assert processor.progress.last_landed_at == LATER
+            counted = [
+                center.registry.get_sample_value("holdtime_records_landed_total", {"outcome": outcome})
+                for outcome in ("event", "duplicate", "rejected")
+            ]
+            assert counted == [4, 0, 1]
+
+    asyncio.run(scenario())
+
+
+def test_a_stop_lands_what_the_log_still_holds_and_publishes_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            await center.append(*call_bodies())
+            stop = threading.Event()
+            stop.set()
+            # The clock stands, so the time to drain cannot run out.
+            await asyncio.to_thread(center.processor().run, stop)
+            assert center.published("select outcome from queue_visits") == "answered"
+
+    asyncio.run(scenario())
+
+
+def test_a_processor_begins_where_the_one_before_it_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            first, *rest = call_bodies()
+            for part in ([first], rest):
+                await center.append(*part)
+                processor = center.processor()
+                async with running(processor):
+                    await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)  # noqa: B023
+                center.registry = CollectorRegistry()
+            assert value(center.db, "select count(*) from events") == 4
+            assert value(center.db, "select max(log_offset) from log_positions") == 4
+
+    asyncio.run(scenario())
+
+
+def test_what_has_landed_long_ago_is_forgotten_by_the_log_and_kept_by_the_warehouse(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            old, young, *_ = call_bodies()
+            await center.append(old, received=NOON - timedelta(days=8))
+            await center.append(young, received=NOON)
+            processor = center.processor()
+            async with running(processor):
+                await until(lambda: processor.progress.landed == {0: 2}, lambda: processor.progress)
+                center.clock.now = LATER + timedelta(hours=1)
+                await until(lambda: list(center.log.read({}, 9).offsets) == [2], lambda: center.log.read({}, 9).offsets)
+            assert value(center.db, "select count(*) from events") == 2
+
+    asyncio.run(scenario())
+
+
+def test_time_passes_in_an_idle_center_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            center.clock.now = NOON + timedelta(hours=23, minutes=55)
+            await center.append(call_bodies()[0])
+            processor = center.processor()
+
+            def became_unknown() -> bool:
+                center.clock.now += timedelta(minutes=1)
+                return center.published("select outcome from queue_visits") == "unknown"
+
+            async with running(processor):
+                await until(lambda: processor.progress.landed == {0: 1}, lambda: processor.progress)
+                await until(became_unknown, lambda: center.published("select outcome from queue_visits"))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(hours=-1)])
+def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_readers(
+    tmp_path: Path, jump: timedelta
+) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            seen: list[int] = []
+
+            def put_out() -> None:
+                seen.append(value(center.db, "select count(*) from events"))
+                if seen[-1] == 1:
+                    center.clock.now += jump
+
+            first, *rest = call_bodies()
+            await center.append(first)
+            async with running(center.processor(put_out=put_out)):
+                await until(lambda: 1 in seen, lambda: seen)
+                await center.append(*rest)
+                await until(lambda: len(rest) + 1 in seen, lambda: seen, at_most=5)
+
+    asyncio.run(scenario())
+
+
+class Picky(Landing):
+    """A landing that cannot take one word, as a database that meets a value beyond its types."""
+
+    def land(self, batch: Batch | pa.Table, now: datetime) -> Landed:
+        """Land, or not."""
+        table = as_arrow(batch) if isinstance(batch, Batch) else batch
+        for record in table.select(["body", "rejection"]).to_pylist():
+            if b"poison" in record["body"] and record["rejection"] is None:
+                raise duckdb.DataError("no such value")
+        return super().land(table, now)
+
+
+def test_a_record_that_cannot_land_is_rejected_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            good = call_bodies()
+            await center.append(*good[:3], b'{"poison": 1}', good[3])
+            processor = center.processor(landing=Picky(center.db))
+            async with running(processor):
+                await until(lambda: processor.progress.landed == {0: 5}, lambda: processor.progress)
+            assert value(center.db, "select count(*) from events") == 4
+            assert center.db.execute("select reason, log_offset, body from rejected").fetchall() == [
+                ("unlandable:DataError", 4, b'{"poison": 1}')
+            ]
+            assert value(center.db, "select outcome from queue_visits") == "answered"
+
+    asyncio.run(scenario())
+
+
+@dataclass
+class Balky:
+    """A log that cannot be read the first time."""
+
+    log: SqliteLog
+    refusals: int = 1
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Read, but not at first."""
+        if self.refusals:
+            self.refusals -= 1
+            raise LogUnavailableError("the disk is away")
+        return self.log.read(after, limit)
+
+    def end(self) -> Positions:
+        """As the log."""
+        return self.log.end()
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """As the log."""
+        return self.log.forget(landed, before_us)
+
+
+def test_a_log_that_cannot_be_read_now_is_asked_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            await center.append(*call_bodies())
+            processor = center.processor(reader=Balky(center.log))
+            async with running(processor):
+                await until(lambda: processor.progress.landed == {0: 4}, lambda: processor.progress)
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_cannot_be_put_out_stops_no_landing(tmp_path: Path) -> None:
+    def no_room() -> None:
+        raise OSError("no space left on device")
+
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            await center.append(*call_bodies())
+            processor = center.processor(put_out=no_room)
+            async with running(processor):
+                await until(lambda: processor.progress.landed == {0: 4}, lambda: processor.progress)
+            assert processor.progress.replica_at is None
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_our_own_ends_the_processor_and_is_raised(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            center.db.execute("drop table queue_visits")
+            await center.append(*call_bodies())
+            stop = threading.Event()
+            ended = asyncio.create_task(asyncio.to_thread(center.processor().run, stop))
+            await asyncio.wait([ended], timeout=PATIENCE_S)
+            stop.set()
+            with pytest.raises(duckdb.CatalogException):
+                await ended
+
+    asyncio.run(scenario())

@@ -1,0 +1,146 @@
+"""The replica: published whole, read by anybody, while the writer goes on."""
+
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.database import open_writer
+from warehouse.query import value
+from warehouse.replica import publish
+
+# A client that knows nothing of holdtime: it opens the file, and counts whenever it is asked to.
+CLIENT = """
+import duckdb, sys
+db = duckdb.connect(sys.argv[1], read_only=True)
+for _ in sys.stdin:
+    print(db.execute("select count(*) from bridged_connections").fetchall()[0][0], flush=True)
+"""
+
+
+@dataclass
+class Client:
+    """Somebody who has opened the replica."""
+
+    process: subprocess.Popen[bytes]
+
+    def count(self) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@dataclass
+class Place:
+    """A warehouse being written, and where its replica goes."""
+
+    folder: Path
+    db: duckdb.DuckDBPyConnection
+
+    @property
+    def replica(self) -> Path:
+        return self.folder / "public" / "replica.duckdb"
+
+    def add(self, many: int = 1) -> None:
+        self.db.execute("insert into bridged_connections select uuid() from range(?)", [many])
+
+    def publish(self) -> None:
+        publish(self.db, self.folder / "warehouse.duckdb", self.replica)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    db = open_writer(tmp_path / "warehouse.duckdb")
+    yield Place(tmp_path, db)
+    db.close()
+
+
+@pytest.fixture
+def clients() -> Iterator[list[Client]]:
+    opened: list[Client] = []
+    yield opened
+    for client in opened:
+        with client.process as process:
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def opened_by_a_client(place: Place, clients: list[Client]) -> Client:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, str(place.replica)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    clients.append(Client(process))
+    return clients[-1]
+
+
+def test_a_client_has_the_copy_that_it_opened_while_the_writer_goes_on(place: Place, clients: list[Client]) -> None:
+    place.add()
+    place.publish()
+    early = opened_by_a_client(place, clients)
+    assert early.count() == 1
+    for _ in range(5):
+        place.add()
+        place.publish()
+        assert early.count() == 1, "the copy changed under its reader"
+    late = opened_by_a_client(place, clients)
+    assert (early.count(), late.count()) == (1, 6)
+    assert value(place.db, "select count(*) from bridged_connections") == 6
+
+
+def test_what_is_not_committed_is_not_published(place: Place, clients: list[Client]) -> None:
+    place.add()
+    place.publish()
+    place.add()  # committed, and not published
+    assert opened_by_a_client(place, clients).count() == 1
+
+
+def test_the_replica_is_there_at_once_and_nothing_is_left_beside_it(place: Place) -> None:
+    for _ in range(3):
+        place.add()
+        place.publish()
+        assert [each.name for each in place.replica.parent.iterdir()] == ["replica.duckdb"]
+    assert stat.S_IMODE(place.replica.stat().st_mode) == 0o600
+
+
+def test_an_unfinished_copy_of_a_process_that_died_is_in_nobodys_way(place: Place, clients: list[Client]) -> None:
+    place.replica.parent.mkdir()
+    (place.replica.parent / ".replica.duckdb.unfinished").write_bytes(b"x" * 50_000_000)
+    place.add()
+    place.publish()
+    assert opened_by_a_client(place, clients).count() == 1
+
+
+def test_a_copy_that_there_is_no_room_for_leaves_what_was_published(place: Place, clients: list[Client]) -> None:
+    place.add()
+    place.publish()
+    before = place.replica.stat()
+    place.add(100_000)
+    place.db.execute("checkpoint")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            place.publish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert place.replica.stat() == before
+    assert [each.name for each in place.replica.parent.iterdir()] == ["replica.duckdb"]
+    assert opened_by_a_client(place, clients).count() == 1
+    place.publish()
+    assert opened_by_a_client(place, clients).count() == 100_001
+
+
+def test_the_replica_is_in_a_format_that_older_clients_open(place: Place) -> None:
+    place.add()
+    place.publish()
+    with duckdb.connect(place.replica, read_only=True) as db:
+        tags = value(db, "select tags from duckdb_databases() where database_name = 'replica'")
+    assert "v1.2" in str(tags), tags
