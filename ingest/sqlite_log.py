@@ -25,6 +25,8 @@ _FIRST = "select min(position) from records where position > ?"
 _FORGET = "delete from records where position between ? and ? and received_us < ?"
 
 _BATCH_BYTES = 64 << 20
+_FIRST_AT_ONCE = 16
+_MOST_AT_ONCE = 4096
 _FORGET_RECORDS = 1_000
 
 
@@ -93,15 +95,18 @@ class SqliteLog:
         with self._reading:
             try:
                 cursor = self._open_reader().execute(_READ, (after.get(PARTITION, 0), limit))
-                for row in cursor:
-                    size += len(row[5])
-                    if size > self._batch_bytes and rows:
-                        break
-                    rows.append(row)
+                at_once = _FIRST_AT_ONCE
+                while at_once > 0 and (some := cursor.fetchmany(at_once)):
+                    rows += some
+                    size += sum(len(row[5]) for row in some)
+                    # As many as should fit, going by those so far: a Python step a row would take as long as SQLite.
+                    at_once = min(_MOST_AT_ONCE, (self._batch_bytes - size) * len(rows) // max(size, 1))
                 cursor.close()  # ends the read transaction: an open one would keep the WAL from being reused
             except sqlite3.Error as error:
                 self._close_reader()
                 raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
+        while size > self._batch_bytes and len(rows) > 1:
+            size -= len(rows.pop()[5])
         if not rows:
             return Batch((), (), (), (), (), (), ())
         positions, received_us, origins, verified, rejections, bodies = zip(*rows, strict=True)

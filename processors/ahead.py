@@ -11,7 +11,7 @@ from ingest.log import Batch, Positions, Reader
 from processors.delivered import as_arrow
 
 WORTH_IT = 10_000
-"""A batch of fewer records was all there was, or nearly: the next one has still to come."""
+"""A batch of fewer records was all there was: the next one has still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,13 @@ class ReadAhead:
     def read(self, after: Positions) -> Read:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
-        read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after)
+        # The first of many is a small one, so that the next is read while it lands.
+        read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after, WORTH_IT)
         if len(read.batch) >= WORTH_IT:
             reached = {**after, **dict(zip(read.batch.partitions, read.batch.offsets, strict=True))}
-            self._next = (reached, self._thread.submit(self._read, reached))
+            self._next = (reached, self._thread.submit(self._read, reached, self.limit))
         return read
 
-    def _read(self, after: Positions) -> Read:
-        batch = self.reader.read(after, self.limit)
+    def _read(self, after: Positions, limit: int) -> Read:
+        batch = self.reader.read(after, min(limit, self.limit))
         return Read(batch, as_arrow(batch))

@@ -7,7 +7,7 @@
 create or replace temp table fresh as
 with documents as (
     select
-        delivered.* exclude (body),
+        delivered.* exclude (text, body),
         text is not null as is_text,
         case when rejection is null and json_valid(text) then text end as document
     from delivered
@@ -19,39 +19,24 @@ unwrapped as (
     select
         * exclude (document),
         document is not null as is_json,
-        json_transform(
-            coalesce(
-                nullif(json_extract(document, '$.data'), 'null'),
-                case
-                    when json_extract(document, '$.event_type') is null
-                    then coalesce(
-                        nullif(json_extract(document, '$.metadata.event'), 'null'),
-                        nullif(json_extract(document, '$.webhook'), 'null')
-                    )
-                end,
-                document
-            ),
-            '{
-                "id": "VARCHAR",
-                "event_type": "VARCHAR",
-                "occurred_at": "VARCHAR",
-                "created_at": "VARCHAR",
-                "payload": {
-                    "occurred_at": "VARCHAR",
-                    "recording_ended_at": "VARCHAR",
-                    "call_control_id": "VARCHAR",
-                    "call_leg_id": "VARCHAR",
-                    "call_session_id": "VARCHAR",
-                    "connection_id": "VARCHAR",
-                    "conference_id": "VARCHAR",
-                    "queue": "VARCHAR",
-                    "reason": "VARCHAR",
-                    "current_position": "VARCHAR",
-                    "queue_position": "VARCHAR",
-                    "wait_time_secs": "VARCHAR"
-                }
-            }'
-        ) as event
+        case
+            -- how nearly all of them look: one parse instead of two
+            when starts_with(document, '{"data":{') then json_transform(document, '{"data":' || event_shape() || '}').data
+            else json_transform(
+                coalesce(
+                    nullif(json_extract(document, '$.data'), 'null'),
+                    case
+                        when json_extract(document, '$.event_type') is null
+                        then coalesce(
+                            nullif(json_extract(document, '$.metadata.event'), 'null'),
+                            nullif(json_extract(document, '$.webhook'), 'null')
+                        )
+                    end,
+                    document
+                ),
+                event_shape()
+            )
+        end as event
     from documents
 ),
 dated as (
@@ -103,7 +88,6 @@ select
         when event_id is null then 'no_event_id'
         when event_type is null then 'no_event_type'
     end as rejection,
-    text,
     log_partition,
     log_offset
 from dated

@@ -85,7 +85,7 @@ class Landing:
         if history.find_touched(db, reach=self._longest_wait):
             derived = derivation.derive(db, judgement)
             facts = derivation.replace(db, derived, history.spans_of(db, "touched", "occurred_at"))
-        events = self._keep_events(now, records)
+        events = self._keep_events(now)
         return Landed(records, events, records - rejected - events, rejected, facts)
 
     def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
@@ -141,23 +141,20 @@ class Landing:
                 "delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)"
             )
 
-    def _keep_events(self, now: datetime, records: int) -> int:
-        """Append `fresh`, made from `records`, to `stored_events`; by halves, or one thread would get all of it."""
+    def _keep_events(self, now: datetime) -> int:
+        """Append `fresh` to `stored_events`, with the bodies as they came."""
         db = self._db
-        columns = """
-            event_id, event_type, occurred_at, occurred_at_source, received_at, $now, origin, verified, entity,
-            call_control_id, call_leg_id, call_session_id, connection_id, conference_id, queue, reason, position,
-            reported_wait_secs, text, log_partition, log_offset
-        """
         kept: int = value(
             db,
-            f"""
+            """
             insert into stored_events
-            select {columns} from fresh where rowid < $half
-            union all
-            select {columns} from fresh where rowid >= $half
+            select
+                event_id, event_type, occurred_at, occurred_at_source, fresh.received_at, $now, fresh.origin,
+                fresh.verified, entity, call_control_id, call_leg_id, call_session_id, connection_id, conference_id,
+                queue, reason, position, reported_wait_secs, text, log_partition, log_offset
+            from delivered join fresh using (log_partition, log_offset)
             """,
-            {"now": now, "half": records // 2},
+            {"now": now},
         )
         db.execute(
             """

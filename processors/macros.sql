@@ -20,3 +20,27 @@ create or replace temp macro leg_of(ids) as (
 create or replace temp macro ms_between(earlier, later) as (
     epoch_us(later) // 1000 - epoch_us(earlier) // 1000 -- epoch_ms would round
 );
+
+-- What is taken from an event, as json_transform wants it.
+create or replace temp macro event_shape() as (
+    '{
+        "id": "VARCHAR",
+        "event_type": "VARCHAR",
+        "occurred_at": "VARCHAR",
+        "created_at": "VARCHAR",
+        "payload": {
+            "occurred_at": "VARCHAR",
+            "recording_ended_at": "VARCHAR",
+            "call_control_id": "VARCHAR",
+            "call_leg_id": "VARCHAR",
+            "call_session_id": "VARCHAR",
+            "connection_id": "VARCHAR",
+            "conference_id": "VARCHAR",
+            "queue": "VARCHAR",
+            "reason": "VARCHAR",
+            "current_position": "VARCHAR",
+            "queue_position": "VARCHAR",
+            "wait_time_secs": "VARCHAR"
+        }
+    }'
+);

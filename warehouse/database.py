@@ -47,6 +47,8 @@ def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyCo
         # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
         db.execute("set wal_autocheckpoint = '256MB'")
         db.execute("set preserve_insertion_order = false")
+        # Our statements name the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
+        db.execute("set disabled_optimizers = 'build_side_probe_side'")
         db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
     if not _tables(db):
         create_tables(db)
