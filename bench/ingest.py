@@ -51,7 +51,7 @@ def measure(quick: bool) -> dict[str, float | str]:
             ports = {name: stack.enter_context(served(name, public, log)) for name in RECEIVERS}
             kept = 0.0
             for name in RECEIVERS:  # warm up, unmeasured
-                kept += drive(ports[name], signed(key, bodies), 1, Path(folder))["requests"] * (name == "ours")
+                kept += drive(ports[name], signed(key, bodies), 3, Path(folder))["requests"] * (name == "ours")
             for turn in range(rounds):
                 rates: Rates = {}
                 for name in RECEIVERS if turn % 2 == 0 else reversed(RECEIVERS):
@@ -173,7 +173,8 @@ local at = 0
 request = function() at = at % #requests + 1; return requests[at] end
 done = function(summary, latency, _)
   local errors = summary.errors
-  local refused = errors.status + errors.read + errors.write + errors.connect + errors.timeout
+  -- what took longer than wrk's 2 s was late, not refused; the slowest receiver has some when it begins
+  local refused = errors.status + errors.read + errors.write + errors.connect
   io.write(string.format('{{"requests": %d, "rate": %f, "refused": %d, "p99_ms": %f}}\\n',
     summary.requests, summary.requests / (summary.duration / 1e6), refused, latency:percentile(99) / 1000))
 end

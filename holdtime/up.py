@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,17 +29,17 @@ DRAIN = timedelta(seconds=10)
 log = structlog.get_logger("holdtime")
 
 
-def run(settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and return.
 
-    `on_ready` is told the address once deliveries are taken. Raises ConfigurationError, with every fault in it, before
-    anything has started; what stops the processor on its own is raised when the server has stopped.
+    Raises ConfigurationError, with every fault in it, before anything has started; what stops the processor on its own
+    is raised when the server has stopped.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, on_ready))
+        runner.run(_run(settings))
 
 
-async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
+async def _run(settings: Settings) -> None:
     async with opened(settings) as parts:
         processor = Processor(
             reader=parts.log,
@@ -51,11 +51,11 @@ async def _run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         checker = Checker(Verifier(parts.keys))
         await checker.start()
         server = _server(parts, processor, checker)
-        # uvicorn takes these signals while it serves, and when it has shut down raises them again for us to see.
+        # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(kind, lambda *_: None)
+            signal.signal(kind, lambda *_: setattr(server, "should_exit", True))
         async with _processing(processor, server):
-            ready = asyncio.create_task(_tell_when_ready(server, parts, on_ready))
+            ready = asyncio.create_task(_tell_when_ready(server, parts))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
             await checker.close()
@@ -88,13 +88,12 @@ async def _processing(processor: Processor, server: uvicorn.Server) -> AsyncIter
         await processing
 
 
-async def _tell_when_ready(server: uvicorn.Server, parts: Parts, on_ready: Callable[[str], None]) -> None:
+async def _tell_when_ready(server: uvicorn.Server, parts: Parts) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     host, port = parts.listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
-    on_ready(address)
 
 
 def key_faults() -> list[str]:
