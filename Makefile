@@ -46,4 +46,4 @@ lock: | $(UV) ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean: ## remove everything that make created
-	rm -rf $(VENV) $(TOOLS) .cache bench/.work
+	rm -rf $(VENV) $(TOOLS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -98,7 +99,10 @@ def _flatness(folder: Path, *, quick: bool) -> dict[str, float | str]:
     sizes = {"short": 200_000, "long": 2_000_000 if quick else 20_000_000}
     for name, events in sizes.items():
         _make_history(folder / f"{name}.duckdb", events)
-    script = f"from bench.landing import _land_at_tip; _land_at_tip({str(folder)!r}, {12 if quick else 30})"
+    batches = 12 if quick else 30
+    world = simulate(Plan.medium(), seed=2, start=START, duration=timedelta(days=batches // 4 + 2))
+    (folder / "tip.ndjson").write_bytes(b"\n".join(event.body for event in world.events))
+    script = f"from bench.landing import _land_at_tip; _land_at_tip({str(folder)!r}, {batches})"
     told = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, env=os.environ)
     found = json.loads(told.stdout)
     return {
@@ -128,13 +132,12 @@ def _land_at_tip(name: str, batches: int) -> None:
 
     from ingest.log import Batch
 
-    world = simulate(Plan.medium(), seed=2, start=START, duration=timedelta(days=batches // 4 + 2))
-    bodies = [event.body for event in world.events]
+    bodies = (line.rstrip(b"\n") for line in (Path(name) / "tip.ndjson").open("rb"))
     opened = {size: open_writer(Path(name) / f"{size}.duckdb") for size in ("short", "long")}
     landings = {size: Landing(db) for size, db in opened.items()}
     times: dict[str, list[float]] = {"short": [], "long": []}
     for number in range(batches):
-        part = bodies[number * BATCH : (number + 1) * BATCH]
+        part = list(islice(bodies, BATCH))
         count = len(part)
         offsets = range(number * BATCH, number * BATCH + count)
         batch = Batch(

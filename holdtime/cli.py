@@ -1,5 +1,6 @@
 """The command line. Exit code 0; 1 when something failed; 2 for wrong use or a wrong configuration."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ ConfigOption = Annotated[
 
 def main() -> None:
     """The console script."""
+    os.umask(0o077)  # whatever is written holds phone numbers, DuckDB's own side files too
     app()
 
 
@@ -119,6 +121,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
 
     Needs the warehouse to itself: stop `holdtime up` first. Either all of it happens or nothing.
     """
+    from holdtime.parts import require_apart
     from processors import rebuild as rebuilding
     from warehouse.database import open_writer
     from warehouse.replica import publish
@@ -128,6 +131,10 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
         paths = configured.environment
         if not paths.warehouse.exists():
             raise ConfigurationError([f"HOLDTIME_WAREHOUSE: {paths.warehouse} does not exist: nothing to rebuild"])
+        try:
+            require_apart(paths.warehouse, paths.replica)
+        except ValueError as error:
+            raise ConfigurationError([str(error)]) from None
         db = open_writer(paths.warehouse, memory_limit="2GB")
         task = progress.add_task("deriving facts", total=None)
         longest_wait = timedelta(hours=configured.configuration.longest_wait_hours)

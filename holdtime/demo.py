@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from holdtime.server import Server
+from holdtime.settings import ConfigurationError
 from holdtime.simulate import Simulation
 from holdtime.simulator import Faults, Posted, World, deliver
 from holdtime.simulator import demo as demo_world
@@ -25,6 +26,8 @@ FAULTS = Faults(delay_s=0.5, duplicates=0.05, forged=0.01)
 def run(folder: Path | None, *, seed: int, console: Console) -> int:
     """Run the demo, leaving everything it made in `folder`; returns 1 if the warehouse differs from what happened."""
     folder = (folder or Path(tempfile.mkdtemp(prefix="holdtime-demo-"))).absolute()
+    if (folder / "log.sqlite").exists() or (folder / "warehouse.duckdb").exists():
+        raise ConfigurationError([f"--dir: {folder} holds another run's files: expected a new or an empty folder"])
     folder.mkdir(parents=True, exist_ok=True)
     simulation = Simulation.prepare(folder / "simulator.key")
     with _progress(console) as progress:

@@ -18,7 +18,7 @@ from holdtime.settings import ConfigurationError, Settings
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
-from ingest.sqlite_log import SqliteLog
+from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
 from warehouse.database import WarehouseError, open_writer
@@ -67,6 +67,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         ):
             if path is not None:
                 attempt(lambda name=name, path=path: _require_writable(name, path))  # type: ignore[misc]
+        attempt(lambda: require_apart(log_path, environment.warehouse, environment.replica))
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
         db = attempt(lambda: _open_warehouse(environment.warehouse, stack)) if environment.warehouse.exists() else None
         registry = CollectorRegistry()
@@ -84,8 +85,23 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         landing = attempt(lambda: Landing(db, longest_wait=longest_wait)) if db else None
         if faults or db is None or landing is None:
             raise ConfigurationError(faults)
+        await _agree(log, landing)
         listener.listen(2048)
         yield Parts(keys, log, db, landing, listener, registry, metrics, ProcessorMetrics(registry))
+
+
+async def _agree(log: SqliteLog, landing: Landing) -> None:
+    """See to it that what the log will hold is not taken for what has landed from an older log."""
+    end, landed = log.end().get(PARTITION, 0), landing.positions().get(PARTITION, 0)
+    if end == 0 < landed:
+        await log.continue_after(landed)
+    elif end < landed:
+        raise ConfigurationError(
+            [
+                f"HOLDTIME_LOG ends at position {end}, but the warehouse has landed up to {landed}: expected the log "
+                "that it was made from, or a new one; put that log back, or move this one away"
+            ]
+        )
 
 
 def public_keys(text: str) -> tuple[VerifyKey, ...]:
@@ -109,6 +125,15 @@ def _listen(host: str, port: int) -> socket.socket:
             text = f"cannot listen on {host}:{port}: {error.strerror or error}; see HOLDTIME_HTTP_HOST and _PORT"
         raise OSError(text) from None
     return listener
+
+
+def require_apart(*paths: Path | None) -> None:
+    """Raise ValueError when two of the paths are one file: each would destroy the other."""
+    files = [path.resolve() for path in paths if path is not None]
+    if len(set(files)) < len(files):
+        raise ValueError(
+            "HOLDTIME_LOG, HOLDTIME_WAREHOUSE and HOLDTIME_REPLICA must be different files: two are the same"
+        )
 
 
 def _require_writable(name: str, path: Path) -> None:

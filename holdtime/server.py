@@ -1,5 +1,6 @@
 """`holdtime up` as a child process: started, asked, and stopped."""
 
+import http.client
 import json
 import os
 import signal
@@ -7,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ class Server:
         """A ready server, stopped at the end as an operator stops it. Raises ServerError."""
         port = _free_port()
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "HOLDTIME_CONFIG"},
             "TELNYX_PUBLIC_KEY": public_key,
             "HOLDTIME_LOG": f"sqlite:{folder / 'log.sqlite'}",
             "HOLDTIME_WAREHOUSE": str(folder / "warehouse.duckdb"),
@@ -47,7 +47,7 @@ class Server:
         }
         with (folder / "server.log").open("ab") as words:
             process = subprocess.Popen(
-                [sys.executable, "-m", "holdtime", "up"], env=environment, stdout=words, stderr=words
+                [sys.executable, "-m", "holdtime", "up"], env=environment, cwd=folder, stdout=words, stderr=words
             )
         server = cls(folder, f"http://127.0.0.1:{port}", process)
         try:
@@ -91,11 +91,13 @@ class Server:
     def _is_ready(self) -> bool:
         try:
             return self._get("/readyz").startswith(b"ready")
-        except urllib.error.URLError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.address + path, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own address, http
+        # It is on this machine: no proxy has anything to do with it.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(self.address + path, timeout=PATIENCE_S) as answer:
             return bytes(answer.read())
 
     def _until(self, what: str, happened: Callable[[], bool]) -> None:

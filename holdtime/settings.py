@@ -45,7 +45,7 @@ class Configuration(_Section):
 
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
-    keep_log_days: float = Field(default=7, gt=0)
+    keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
 
 

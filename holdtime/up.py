@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -50,37 +50,43 @@ async def _run(settings: Settings) -> None:
         )
         checker = Checker(Verifier(parts.keys))
         await checker.start()
-        server = _server(parts, processor, checker)
+        app = _app(parts, processor, checker)
+        host, port = parts.listener.getsockname()[:2]
+        config = ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds()))
+        server = uvicorn.Server(config)
+
+        def stop_serving(*_: object) -> None:
+            app.stop_accepting()
+            server.should_exit = True
+
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(kind, lambda *_: setattr(server, "should_exit", True))
-        async with _processing(processor, server):
+            signal.signal(kind, stop_serving)
+        async with _processing(processor, stop_serving):
             ready = asyncio.create_task(_tell_when_ready(server, parts))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
             await checker.close()
 
 
-def _server(parts: Parts, processor: Processor, checker: Checker) -> uvicorn.Server:
+def _app(parts: Parts, processor: Processor, checker: Checker) -> ingest_app.IngestApp:
     endpoint = WebhookEndpoint(
         verifier=Verifier(parts.keys), signer=checker.signer, appender=parts.log, metrics=parts.ingest_metrics
     )
-    app = ingest_app.build(
+    return ingest_app.build(
         endpoint,
         registry=parts.registry,
         unready=partial(_unready, processor),
         status=partial(_status, parts, processor),
     )
-    host, port = parts.listener.getsockname()[:2]
-    return uvicorn.Server(ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds())))
 
 
 @asynccontextmanager
-async def _processing(processor: Processor, server: uvicorn.Server) -> AsyncIterator[None]:
-    """Run the processor in a thread; if it ends of itself, end the server too, and raise what ended it."""
+async def _processing(processor: Processor, stop_serving: Callable[[], None]) -> AsyncIterator[None]:
+    """Run the processor in a thread; if it ends of itself, stop serving too, and raise what ended it."""
     stop = threading.Event()
     processing = asyncio.create_task(asyncio.to_thread(processor.run, stop, drain_for=DRAIN))
-    processing.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    processing.add_done_callback(lambda _: stop_serving())
     try:
         yield
     finally:

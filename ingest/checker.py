@@ -73,6 +73,8 @@ class Checker(asyncio.Protocol):
     async def close(self) -> None:
         """End the process."""
         self._is_closing = True
+        if self._restart is not None:
+            await self._restart
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
@@ -117,4 +119,11 @@ class Checker(asyncio.Protocol):
             return
         if self._process is not None:
             self._process.poll()  # reaps it
-        self._restart = self._loop.create_task(self.start())
+        self._restart = self._loop.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        try:
+            await self.start()
+        except OSError as error:
+            log.error("checker_not_started", reason=str(error), again_in_s=START_AGAIN_S)
+            self._loop.call_later(START_AGAIN_S, self._start_again)

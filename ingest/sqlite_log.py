@@ -1,5 +1,6 @@
 """The event log in one SQLite file, for one machine: WAL, synchronous=FULL, and one fsync for many records."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -88,6 +89,12 @@ class SqliteLog:
             raise LogUnavailableError(f"{self._path} is not open for writing")
         await self._writer.append(record)
 
+    async def continue_after(self, position: int) -> None:
+        """Give positions after `position` from now on: for a new log beside a warehouse that remembers an older one."""
+        if self._writer is None:
+            raise LogUnavailableError(f"{self._path} is not open for writing")
+        await asyncio.to_thread(self._writer.run, partial(_skip_to, position))
+
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, fewer where their bodies are large, at least one if any."""
         rows: list[tuple[int, int, str, int, str | None, bytes]] = []
@@ -154,6 +161,11 @@ class SqliteLog:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _skip_to(position: int, connection: sqlite3.Connection) -> None:
+    connection.execute("delete from sqlite_sequence where name = 'records'")
+    connection.execute("insert into sqlite_sequence (name, seq) values ('records', ?)", (position,))
 
 
 def _first_after(position: int, connection: sqlite3.Connection) -> int | None:

@@ -42,6 +42,8 @@ class ReadAhead:
         ahead, self._next = self._next, None
         # The first of many is a small one, so that the next is read while it lands.
         read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after, WORTH_IT)
+        if ahead is not None and not len(read.batch):
+            read = self._read(after, WORTH_IT)  # there was nothing then; there may be now
         if len(read.batch) >= WORTH_IT:
             reached = {**after, **dict(zip(read.batch.partitions, read.batch.offsets, strict=True))}
             self._next = (reached, self._thread.submit(self._read, reached, self.limit))

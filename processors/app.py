@@ -119,7 +119,11 @@ class Processor:
 
     def _let_time_pass(self, now: datetime) -> bool:
         """Land nothing but the time; returns whether that changed a fact."""
-        return any(self.landing.land(NOTHING, now).facts.values())
+        try:
+            return any(self.landing.land(NOTHING, now).facts.values())
+        except duckdb.IOException as error:
+            log.error("not_landed", reason=str(error))
+            return False
 
     def _land(self, batch: Batch, table: pa.Table | None = None) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
@@ -141,7 +145,7 @@ class Processor:
         at, began = self.clock(), time.monotonic()
         try:
             self.publish()
-        except OSError as error:
+        except (OSError, duckdb.IOException) as error:
             log.error("replica_not_published", reason=str(error))
         else:
             self.progress.replica_at = at

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from ingest.log import Batch
 
-ROWS_A_CHUNK = 8192
+ROWS_A_CHUNK = 2048
 """DuckDB hands out whole chunks to its threads: small enough to share, large enough to be worth it."""
 
 NOTHING = Batch((), (), (), (), (), (), ())

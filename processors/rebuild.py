@@ -29,6 +29,8 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
         db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
         for table in ("bridged_connections", *(fact.table for fact in FACTS)):
             db.execute(f"delete from {table}")
+        for fact in FACTS:
+            db.execute(f"create or replace temp table {fact.table}_all as from {fact.table} limit 0")
         db.execute(
             """
             insert into bridged_connections
@@ -49,5 +51,9 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
             history.number_lives(db, longest_wait)
             history.gather_lives(db)
             for fact in derivation.derive(db, judgement):
-                db.execute(f"insert into {fact.table} from {fact.table}_now")
+                db.execute(f"insert into {fact.table}_all from {fact.table}_now")
             yield share + 1, shares
+        for fact in FACTS:
+            # A share is spread over all of history; lookups rely on tables that are in time order.
+            db.execute(f"insert into {fact.table} from {fact.table}_all order by entity_since")
+            db.execute(f"drop table {fact.table}_all")

@@ -1,9 +1,12 @@
 """The replica: a copy of the warehouse that readers open while we go on writing."""
 
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
+
+COPY_BYTES = 16 << 20
 
 
 def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> None:
@@ -11,7 +14,8 @@ def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> No
 
     A reader has either the old copy, until it closes it, or the new one. Call it from the writer's own thread: the
     file stands still only while nothing is committed. On a file system that can share blocks the copy costs nothing.
-    Raises OSError when there is no room; what was published before then stays.
+    Raises OSError or
+    duckdb.IOException when there is no room; what was published before then stays.
     """
     db.execute("checkpoint")
     replica.parent.mkdir(parents=True, exist_ok=True)
@@ -28,9 +32,12 @@ def _copy(source: Path, target: Path) -> None:
         source.open("rb") as original,
         os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
     ):
-        left = os.fstat(original.fileno()).st_size
-        while left > 0:
-            moved = os.copy_file_range(original.fileno(), copy.fileno(), left)
-            if moved == 0:
-                raise OSError(f"{source} became shorter while it was copied")
-            left -= moved
+        try:
+            left = os.fstat(original.fileno()).st_size
+            while left > 0 and (moved := os.copy_file_range(original.fileno(), copy.fileno(), left)):
+                left -= moved
+        except (AttributeError, OSError):  # not on this system, or not between these two file systems
+            original.seek(0)
+            copy.seek(0)
+            copy.truncate()
+            shutil.copyfileobj(original, copy, COPY_BYTES)
