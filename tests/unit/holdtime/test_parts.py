@@ -1,0 +1,77 @@
+"""What `up` refuses to start with, and what it mends, before a delivery is taken."""
+
+import asyncio
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from nacl.signing import SigningKey
+
+from holdtime import settings
+from holdtime.parts import opened
+from holdtime.settings import ConfigurationError
+from ingest.log import Batch, Record
+from ingest.sqlite_log import PARTITION, SqliteLog
+from processors.landing import Landing
+from warehouse.database import open_writer
+
+BODY = b'{"data": {"event_type": "call.hangup", "id": "one"}}'
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TELNYX_PUBLIC_KEY", base64.b64encode(bytes(SigningKey.generate().verify_key)).decode())
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "0")
+    return tmp_path
+
+
+def landed_up_to(position: int) -> None:
+    """Make a warehouse that remembers a log of so many records."""
+    db = open_writer(Path("data/warehouse.duckdb"))
+    Landing(db).land(Batch((PARTITION,), (position,), (1,), ("webhook",), (True,), (None,), (BODY,)), NOW)
+    db.close()
+
+
+async def append(log: SqliteLog) -> int:
+    await log.append(Record(BODY, 1))
+    return log.end()[PARTITION]
+
+
+def test_a_new_log_goes_on_after_what_the_warehouse_has_landed(folder: Path) -> None:
+    landed_up_to(500)
+
+    async def scenario() -> int:
+        async with opened(settings.load()) as parts:
+            return await append(parts.log)
+
+    assert asyncio.run(scenario()) == 501
+
+
+def test_a_log_that_ends_before_the_warehouse_is_refused(folder: Path) -> None:
+    landed_up_to(500)
+
+    async def scenario() -> None:
+        log = SqliteLog(Path("data/log.sqlite"))
+        await log.start()
+        assert await append(log) == 1
+        await log.close()
+        async with opened(settings.load()):
+            pass
+
+    with pytest.raises(ConfigurationError, match="ends at position 1, but the warehouse has landed up to 500"):
+        asyncio.run(scenario())
+
+
+def test_one_file_for_two_purposes_is_refused_before_it_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDTIME_REPLICA", str(folder / "data" / ".." / "data" / "warehouse.duckdb"))
+
+    async def scenario() -> None:
+        async with opened(settings.load()):
+            pass
+
+    with pytest.raises(ConfigurationError, match="must be different files"):
+        asyncio.run(scenario())
+    assert not (folder / "data").exists()
