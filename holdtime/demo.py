@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from holdtime.server import Server
 from holdtime.settings import ConfigurationError
@@ -99,7 +98,6 @@ def _conclude(console: Console, folder: Path, world: World, posted: Posted, diff
         f"[green]✓[/] {posted.accepted:,} webhooks taken, late and repeated ones among them; "
         f"{posted.forged[401]:,} of {posted.forged.total():,} forged ones refused.\n"
     )
-    made = Table.grid(padding=(0, 2))
     for name, what in (
         ("report.html", "the report as a page: open it in a browser"),
         ("replica.duckdb", "facts and events: open it with any DuckDB client"),
@@ -107,5 +105,5 @@ def _conclude(console: Console, folder: Path, world: World, posted: Posted, diff
         ("log.sqlite", "every delivery, byte for byte"),
         ("server.log", "what the server had to say"),
     ):
-        made.add_row(f"[bold]{folder / name}[/]", f"[dim]{what}[/]")
-    console.print(made, soft_wrap=True)
+        # A line of its own each, whatever its length: it is there to be copied.
+        console.print(f"[bold]{folder / name}[/]  [dim]{what}[/]", soft_wrap=True)
