@@ -104,7 +104,7 @@ def served(folder: Path) -> Iterator[Running]:
         status=lambda: {"log_end": log.end().get(0, 0)},
         lifespan=lifespan,
     )
-    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=0.3))
+    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0))
     thread = threading.Thread(target=server.run)
     thread.start()
     give_up = time.monotonic() + 10
@@ -289,16 +289,19 @@ def test_once_draining_new_deliveries_are_sent_away_and_it_is_not_ready(fresh: R
 
 
 def test_many_connections_at_once_are_all_stored(running: Running) -> None:
-    async def one(number: int) -> bytes:
+    # Signed before anyone connects: a connection that says nothing for long is closed.
+    deliveries = [delivery(b"%d" % number, CLOSE) for number in range(200)]
+
+    async def one(request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
-        writer.write(delivery(b"%d" % number, CLOSE))
+        writer.write(request)
         came = await reader.read()
         writer.close()
         await writer.wait_closed()
         return came
 
     async def all_of_them() -> list[bytes]:
-        return await asyncio.gather(*(one(number) for number in range(200)))
+        return await asyncio.gather(*map(one, deliveries))
 
     assert [statuses(came) for came in asyncio.run(all_of_them())] == [[200]] * 200
     assert sorted(running.stored()) == sorted(b"%d" % number for number in range(200))
