@@ -43,11 +43,6 @@ class IngestApp:
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
         await self._shell(scope, receive, send)
 
-    @property
-    def in_flight(self) -> int:
-        """How many deliveries are being answered."""
-        return self._webhook.in_flight
-
     def stop_accepting(self) -> None:
         """Answer new deliveries with 503 and Retry-After from now on; those in flight are finished."""
         self._webhook.accepting = False

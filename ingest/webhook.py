@@ -139,7 +139,7 @@ class WebhookEndpoint:
         if self._verifier.is_fresh(sealed, now_us):
             record, kept = Record(body, now_us), Outcome.ACCEPTED
         else:
-            # Ours, or the sender's, clock is wrong. Nothing is lost: it can be replayed when the clock is right.
+            # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
             record, kept = Record(body, now_us, rejection=Distrust.STALE.value), Outcome.STALE
         began = time.perf_counter()
         await self._appender.append(record)
