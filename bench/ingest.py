@@ -184,7 +184,7 @@ end
 def count_records(log: Path) -> int:
     """Return how many records the log holds, counted by SQLite itself."""
     with contextlib.closing(sqlite3.connect(log)) as connection:
-        count: int = connection.execute("select count(*) from records").fetchone()[0]
+        count: int = connection.execute("select sum(records) from groups").fetchone()[0]
         return count
 
 

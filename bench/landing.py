@@ -85,8 +85,8 @@ def _land(log: Path, folder: Path, records: int) -> float:
     landing, now = Landing(db), datetime.now(UTC)
     began = time.perf_counter()
     with ReadAhead(SqliteLog(log), records) as reading:
-        while len((read := reading.read(landing.positions())).batch):
-            landing.land(read.table, now)
+        while len(batch := reading.read(landing.positions())):
+            landing.land(batch, now)
     db.execute("checkpoint")
     took = time.perf_counter() - began
     db.close()
@@ -128,7 +128,7 @@ def _make_history(path: Path, events: int) -> None:
 
 def _land_at_tip(name: str, batches: int) -> None:
     """Print the times of each batch, as JSON, and this process's peak memory."""
-    from ingest.log import Batch
+    from ingest.batch import Batch
 
     bodies = (line.rstrip(b"\n") for line in (Path(name) / "tip.ndjson").open("rb"))
     opened = {size: open_writer(Path(name) / f"{size}.duckdb") for size in ("short", "long")}
@@ -137,15 +137,14 @@ def _land_at_tip(name: str, batches: int) -> None:
     for number in range(batches):
         part = list(islice(bodies, BATCH))
         count = len(part)
-        offsets = range(number * BATCH, number * BATCH + count)
-        batch = Batch(
-            [0] * count,
-            offsets,
-            [1_800_000_000_000_000] * count,
-            ["webhook"] * count,
-            [True] * count,
-            [None] * count,
-            part,
+        batch = Batch.of(
+            partitions=[0] * count,
+            offsets=range(number * BATCH, number * BATCH + count),
+            received_us=[1_800_000_000_000_000] * count,
+            origins=["webhook"] * count,
+            verified=[True] * count,
+            rejections=[None] * count,
+            bodies=part,
         )
         for size in ("short", "long") if number % 2 else ("long", "short"):
             began = time.perf_counter()

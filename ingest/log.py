@@ -1,9 +1,10 @@
 """The event log's port: what ingest appends and processors read, whichever log is behind it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from ingest.batch import Batch, Positions
 
 
 class Origin(StrEnum):
@@ -27,29 +28,6 @@ class Record:
     origin: Origin = Origin.WEBHOOK
     verified: bool = True
     rejection: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records with their positions, column by column, in log order within each partition.
-
-    All columns have the same length. An offset is greater than every earlier one of its partition.
-    """
-
-    partitions: Sequence[int]
-    offsets: Sequence[int]
-    received_us: Sequence[int]
-    origins: Sequence[str]
-    verified: Sequence[bool]
-    rejections: Sequence[str | None]
-    bodies: Sequence[bytes]
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-
-Positions = dict[int, int]
-"""The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
 
 
 class LogUnavailableError(Exception):

@@ -6,20 +6,40 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from struct import pack
 
 APPLICATION_ID = int.from_bytes(b"hold")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # AUTOINCREMENT: a position is never given twice, even after the newest records were forgotten.
 _SCHEMA = """
-create table records (
-    position    integer primary key autoincrement,
-    received_us integer not null,  -- Unix time in microseconds, our clock
-    origin      text    not null,  -- webhook, reconciler, replay
-    verified    integer not null,  -- 1: its signature was checked
-    rejection   text,              -- why it is kept but not landed; null for almost all
-    body        blob    not null   -- byte for byte as it came
+create table groups (  -- of records that were committed together, and are alike but for their bodies
+    last_position integer primary key autoincrement,  -- the records have this position and those before it
+    records       integer not null,  -- how many they are
+    origin        text    not null,  -- webhook, reconciler, replay
+    verified      integer not null,  -- 1: their signatures were checked
+    rejection     text,              -- why they are kept but not landed; null for almost all
+    newest_us     integer not null,  -- when the last of them was received
+    received_us   blob    not null,  -- an int64 each: Unix time in microseconds, our clock
+    sizes         blob    not null,  -- an int32 each: the bytes of a body; both little-endian
+    bodies        blob    not null   -- one after the other, byte for byte as they came
 )
+"""
+_LAST = "select seq from sqlite_sequence where name = 'groups'"
+
+# From one row a record, which the first version had.
+_UPGRADE = """
+insert into groups
+select position, 1, origin, verified, rejection, received_us, int64(received_us), int32(length(body)), body
+from records
+order by position;
+update sqlite_sequence
+set seq = (select seq from sqlite_sequence where name = 'records')
+where name = 'groups';
+insert into sqlite_sequence
+select 'groups', seq from sqlite_sequence
+where name = 'records' and not exists (select 1 from sqlite_sequence where name = 'groups');
+drop table records
 """
 
 
@@ -88,6 +108,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
         is_new = tables == 0 and _pragma(connection, "application_id") == 0
     if not is_new:
+        if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (APPLICATION_ID, 1):
+            _upgrade(connection)
         _check(connection, path)
     mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
     if mode != "wal":
@@ -102,6 +124,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
         connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
         connection.execute("commit")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    connection.create_function("int64", 1, lambda number: pack("<q", number), deterministic=True)
+    connection.create_function("int32", 1, lambda number: pack("<i", number), deterministic=True)
+    connection.execute("begin immediate")
+    try:
+        connection.execute(_SCHEMA)
+        for statement in _UPGRADE.split(";"):
+            connection.execute(statement)
+        connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def last_position(connection: sqlite3.Connection) -> int:
+    """Return the last position that was given; 0 in a new log."""
+    row = connection.execute(_LAST).fetchone()
+    return row[0] if row else 0
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

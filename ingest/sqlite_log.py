@@ -3,31 +3,32 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from ingest.log import Batch, LogUnavailableError, Positions, Record
-from ingest.sqlite_file import WriterLock, open_reader, open_writer
+import pyarrow as pa
+
+from ingest.batch import NOTHING, ROWS_A_CHUNK, Batch, Positions, packed, records
+from ingest.log import LogUnavailableError, Record
+from ingest.sqlite_file import WriterLock, last_position, open_reader, open_writer
 from ingest.sqlite_writer import Bounds, Writer
 
 PARTITION = 0
 """The only partition of a SQLite log."""
 
 _READ = """
-select position, received_us, origin, verified, rejection, body
-from records
-where position > ?
-order by position
-limit ?
+select last_position, records, origin, verified, rejection, received_us, sizes, bodies
+from groups
+where last_position > ?
+order by last_position
 """
-_END = "select seq from sqlite_sequence where name = 'records'"
-_FIRST = "select min(position) from records where position > ?"
-_FORGET = "delete from records where position between ? and ? and received_us < ?"
+_FIRST = "select min(last_position) from groups where last_position > ?"
+_FORGET = "delete from groups where last_position between ? and ? and newest_us < ? returning records"
 
 _BATCH_BYTES = 64 << 20
-_FIRST_AT_ONCE = 16
-_MOST_AT_ONCE = 4096
 _FORGET_RECORDS = 1_000
 
 
@@ -97,38 +98,39 @@ class SqliteLog:
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, fewer where their bodies are large, at least one if any."""
-        rows: list[tuple[int, int, str, int, str | None, bytes]] = []
-        size = 0
+        last = after.get(PARTITION, 0)
+        groups: list[tuple[Any, ...]] = []
+        size = count = skipped = 0
         with self._reading:
             try:
-                cursor = self._open_reader().execute(_READ, (after.get(PARTITION, 0), limit))
-                at_once = _FIRST_AT_ONCE
-                while at_once > 0 and (some := cursor.fetchmany(at_once)):
-                    rows += some
-                    size += sum(len(row[5]) for row in some)
-                    # As many as should fit, going by those so far: a Python step a row would take as long as SQLite.
-                    at_once = min(_MOST_AT_ONCE, (self._batch_bytes - size) * len(rows) // max(size, 1))
+                cursor = self._open_reader().execute(_READ, (last,))
+                for group in cursor:
+                    size += len(group[-1])
+                    if groups and size > self._batch_bytes:
+                        break
+                    if not groups:  # the only one of which a part may be known
+                        skipped = max(0, last - (group[0] - group[1]))
+                    groups.append(group)
+                    count += group[1]
+                    if count - skipped >= limit:
+                        break
                 cursor.close()  # ends the read transaction: an open one would keep the WAL from being reused
             except sqlite3.Error as error:
                 self._close_reader()
                 raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
-        while size > self._batch_bytes and len(rows) > 1:
-            size -= len(rows.pop()[5])
-        if not rows:
-            return Batch((), (), (), (), (), (), ())
-        positions, received_us, origins, verified, rejections, bodies = zip(*rows, strict=True)
-        partitions = (PARTITION,) * len(rows)
-        return Batch(partitions, positions, received_us, origins, tuple(map(bool, verified)), rejections, bodies)
+        if not groups:
+            return NOTHING
+        return Batch.joined(list(_chunks(groups))).part(skipped, skipped + limit)
 
     def end(self) -> Positions:
         """Return the last position that was given, also when its record is forgotten by now; none in a new log."""
         with self._reading:
             try:
-                row = self._open_reader().execute(_END).fetchone()
+                last = last_position(self._open_reader())
             except sqlite3.Error as error:
                 self._close_reader()
                 raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
-        return {PARTITION: row[0]} if row else {}
+        return {PARTITION: last} if last else {}
 
     def forget(self, landed: Positions, before_us: int) -> int:
         """Drop records at or before `landed` that were received before `before_us`; return how many.
@@ -164,8 +166,8 @@ class SqliteLog:
 
 
 def _skip_to(position: int, connection: sqlite3.Connection) -> None:
-    connection.execute("delete from sqlite_sequence where name = 'records'")
-    connection.execute("insert into sqlite_sequence (name, seq) values ('records', ?)", (position,))
+    connection.execute("delete from sqlite_sequence where name = 'groups'")
+    connection.execute("insert into sqlite_sequence (name, seq) values ('groups', ?)", (position,))
 
 
 def _first_after(position: int, connection: sqlite3.Connection) -> int | None:
@@ -174,4 +176,36 @@ def _first_after(position: int, connection: sqlite3.Connection) -> int | None:
 
 
 def _forget_span(first: int, last: int, before_us: int, connection: sqlite3.Connection) -> int:
-    return connection.execute(_FORGET, (first, last, before_us)).rowcount
+    return sum(records for (records,) in connection.execute(_FORGET, (first, last, before_us)))
+
+
+def _chunks(groups: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    """The records of the groups in chunks that are worth handing out, each of one kind."""
+    for kind, alike in groupby(groups, key=lambda group: group[2:5]):
+        gathered: list[tuple[Any, ...]] = []
+        count = 0
+        for group in alike:
+            gathered.append(group)
+            count += group[1]
+            if count >= ROWS_A_CHUNK:
+                yield _chunk(kind, gathered, count)
+                gathered, count = [], 0
+        if gathered:
+            yield _chunk(kind, gathered, count)
+
+
+def _chunk(kind: tuple[str, int, str | None], groups: list[tuple[Any, ...]], count: int) -> pa.RecordBatch:
+    origin, verified, rejection = kind
+    ends, counts, _, _, _, received_us, sizes, bodies = zip(*groups, strict=True)
+    offsets = [position for end, many in zip(ends, counts, strict=True) for position in range(end - many + 1, end + 1)]
+    return records(
+        [
+            pa.repeat(pa.scalar(PARTITION, pa.int32()), count),
+            pa.array(offsets, pa.int64()),
+            pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(b"".join(received_us))]),
+            pa.repeat(pa.scalar(origin, pa.string()), count),
+            pa.repeat(pa.scalar(bool(verified)), count),
+            pa.repeat(pa.scalar(rejection, pa.string()), count),
+            packed(b"".join(sizes), b"".join(bodies)),
+        ]
+    )

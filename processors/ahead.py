@@ -1,25 +1,15 @@
-"""Reading ahead: while one batch lands, the next one is read and brought into columns."""
+"""Reading ahead: while one batch lands, the next one is read."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-import pyarrow as pa
-
-from ingest.log import Batch, Positions, Reader
-from processors.delivered import as_arrow
+from ingest.batch import Batch, Positions
+from ingest.log import Reader
 
 WORTH_IT = 10_000
 """A batch of fewer records was all there was: the next one has still to come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A batch, and the same as a table."""
-
-    batch: Batch
-    table: pa.Table
 
 
 @dataclass(slots=True)
@@ -29,7 +19,7 @@ class ReadAhead:
     reader: Reader
     limit: int
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "read-ahead"))
-    _next: tuple[Positions, Future[Read]] | None = None
+    _next: tuple[Positions, Future[Batch]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -37,18 +27,17 @@ class ReadAhead:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def read(self, after: Positions) -> Read:
+    def read(self, after: Positions) -> Batch:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
         # The first of many is a small one, so that the next is read while it lands.
         read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after, WORTH_IT)
-        if ahead is not None and not len(read.batch):
+        if ahead is not None and not len(read):
             read = self._read(after, WORTH_IT)  # there was nothing then; there may be now
-        if len(read.batch) >= WORTH_IT:
-            reached = {**after, **dict(zip(read.batch.partitions, read.batch.offsets, strict=True))}
+        if len(read) >= WORTH_IT:
+            reached = {**after, **read.reached()}
             self._next = (reached, self._thread.submit(self._read, reached, self.limit))
         return read
 
-    def _read(self, after: Positions, limit: int) -> Read:
-        batch = self.reader.read(after, min(limit, self.limit))
-        return Read(batch, as_arrow(batch))
+    def _read(self, after: Positions, limit: int) -> Batch:
+        return self.reader.read(after, min(limit, self.limit))

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import pyarrow as pa
 import structlog
 
-from ingest.log import Batch, LogUnavailableError, Positions, Reader
+from ingest.batch import NOTHING, Batch, Positions
+from ingest.log import LogUnavailableError, Reader
 from processors.ahead import ReadAhead
-from processors.delivered import NOTHING, part
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
 
@@ -95,11 +94,11 @@ class Processor:
     def _step(self, reading: ReadAhead) -> bool:
         """Land one batch; returns whether there was one, and it landed."""
         try:
-            read = reading.read(self.progress.landed)
-            if not len(read.batch):
+            batch = reading.read(self.progress.landed)
+            if not len(batch):
                 return False
             with self.metrics.landing_seconds.time():
-                landed = self._land(read.batch, read.table)
+                landed = self._land(batch)
         except (LogUnavailableError, duckdb.IOException) as error:
             log.error("not_landed", reason=str(error), retry_s=RETRY_S)
             time.sleep(RETRY_S)
@@ -125,20 +124,18 @@ class Processor:
             log.error("not_landed", reason=str(error))
             return False
 
-    def _land(self, batch: Batch, table: pa.Table | None = None) -> Landed:
+    def _land(self, batch: Batch) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
         try:
-            return self.landing.land(batch if table is None else table, self.clock())
+            return self.landing.land(batch, self.clock())
         except (*BAD_DATA, duckdb.OutOfMemoryException) as error:
             if len(batch) == 1:
                 if not isinstance(error, BAD_DATA):
                     raise
                 log.error("record_unlandable", partition=batch.partitions[0], offset=batch.offsets[0])
-                return self.landing.land(
-                    part(batch, 0, None, rejection=f"unlandable:{type(error).__name__}"), self.clock()
-                )
+                return self.landing.land(batch.rejected(f"unlandable:{type(error).__name__}"), self.clock())
         half = len(batch) // 2
-        return self._land(part(batch, 0, half)) + self._land(part(batch, half, None))
+        return self._land(batch.part(0, half)) + self._land(batch.part(half))
 
     def _publish(self) -> timedelta:
         """Put out the replica; returns how long that took."""

@@ -7,11 +7,9 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 
 import duckdb
-import pyarrow as pa
 
-from ingest.log import Batch, Positions
+from ingest.batch import Batch, Positions
 from processors import derivation, history
-from processors.delivered import as_arrow
 from processors.derivation import Judgement
 from warehouse.query import value
 
@@ -61,14 +59,14 @@ class Landing:
         rows = self._db.execute("select log_partition, log_offset from log_positions").fetchall()
         return dict(rows)
 
-    def land(self, batch: Batch | pa.Table, now: datetime) -> Landed:
-        """Land the batch, or the table that `as_arrow` made of it; what has landed before changes nothing.
+    def land(self, batch: Batch, now: datetime) -> Landed:
+        """Land the batch; what has landed before changes nothing.
 
         An empty batch only lets time pass. `now` stamps what is stored and is the clock by which waiting visits become
         unknown; it never runs backwards in a warehouse, whatever is passed.
         """
         db = self._db
-        with _registered(db, as_arrow(batch) if isinstance(batch, Batch) else batch):
+        with _registered(db, batch):
             db.execute(_sql("events"))  # makes `fresh`, what each record says; once it is committed it is read faster
             with transaction(db):
                 return self._land(now)
@@ -246,8 +244,8 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def _registered(db: duckdb.DuckDBPyConnection, delivered: pa.Table) -> Iterator[None]:
-    db.register("delivered", delivered)
+def _registered(db: duckdb.DuckDBPyConnection, batch: Batch) -> Iterator[None]:
+    db.register("delivered", batch.table)
     try:
         yield
     finally:

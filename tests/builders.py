@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import duckdb
 
-from ingest.log import Batch, Positions
+from ingest.batch import Batch, Positions
 from processors.landing import Landed, Landing
 from processors.rebuild import rebuild
 from warehouse.database import create_tables
@@ -317,14 +317,14 @@ def a_batch(
     """Log records of those bodies."""
     many = len(said)
     moments = [received] * many if isinstance(received, datetime) else list(received)
-    return Batch(
-        [partition] * many,
-        list(range(first_offset, first_offset + many)),
-        [microseconds(moment) for moment in moments],
-        ["webhook"] * many,
-        [True] * many,
-        [None] * many if rejections is None else list(rejections),
-        list(said),
+    return Batch.of(
+        partitions=[partition] * many,
+        offsets=list(range(first_offset, first_offset + many)),
+        received_us=[microseconds(moment) for moment in moments],
+        origins=["webhook"] * many,
+        verified=[True] * many,
+        rejections=[None] * many if rejections is None else list(rejections),
+        bodies=list(said),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import pytest
 
-from ingest.log import Appender, Batch, Origin, Positions, Reader, Record
+from ingest.batch import Batch, Positions
+from ingest.log import Appender, Origin, Reader, Record
 from ingest.sqlite_log import SqliteLog
 
 

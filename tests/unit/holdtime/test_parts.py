@@ -11,9 +11,10 @@ from nacl.signing import SigningKey
 from holdtime import settings
 from holdtime.parts import opened
 from holdtime.settings import ConfigurationError
-from ingest.log import Batch, Record
+from ingest.log import Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
+from tests.builders import a_batch
 from warehouse.database import open_writer
 
 BODY = b'{"data": {"event_type": "call.hangup", "id": "one"}}'
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def landed_up_to(position: int) -> None:
     """Make a warehouse that remembers a log of so many records."""
     db = open_writer(Path("data/warehouse.duckdb"))
-    Landing(db).land(Batch((PARTITION,), (position,), (1,), ("webhook",), (True,), (None,), (BODY,)), NOW)
+    Landing(db).land(a_batch([BODY], partition=PARTITION, first_offset=position), NOW)
     db.close()
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ingest.log import LogUnavailableError, Record
-from ingest.sqlite_file import UnusableLogError, open_writer
+from ingest.log import LogUnavailableError, Origin, Record
+from ingest.sqlite_file import APPLICATION_ID, UnusableLogError, open_writer
 from ingest.sqlite_log import SqliteLog
 from ingest.sqlite_writer import Bounds, Writer
 
@@ -148,7 +149,8 @@ def test_a_full_disk_refuses_a_whole_group_and_recovers_when_space_returns(path:
         assert any("full" in str(result) for result in results)
         connection.execute("pragma max_page_count = 1000000")
         await writer.append(a_record(99))
-        kept = [row[0] for row in connection.execute("select received_us from records order by position")]
+        groups = connection.execute("select received_us from groups order by last_position").fetchall()
+        kept = [number for (packed,) in groups for (number,) in struct.iter_unpack("<q", packed)]
         assert kept == [0, *accepted, 99]
         assert sum(committed) == len(kept)
         await writer.close()
@@ -159,7 +161,7 @@ def test_a_full_disk_refuses_a_whole_group_and_recovers_when_space_returns(path:
 IO_ERROR = """
 import asyncio, resource, sys
 from pathlib import Path
-from ingest.log import LogUnavailableError, Record
+from ingest.log import LogUnavailableError, Origin, Record
 from ingest.sqlite_log import SqliteLog
 
 async def main():
@@ -274,7 +276,7 @@ def from_the_future(path: Path) -> None:
     ("make", "says"),
     [
         (somebody_elses, "another application's database"),
-        (from_the_future, "a log of version 99, this program reads version 1"),
+        (from_the_future, "a log of version 99, this program reads version 2"),
         (lambda path: path.write_bytes(b"not a database" * 100), "not a SQLite database"),
     ],
 )
@@ -339,3 +341,62 @@ def test_only_the_open_writer_appends_and_forgets(path: Path) -> None:
             await log.append(a_record(1))
 
     asyncio.run(scenario())
+
+
+FIRST_VERSION = """
+create table records (
+    position integer primary key autoincrement,
+    received_us integer not null,
+    origin text not null,
+    verified integer not null,
+    rejection text,
+    body blob not null
+);
+insert into records values
+    (3, 1800000000000000, 'webhook', 1, null, x'7b7d'),
+    (5, 2, 'replay', 0, 'stale', x'00ff'),
+    (9, 3, 'webhook', 1, null, '');
+delete from records where position = 9;
+pragma user_version = 1;
+"""
+
+
+def test_a_log_of_the_first_version_goes_on_with_what_it_held(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_VERSION)
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
+
+    async def scenario(log: SqliteLog) -> None:
+        assert log.end() == {0: 9}
+        await log.append(Record(b"new", 7))
+        batch = log.read({}, 10)
+        assert batch.offsets == [3, 5, 10]
+        assert batch.bodies == [b"{}", b"\x00\xff", b"new"]
+        assert batch.received_us == [1_800_000_000_000_000, 2, 7]
+        assert batch.origins == ["webhook", "replay", "webhook"]
+        assert batch.verified == [True, False, True]
+        assert batch.rejections == [None, "stale", None]
+
+    with_log(path, scenario)
+
+
+def test_records_of_several_kinds_may_share_a_commit(path: Path) -> None:
+    commits: list[int] = []
+
+    async def scenario(log: SqliteLog) -> None:
+        said = [
+            Record(b"a", 5),
+            Record(b"b", 4, rejection="stale"),
+            Record(b"c", 3),
+            Record(b"d", 2, Origin.REPLAY, verified=False),
+        ]
+        await asyncio.gather(*(log.append(record) for record in said))
+        batch = log.read({}, 10)
+        assert batch.offsets == [1, 2, 3, 4]
+        columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections)
+        found = {Record(row[0], row[1], Origin(row[2]), row[3], row[4]) for row in zip(*columns, strict=True)}
+        assert found == set(said)
+
+    with_log(path, scenario, on_commit=commits.append)
+    assert commits == [4]

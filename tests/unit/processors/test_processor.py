@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ingest.log import Batch, LogUnavailableError, Positions, Reader, Record
+from ingest.batch import Batch, Positions
+from ingest.log import LogUnavailableError, Reader, Record
 from ingest.sqlite_log import SqliteLog
 from processors.app import Processor
-from processors.delivered import as_arrow
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
 from tests.builders import LATER, NOON, a_call, bodies, microseconds
@@ -235,13 +234,12 @@ def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_read
 class Picky(Landing):
     """A landing that cannot take one word, as a database that meets a value beyond its types."""
 
-    def land(self, batch: Batch | pa.Table, now: datetime) -> Landed:
+    def land(self, batch: Batch, now: datetime) -> Landed:
         """Land, or not."""
-        table = as_arrow(batch) if isinstance(batch, Batch) else batch
-        for record in table.select(["body", "rejection"]).to_pylist():
-            if b"poison" in record["body"] and record["rejection"] is None:
+        for body, rejection in zip(batch.bodies, batch.rejections, strict=True):
+            if b"poison" in body and rejection is None:
                 raise duckdb.DataError("no such value")
-        return super().land(table, now)
+        return super().land(batch, now)
 
 
 def test_a_record_that_cannot_land_is_rejected_alone(tmp_path: Path) -> None:

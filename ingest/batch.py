@@ -1,0 +1,161 @@
+"""A batch of log records in columns: how a log hands them out, and how the processors take them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Positions = dict[int, int]
+"""The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
+
+ROWS_A_CHUNK = 2048
+"""DuckDB hands out whole chunks to its threads: small enough to share, large enough to be worth it."""
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_SCHEMA = pa.schema(
+    {
+        "log_partition": pa.int32(),
+        "log_offset": pa.int64(),
+        "received_at": _INSTANT,
+        "origin": pa.string(),
+        "verified": pa.bool_(),
+        "rejection": pa.string(),
+        "text": pa.string(),
+        "body": pa.binary(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Records with their positions, in log order within each partition.
+
+    `table` has a row a record: log_partition, log_offset (greater than every earlier one of its partition),
+    received_at, origin, verified, rejection (why it is kept and not landed, mostly null), body (the bytes as they came)
+    and text (the body where it is UTF-8, else null; the two share their bytes).
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        partitions: Sequence[int],
+        offsets: Sequence[int],
+        received_us: Sequence[int],
+        origins: Sequence[str],
+        verified: Sequence[bool],
+        rejections: Sequence[str | None],
+        bodies: Sequence[bytes],
+    ) -> Self:
+        """Return the batch with those columns, all of one length; `received_us` in Unix microseconds."""
+        columns = (partitions, offsets, received_us, origins, verified, rejections, bodies)
+        return cls.joined(
+            [
+                records(
+                    [
+                        pa.array(column[start : start + ROWS_A_CHUNK], kind)
+                        for column, kind in zip(columns, _PLAIN, strict=True)
+                    ]
+                )
+                for start in range(0, len(offsets), ROWS_A_CHUNK)
+            ]
+        )
+
+    @classmethod
+    def joined(cls, chunks: Sequence[pa.RecordBatch]) -> Self:
+        """Return the batch that those chunks, made by `records`, are in turn."""
+        return cls(pa.Table.from_batches(chunks, _SCHEMA))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def part(self, start: int, stop: int | None = None) -> "Batch":
+        """Return the records from `start` up to `stop`."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        return Batch(self.table.slice(start, stop - start))
+
+    def rejected(self, reason: str) -> "Batch":
+        """Return the same records, to be kept and not landed."""
+        place = _SCHEMA.get_field_index("rejection")
+        reasons = pa.array([reason] * len(self), pa.string())
+        return Batch(self.table.set_column(place, _SCHEMA.field(place), reasons))
+
+    def reached(self) -> Positions:
+        """Return the last offset of each partition that has records here."""
+        last = self.table.group_by("log_partition").aggregate([("log_offset", "max")]).to_pylist()
+        return {row["log_partition"]: row["log_offset_max"] for row in last}
+
+    @property
+    def partitions(self) -> list[int]:
+        return self._values("log_partition")
+
+    @property
+    def offsets(self) -> list[int]:
+        return self._values("log_offset")
+
+    @property
+    def received_us(self) -> list[int]:
+        found: list[int] = self.table.column("received_at").cast(pa.int64()).to_pylist()
+        return found
+
+    @property
+    def origins(self) -> list[str]:
+        return self._values("origin")
+
+    @property
+    def verified(self) -> list[bool]:
+        return self._values("verified")
+
+    @property
+    def rejections(self) -> list[str | None]:
+        return self._values("rejection")
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return self._values("body")
+
+    def _values(self, name: str) -> list[Any]:
+        values: list[Any] = self.table.column(name).to_pylist()
+        return values
+
+
+_PLAIN = (pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.binary())
+
+
+def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
+    """Return a chunk of a batch: the columns of `Batch.of`, as arrays."""
+    partitions, offsets, received_us, origins, verified, rejections, bodies = columns
+    return pa.record_batch(
+        [partitions, offsets, received_us.cast(_INSTANT), origins, verified, rejections, _texts(bodies), bodies],
+        schema=_SCHEMA,
+    )
+
+
+def packed(sizes: bytes, bodies: bytes) -> pa.Array:
+    """Return, without copying them, the bodies that lie one after the other in `bodies`; `sizes` are int32 each."""
+    lengths = pa.Array.from_buffers(pa.int32(), len(sizes) // 4, [None, pa.py_buffer(sizes)])
+    ends = pc.cumulative_sum_checked(lengths)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return pa.Array.from_buffers(pa.binary(), len(lengths), [None, offsets.buffers()[1], pa.py_buffer(bodies)])
+
+
+def _texts(bodies: pa.Array) -> pa.Array:
+    try:
+        return bodies.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_text(body) for body in bodies.to_pylist()], pa.string())
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+NOTHING = Batch.joined([])
+"""A batch without records."""
