@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors import facts
+from processors import facts, history
 from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import value
@@ -27,13 +27,16 @@ class Judgement:
         return {name: value for name, value in values.items() if f"${name}" in query}
 
 
-def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> list[Fact]:
-    """Make a temporary table `<fact>_now` for every fact that `touched` can hold, from it and `lives`; returns those.
+def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> tuple[list[Fact], list[Span]]:
+    """Make a temporary table `<fact>_now` for every fact that `touched` can hold, from it and `lives`.
 
-    Lives without an event of the types that a fact rests on have none, and had none.
+    Returns those facts, and the spans that hold all of `touched`. Lives without an event of the types that a fact
+    rests on have none, and had none.
     """
-    types = {name for (name,) in db.execute("select distinct event_type from touched").fetchall()}
-    possible = [fact for fact in FACTS if fact.event_types & types]
+    ((types, quarters),) = db.execute(
+        "select list(distinct event_type), list(distinct quarter_of(occurred_at)) from touched"
+    ).fetchall()
+    possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
     for name in dict.fromkeys(need for fact in possible for need in fact.needs):
         db.execute(facts.statement(name))
     for fact in possible:
@@ -45,7 +48,7 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> list[Fact]:
             """,
             judgement.parameters_of(query),
         )
-    return possible
+    return possible, history.spans_of_quarters(quarters or [])
 
 
 def replace(db: duckdb.DuckDBPyConnection, derived: list[Fact], spans: list[Span]) -> dict[str, int]:
@@ -79,7 +82,7 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
         )
     if not known:
         return int(value(db, f"insert into {table} from {table}_now"))
-    columns = [name for (name,) in db.execute(f"select column_name from (describe {table})").fetchall()]
+    columns = [column[0] for column in db.execute(f"select * from {table}_now limit 0").description or ()]
     same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
     db.execute(
         f"create or replace temp table stale as select row_id from before anti join {table}_now as now on {same}"

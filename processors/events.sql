@@ -1,6 +1,7 @@
 -- events.sql: what each record of the batch says, from bytes to columns.
 --
 -- `delivered` is the batch: log_partition, log_offset, received_at, origin, verified, rejection, text.
+-- Fails on a text that is not JSON, unless it is told that there may be some.
 -- Telnyx wraps an event in five ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
 -- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
 -- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
@@ -9,7 +10,7 @@ with documents as (
     select
         delivered.* exclude (text, body),
         text is not null as is_text,
-        case when rejection is null and json_valid(text) then text end as document
+        case when rejection is null and ($is_all_json or json_valid(text)) then text end as document
     from delivered
     left join log_positions as landed using (log_partition)
     -- a log may hand out again what has landed already

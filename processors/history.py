@@ -1,5 +1,6 @@
 """What the warehouse already knows of the entities that a batch touches, found around the batch's times."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -15,6 +16,13 @@ COLUMNS = (
 )
 """What the facts' definitions may use of an event."""
 
+SEEDS = """(
+    select entity, occurred_at as moment from fresh where event_type in (from relevant_types)
+    union all
+    from reopened
+)"""
+"""The entities to look for, and when: of the events that are about to be stored, and those to be looked at again."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 QUARTER = timedelta(minutes=15)
@@ -23,8 +31,12 @@ QUIET = timedelta(hours=8)
 
 def spans_of(db: duckdb.DuckDBPyConnection, relation: str, moment: str) -> list[Span]:
     """The stretches of time in which `relation` has moments, to the quarter of an hour; a quiet night parts none."""
-    quarters = db.execute(f"select distinct epoch_us({moment}) // ? from {relation}", [_micros(QUARTER)]).fetchall()
-    starts = [EPOCH + quarter * QUARTER for (quarter,) in quarters]
+    return spans_of_quarters(value(db, f"select list(distinct quarter_of({moment})) from {relation}") or [])
+
+
+def spans_of_quarters(quarters: Iterable[int]) -> list[Span]:
+    """The same, of the numbers that `quarter_of` gave."""
+    starts = [EPOCH + quarter * QUARTER for quarter in quarters]
     return [(start, end - QUIET) for start, end in merged((start, start + QUARTER + QUIET) for start in starts)]
 
 
@@ -42,18 +54,10 @@ def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> bool:
     that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on
     every lookup.
     """
-    db.execute(
-        """
-        create or replace temp view seeds as
-        select entity, occurred_at as moment from fresh where event_type in (from relevant_types)
-        union all
-        from reopened
-        """
-    )
-    db.execute("create or replace temp table seeded as select distinct entity from seeds")
-    wanted = widened(spans_of(db, "seeds", "moment"), reach)
+    wanted = widened(spans_of(db, SEEDS, "moment"), reach)
     if not wanted:
         return False
+    db.execute(f"create or replace temp table seeded as select distinct entity from {SEEDS}")
     db.execute(f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
     seen: list[Span] = []
     while ahead := beyond(wanted, seen):

@@ -11,6 +11,7 @@ import duckdb
 from ingest.batch import Batch, Positions
 from processors import derivation, history
 from processors.derivation import Judgement
+from processors.spans import Span
 from warehouse.query import value
 
 LONGEST_WAIT = timedelta(hours=24)
@@ -67,37 +68,58 @@ class Landing:
         """
         db = self._db
         with _registered(db, batch):
-            db.execute(_sql("events"))  # makes `fresh`, what each record says; once it is committed it is read faster
+            self._read()
             with transaction(db):
-                return self._land(now)
+                return self._land(batch.reached(), now)
 
-    def _land(self, now: datetime) -> Landed:
+    def _read(self) -> None:
+        """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that.
+
+        Nearly every text is JSON, and to ask first would be to parse it twice; so it is asked only once one was not.
+        """
+        try:
+            self._db.execute(_sql("events"), {"is_all_json": True})
+        except duckdb.InvalidInputException:
+            self._db.execute(_sql("events"), {"is_all_json": False})
+
+    def _land(self, reached: Positions, now: datetime) -> Landed:
         db = self._db
         judged_before, judgement = self._judgement(now)
-        self._advance(now, judgement)
-        records = int(value(db, "select count(*) from fresh"))
-        rejected = self._keep_rejected(now)
-        self._drop_known()
+        self._advance(reached, now, judgement)
+        said = self._overview()
+        if said.rejected:
+            self._keep_rejected(now)
+        self._drop_known(said)
         self._reopen(judged_before, judgement)
         facts: dict[str, int] = {}
         if history.find_touched(db, reach=self._longest_wait):
-            derived = derivation.derive(db, judgement)
-            facts = derivation.replace(db, derived, history.spans_of(db, "touched", "occurred_at"))
-        events = self._keep_events(now)
-        return Landed(records, events, records - rejected - events, rejected, facts)
+            facts = derivation.replace(db, *derivation.derive(db, judgement))
+        events = self._keep_events(said, now)
+        return Landed(said.records, events, said.records - said.rejected - events, said.rejected, facts)
 
     def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
         stored = value(self._db, "select epoch_us(judged_at) from warehouse")
         before = None if stored is None else history.instant(stored)
         return before, Judgement(max(now, before or now), self._longest_wait)
 
-    def _keep_rejected(self, now: datetime) -> int:
+    def _overview(self) -> "_Said":
+        """One look at `fresh` for all that the steps want to know: each statement takes a millisecond."""
+        ((records, rejected, undated, repeats, quarters),) = self._db.execute(
+            """
+            select
+                count(*),
+                count(rejection),
+                count(*) filter (rejection is null and occurred_at_source = 'received_at'),
+                count(event_id) filter (rejection is null) > count(distinct event_id) filter (rejection is null),
+                list(distinct quarter_of(occurred_at)) filter (rejection is null)
+            from fresh
+            """
+        ).fetchall()
+        return _Said(records, rejected, undated > 0, repeats, history.spans_of_quarters(quarters or []))
+
+    def _keep_rejected(self, now: datetime) -> None:
         """Move what is not an event out of `fresh`, with its bytes and the reason."""
-        db = self._db
-        if not value(db, "select count(rejection) from fresh"):
-            return 0
-        rejected: int = value(
-            db,
+        self._db.execute(
             """
             insert into rejected
             select
@@ -107,14 +129,14 @@ class Landing:
             """,
             {"now": now},
         )
-        db.execute("delete from fresh where rejection is not null")
-        return rejected
+        self._db.execute("delete from fresh where rejection is not null")
 
-    def _drop_known(self) -> None:
+    def _drop_known(self, said: "_Said") -> None:
         """Leave in `fresh` the events that the warehouse does not hold, each id once."""
         db = self._db
-        # An event without a time of its own keeps the time at which it was first received.
-        if value(db, "select count(*) from fresh where occurred_at_source = 'received_at'"):
+        spans = said.spans
+        if said.undated:
+            # An event without a time of its own keeps the time at which it was first received.
             db.execute(
                 """
                 update fresh set occurred_at = undated_events.occurred_at
@@ -122,9 +144,12 @@ class Landing:
                 where occurred_at_source = 'received_at' and fresh.event_id = undated_events.event_id
                 """
             )
+            spans = history.spans_of(db, "fresh", "occurred_at")
         db.execute("create or replace temp table known (event_id varchar)")
-        for start, end in history.spans_of(db, "fresh", "occurred_at"):
-            db.execute(
+        known = 0
+        for start, end in spans:
+            known += value(
+                db,
                 """
                 insert into known
                 select event_id from stored_events
@@ -132,14 +157,14 @@ class Landing:
                 """,
                 [start, end],
             )
-        if value(db, "select count(*) from known"):
+        if known:
             db.execute("delete from fresh where event_id in (from known)")
-        if value(db, "select count(*) > count(distinct event_id) from fresh"):
+        if said.repeats:
             db.execute(
                 "delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)"
             )
 
-    def _keep_events(self, now: datetime) -> int:
+    def _keep_events(self, said: "_Said", now: datetime) -> int:
         """Append `fresh` to `stored_events`, with the bodies as they came."""
         db = self._db
         kept: int = value(
@@ -154,12 +179,13 @@ class Landing:
             """,
             {"now": now},
         )
-        db.execute(
-            """
-            insert into undated_events
-            select event_id, occurred_at from fresh where occurred_at_source = 'received_at'
-            """
-        )
+        if said.undated:
+            db.execute(
+                """
+                insert into undated_events
+                select event_id, occurred_at from fresh where occurred_at_source = 'received_at'
+                """
+            )
         return kept
 
     def _reopen(self, judged_before: datetime | None, judgement: Judgement) -> None:
@@ -197,20 +223,29 @@ class Landing:
                 """
             )
 
-    def _advance(self, now: datetime, judgement: Judgement) -> None:
+    def _advance(self, reached: Positions, now: datetime, judgement: Judgement) -> None:
         db = self._db
-        db.execute(
-            """
-            merge into log_positions using (
-                select log_partition, max(log_offset) as log_offset from fresh group by log_partition
-            ) as reached
-            on log_positions.log_partition = reached.log_partition
-            when matched then update set log_offset = reached.log_offset, landed_at = $now
-            when not matched then insert values (reached.log_partition, reached.log_offset, $now)
-            """,
-            {"now": now},
-        )
+        landed = self.positions()
+        for partition, offset in reached.items():
+            if partition not in landed:
+                db.execute("insert into log_positions values (?, ?, ?)", [partition, offset, now])
+            elif offset > landed[partition]:  # a log may hand out again what has landed
+                db.execute(
+                    "update log_positions set log_offset = ?, landed_at = ? where log_partition = ?",
+                    [offset, now, partition],
+                )
         db.execute("update warehouse set judged_at = ?", [judgement.at])
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the records of a batch are, in numbers, and the spans in which its events lie."""
+
+    records: int
+    rejected: int
+    undated: bool
+    repeats: bool
+    spans: list[Span]
 
 
 def agree_on_longest_wait(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:

@@ -21,6 +21,11 @@ create or replace temp macro ms_between(earlier, later) as (
     epoch_us(later) // 1000 - epoch_us(earlier) // 1000 -- epoch_ms would round
 );
 
+-- Which quarter of an hour an instant lies in.
+create or replace temp macro quarter_of(moment) as (
+    epoch_us(moment) // 900000000
+);
+
 -- What is taken from an event, as json_transform wants it.
 create or replace temp macro event_shape() as (
     '{
