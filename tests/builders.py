@@ -28,6 +28,8 @@ LATER = NOON + timedelta(hours=1)
 
 FACT_TABLES = ("queue_visits", "conferences", "participant_stays")
 CONNECTION = "2963572552552678752"
+NUMBERS = {"from": "+12025550133", "to": "+12025550131"}
+"""Numbers that are never assigned (555-01xx)."""
 
 Shape = Literal["wrapped", "unwrapped", "v1", "v1_snake", "call_events", "webhook_deliveries"]
 SHAPES: tuple[Shape, ...] = ("wrapped", "unwrapped", "v1", "v1_snake", "call_events", "webhook_deliveries")
@@ -135,7 +137,7 @@ class Call:
     def initiated(self, *, at: datetime) -> Self:
         """The call reaches Telnyx."""
         self.now = at
-        return self._say("call.initiated", direction="incoming", state="parked")
+        return self._say("call.initiated", direction="incoming", state="parked", **NUMBERS)
 
     def queued(
         self, *, at: datetime | None = None, after: float = 0, queue: str = "support", position: int | None = 1
@@ -162,7 +164,7 @@ class Call:
     def bridged(self, *, after: float = 0) -> Self:
         """Two legs hear each other."""
         self.now += timedelta(seconds=after)
-        return self._say("call.bridged")
+        return self._say("call.bridged", **NUMBERS)
 
     def abandoned(self, *, after: float) -> Self:
         """The caller hangs up in the queue."""
@@ -183,7 +185,7 @@ class Call:
     def hung_up(self, *, after: float = 0) -> Self:
         """The end of the leg."""
         self.now += timedelta(seconds=after)
-        return self._say("call.hangup", hangup_cause="normal_clearing", hangup_source="caller")
+        return self._say("call.hangup", hangup_cause="normal_clearing", hangup_source="caller", **NUMBERS)
 
     def but_never(self, *event_types: str) -> Self:
         """The same, and the webhooks of these types were lost."""

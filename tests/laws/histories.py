@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.builders import NOON, SHAPES, Event
-from tests.laws.model import CALL_TYPES, CONFERENCE_TYPES, ENDED, Happening
+from tests.laws.model import CALL_TYPES, CONFERENCE_TYPES, ENDED, HANGUP, LEG_TYPES, Happening
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 
@@ -27,7 +27,8 @@ WAITS: tuple[tuple[Any, int | None], ...] = (
     *((-1, None), (10**12, None), ("soon", None)),
 )
 POSITIONS: tuple[tuple[Any, int | None], ...] = ((1, 1), (2, 2), ("3", 3), (None, None))
-IRRELEVANT = "call.answered"
+IRRELEVANT = "call.dtmf.received"
+NUMBERS = (("+12025550133", "+12025550131"), ("+12025550134", None), (None, "sip:ann@example.com"), (None, None))
 LOST_FIELDS = (
     *((), (), (), (), (), ()),
     *(("call_leg_id",), ("call_control_id",), ("call_leg_id", "call_control_id"), ("call_session_id",)),
@@ -44,7 +45,8 @@ class Told:
 
 
 def _told(number: int, subject: str, draw: tuple[Any, ...]) -> Told:
-    event_type, at, leg, place, reason, connection, (wait, waited), (position, placed), lost, shape, quirk = draw
+    event_type, at, leg, place, reason, connection, *said_so, lost, shape, quirk = draw
+    (wait, waited), (position, placed), numbers = said_so
     about_conference = event_type.startswith("conference.")
     leg = leg if about_conference else subject
     payload: dict[str, Any] = {
@@ -57,13 +59,15 @@ def _told(number: int, subject: str, draw: tuple[Any, ...]) -> Told:
     if about_conference:
         payload["conference_id"] = subject
     else:
-        payload |= {"queue": place}
+        payload |= {"queue": place, "from": numbers[0], "to": numbers[1]}
     if event_type == "call.dequeued":
         payload |= {"reason": reason, "wait_time_secs": wait, "queue_position": position}
     elif event_type == "call.enqueued":
         payload |= {"current_position": position}
     elif event_type == ENDED:
         payload |= {"reason": reason}
+    elif event_type == HANGUP:
+        payload |= {"hangup_cause": reason, "reason": "what a hangup has in another field"}
     elif event_type == "conference.recording.saved" and quirk != "undated":
         payload |= {"recording_ended_at": at.isoformat()}
     said = {name: value for name, value in payload.items() if name not in lost}
@@ -81,7 +85,9 @@ def _told(number: int, subject: str, draw: tuple[Any, ...]) -> Told:
         connection_id=said.get("connection_id"),
         conference_id=said.get("conference_id"),
         queue=said.get("queue"),
-        reason=said.get("reason"),
+        from_number=said.get("from"),
+        to_number=said.get("to"),
+        reason=said.get("hangup_cause" if event_type == HANGUP else "reason"),
         position=placed if event_type in CALL_TYPES[:2] else None,
         reported_wait_secs=waited if event_type == "call.dequeued" else None,
     )
@@ -98,6 +104,7 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         st.sampled_from(CONNECTIONS),
         st.sampled_from(WAITS),
         st.sampled_from(POSITIONS),
+        st.sampled_from(NUMBERS),
         st.sampled_from(LOST_FIELDS),
         st.sampled_from((None, None, None, *SHAPES)),
         st.sampled_from((None, None, None, "misplaced", "undated")),
@@ -107,11 +114,11 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
     )
 
 
-LEG_TYPES = (*CALL_TYPES[:2], *CALL_TYPES, IRRELEVANT)
+ABOUT_LEGS = (*CALL_TYPES[:2] * 4, *LEG_TYPES[:2] * 3, *LEG_TYPES, IRRELEVANT)
 ROOM_TYPES = (*CONFERENCE_TYPES[2:5], *CONFERENCE_TYPES, "conference.speak.started")
 
 HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
-    *(_subject(f"leg-{number}", LEG_TYPES) for number in range(4)),
+    *(_subject(f"leg-{number}", ABOUT_LEGS) for number in range(4)),
     *(_subject(f"room-{number}", ROOM_TYPES) for number in range(3)),
 ).map(lambda subjects: [told for subject in subjects for told in subject])
 """Four legs and three conferences, up to a dozen events each; they share connections and the people in them."""

@@ -19,7 +19,16 @@ CREATED, ENDED = "conference.created", "conference.ended"
 JOINED, LEFT = "conference.participant.joined", "conference.participant.left"
 FLOOR, RECORDED = "conference.floor.changed", "conference.recording.saved"
 
-CALL_TYPES = (ENQUEUED, DEQUEUED, HANGUP, BRIDGED)
+INITIATED, ANSWERED, HELD, UNHELD = "call.initiated", "call.answered", "call.hold", "call.unhold"
+COST, TALKED_TO_A_MACHINE = "call.cost", "call.conversation.ended"
+MACHINE, MACHINE_PREMIUM = "call.machine.detection.ended", "call.machine.premium.detection.ended"
+
+LEG_TYPES = (
+    *(HANGUP, BRIDGED, INITIATED, ANSWERED, HELD, UNHELD),
+    *(COST, TALKED_TO_A_MACHINE, MACHINE, MACHINE_PREMIUM),
+)
+"""How a leg lives, wherever it waits."""
+CALL_TYPES = (ENQUEUED, DEQUEUED, *LEG_TYPES)
 CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
 
 OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
@@ -38,6 +47,8 @@ class Happening:
     connection_id: str | None = None
     conference_id: str | None = None
     queue: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
     reason: str | None = None
     position: int | None = None
     reported_wait_secs: int | None = None
@@ -64,6 +75,8 @@ class Visit:
     call_session_id: str | None
     connection_id: str | None
     queue: str | None
+    from_number: str | None
+    to_number: str | None
     enqueued_at: datetime | None
     enqueued_at_source: str | None
     left_at: datetime | None
@@ -263,13 +276,21 @@ def _wait(pair: _Pair) -> _Wait:
     return _Wait(pair, reported, "reported", reported)
 
 
+def _told_numbers(events: list[Happening]) -> Happening | None:
+    """The first initiation that names a number, else whatever else of the leg's life does so first."""
+    telling = [each for each in events if each.event_type in LEG_TYPES and (each.from_number or each.to_number)]
+    return min(telling, key=lambda each: (each.event_type != INITIATED, each.at, each.event_id), default=None)
+
+
 def _visit(
     wait: _Wait, next_begins: datetime, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime
 ) -> Visit:
     pair, closing = wait.pair, wait.pair.closing
     hangups = [each.at for each in events if each.event_type == HANGUP and each.at >= wait.begun_at]
     hung_up = min(hangups, default=None)
-    confirmed = any(each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins for each in events)
+    bridges = [each.at for each in events if each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins]
+    confirmed = bool(bridges)
+    numbers = _told_numbers(events)
     connection_id = pair.first("connection_id")
     stopped_waiting = left_at = closing.at if closing else None
     hangup_decides = False
@@ -285,6 +306,9 @@ def _visit(
     else:
         outcome = "unknown" if wait.begun_at <= judged_at - LONGEST_WAIT else "waiting"
     by_bridge = closing is not None and closing.reason in ("bridged", "bridging-in-process")
+    rests_on = {(HANGUP, hung_up)} if hangup_decides else set()
+    rests_on |= {(BRIDGED, min(bridges))} if by_bridge and confirmed else set()
+    told = {(numbers.event_type, numbers.at)} if numbers else set()
     return Visit(
         visit_id=pair.pair_id,
         call_control_id=pair.first("control_id"),
@@ -292,6 +316,8 @@ def _visit(
         call_session_id=pair.first("session_id"),
         connection_id=connection_id,
         queue=pair.first("queue"),
+        from_number=numbers.from_number if numbers else None,
+        to_number=numbers.to_number if numbers else None,
         enqueued_at=wait.enqueued_at,
         enqueued_at_source=wait.source,
         left_at=left_at,
@@ -303,7 +329,7 @@ def _visit(
         answer_confirmed=confirmed if by_bridge else None,
         position_in=pair.opening.position if pair.opening else None,
         position_out=closing.position if closing else None,
-        revision=(pair.opening is not None) + (closing is not None) + hangup_decides + (by_bridge and confirmed),
+        revision=(pair.opening is not None) + (closing is not None) + len(rests_on | told),
     )
 
 
