@@ -63,14 +63,14 @@ from call_numbers, (
 );
 
 insert into queue_visits (
-    visit_id, call_control_id, call_leg_id, call_session_id, connection_id, queue, enqueued_at, enqueued_at_source,
-    left_at, wait_ms, in_queue_ms, reported_wait_secs, reason, outcome, answer_confirmed, position_in, position_out,
+    visit_id, call_control_id, call_leg_id, call_session_id, connection_id, queue, from_number, to_number, enqueued_at,
+    enqueued_at_source, left_at, wait_ms, in_queue_ms, reported_wait_secs, reason, outcome, answer_confirmed, position_in, position_out,
     revision, entity, entity_since
 )
 select
     md5(i || '/2')::uuid::varchar, 'v3:' || leg, leg, session, '2963572552552678752', 'queue ' || i % 5,
-    began + to_seconds(40), 'observed', began + to_seconds(60), 20000, 20000, 20, 'bridged', 'answered', true, 1, 1, 3,
-    leg, began + to_seconds(40)
+    '+12025550133', '+12025550131', began + to_seconds(40), 'observed', began + to_seconds(60), 20000, 20000, 20, 'bridged', 'answered', true, 1, 1, 4,
+    leg, began
 from call_numbers;
 
 insert into conferences (
@@ -90,6 +90,17 @@ insert into participant_stays (
 select
     md5(i || '/6')::uuid::varchar, room, 'v3:' || leg, leg, session, began + to_seconds(120), began + to_seconds(140),
     20000, 0, 2, room, began + to_seconds(100)
+from call_numbers;
+
+insert into calls (
+    call_leg_id, call_control_id, call_session_id, connection_id, direction, from_number, to_number, initiated_at,
+    answered_at, bridged_at, ended_at, status, hangup_cause, hangup_source, ring_ms, talk_ms, holds, hold_ms, revision,
+    entity, entity_since
+)
+select
+    leg, 'v3:' || leg, session, '2963572552552678752', 'incoming', '+12025550133', '+12025550131', began,
+    began + to_seconds(20), began + to_seconds(80), began + to_seconds(180), 'ended', 'normal_clearing', 'caller',
+    20000, 100000, 0, 0, 4, leg, began
 from call_numbers;
 
 insert into bridged_connections values ('2963572552552678752');

@@ -27,6 +27,15 @@ create or replace temp macro is_of_call(event_type) as (
     )
 );
 
+-- What begins or ends with an event of that type, or null.
+create or replace temp macro kind_of_pair(event_type) as (
+    case
+        when event_type in ('call.enqueued', 'call.dequeued') then 'visit'
+        when event_type in ('conference.participant.joined', 'conference.participant.left') then 'stay'
+        when event_type in ('call.hold', 'call.unhold') then 'hold'
+    end
+);
+
 -- The types of which facts need more than the columns that all events have; all of them are rare.
 create or replace temp macro is_detailed(event_type) as (
     event_type in (

@@ -45,6 +45,7 @@ OF_CALL = frozenset(
 """How a leg lives (the macro `is_of_call`)."""
 
 FACTS = (
+    Fact("calls", OF_CALL, ("pairs", "numbers")),
     Fact("queue_visits", OF_CALL | {"call.enqueued", "call.dequeued"}, ("pairs", "numbers")),
     Fact(
         "participant_stays",

@@ -8,7 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import groupby, pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=24)
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -47,11 +51,18 @@ class Happening:
     connection_id: str | None = None
     conference_id: str | None = None
     queue: str | None = None
+    direction: str | None = None
     from_number: str | None = None
     to_number: str | None = None
     reason: str | None = None
+    hangup_source: str | None = None
     position: int | None = None
     reported_wait_secs: int | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    billed_secs: int | None = None
+    result: str | None = None
+    talked_secs: int | None = None
 
     @property
     def leg(self) -> str:
@@ -131,12 +142,52 @@ class Conference:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A row of `calls`."""
+
+    call_leg_id: str | None
+    call_control_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    direction: str | None
+    from_number: str | None
+    to_number: str | None
+    initiated_at: datetime | None
+    answered_at: datetime | None
+    bridged_at: datetime | None
+    ended_at: datetime | None
+    status: str
+    hangup_cause: str | None
+    hangup_source: str | None
+    ring_ms: int | None
+    talk_ms: int | None
+    holds: int
+    hold_ms: int
+    cost: Decimal | None
+    currency: str | None
+    billed_secs: int | None
+    machine_result: str | None
+    conversation_ms: int | None
+    conversation_reason: str | None
+    revision: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that follows from a list of happenings."""
 
+    calls: list[Leg]
     queue_visits: list[Visit]
     participant_stays: list[Stay]
     conferences: list[Conference]
+
+
+TABLES: dict[str, type] = {
+    "calls": Leg,
+    "queue_visits": Visit,
+    "participant_stays": Stay,
+    "conferences": Conference,
+}
 
 
 def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
@@ -145,17 +196,19 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     bridges_heard: set[str | None] = {
         each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
     }
+    calls: list[Leg] = []
     visits: list[Visit] = []
     stays: list[Stay] = []
     conferences: list[Conference] = []
     for life in _lives(each for each in known if each.event_type in CALL_TYPES + CONFERENCE_TYPES):
+        calls += _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)])
         visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
         meeting = [each for each in life if each.event_type in CONFERENCE_TYPES and each.conference_id]
         if meeting:
             there = _presences(meeting)
             stays += _stays(meeting, there)
             conferences.append(_conference(meeting, there))
-    return Facts(visits, stays, conferences)
+    return Facts(calls, visits, stays, conferences)
 
 
 def columns(of: type) -> list[str]:
@@ -274,6 +327,71 @@ def _wait(pair: _Pair) -> _Wait:
         return _Wait(pair, None, None, pair.closing.at)
     reported = pair.closing.at - timedelta(seconds=pair.closing.reported_wait_secs)
     return _Wait(pair, reported, "reported", reported)
+
+
+def _calls(events: list[Happening]) -> list[Leg]:
+    """The one leg whose life this is, or none."""
+    if not events:
+        return []
+    initiations = [each for each in events if each.event_type == INITIATED]
+    initiated_at, answered_at, bridged_at = (
+        min((each.at for each in events if each.event_type == event_type), default=None)
+        for event_type in (INITIATED, ANSWERED, BRIDGED)
+    )
+    hangups = [each for each in events if each.event_type == HANGUP]
+    ended_at = hangups[-1].at if hangups else None
+    numbers = _told_numbers(events)
+    over = hangups or any(each.event_type == COST for each in events)
+    bill = _last([each for each in events if each.event_type == COST and each.cost is not None])
+    talks = [each for each in events if each.event_type == TALKED_TO_A_MACHINE]
+    holds = _walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD)
+    machines = [each.result for each in events if each.event_type in (MACHINE, MACHINE_PREMIUM)]
+    lengths = [each.talked_secs for each in talks if each.talked_secs is not None]
+    return [
+        Leg(
+            call_leg_id=_least("leg_id", events),
+            call_control_id=_least("control_id", events),
+            call_session_id=_least("session_id", initiations) or _least("session_id", events),
+            connection_id=_least("connection_id", initiations) or _least("connection_id", events),
+            direction=_least("direction", events),
+            from_number=numbers.from_number if numbers else None,
+            to_number=numbers.to_number if numbers else None,
+            initiated_at=initiated_at,
+            answered_at=answered_at,
+            bridged_at=bridged_at,
+            ended_at=ended_at,
+            status="ended" if over else "in_progress" if len(events) > len(initiations) else "ringing",
+            hangup_cause=_last([each.reason for each in hangups if each.reason is not None]),
+            hangup_source=_last([each.hangup_source for each in hangups if each.hangup_source is not None]),
+            ring_ms=_forward(initiated_at, answered_at),
+            talk_ms=_forward(bridged_at, ended_at),
+            holds=len(holds),
+            hold_ms=sum(_hold_ms(hold, ended_at) or 0 for hold in holds),
+            cost=bill.cost if bill else None,
+            currency=bill.currency if bill else None,
+            billed_secs=bill.billed_secs if bill else None,
+            machine_result=_last([result for result in machines if result is not None]),
+            conversation_ms=1000 * sum(lengths) if lengths else None,
+            conversation_reason=_last([each.reason for each in talks if each.reason is not None]),
+            revision=len(events),
+        )
+    ]
+
+
+def _hold_ms(hold: _Pair, ended_at: datetime | None) -> int | None:
+    """Up to the unhold, else to the leg's end; unknown where the leg was held once more meanwhile."""
+    if hold.opening is None or hold.reopened_at is not None:
+        return None
+    return _forward(hold.opening.at, hold.closing.at if hold.closing else ended_at)
+
+
+def _forward(earlier: datetime | None, later: datetime | None) -> int | None:
+    """As `ms`, and unknown where time would run backwards."""
+    return ms(earlier, later) if earlier is not None and later is not None and earlier <= later else None
+
+
+def _last(told: list[T]) -> T | None:
+    return told[-1] if told else None
 
 
 def _told_numbers(events: list[Happening]) -> Happening | None:
