@@ -26,7 +26,7 @@ NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
 """When batches land unless a test says otherwise."""
 
-FACT_TABLES = ("queue_visits", "conferences", "participant_stays", "calls")
+FACT_TABLES = ("queue_visits", "conferences", "participant_stays", "calls", "recordings")
 CONNECTION = "2963572552552678752"
 NUMBERS = {"from": "+12025550133", "to": "+12025550131"}
 """Numbers that are never assigned (555-01xx)."""
@@ -401,6 +401,7 @@ class Warehouse:
             "queue_visits": "enqueued_at",
             "conferences": "created_at",
             "participant_stays": "joined_at",
+            "recordings": "started_at",
         }
         moment = begun.get(table, "occurred_at" if table == "events" else "received_at")
         far = datetime.max.replace(tzinfo=UTC)

@@ -73,6 +73,7 @@ FACTS = (
         ),
         ("pairs", "stays"),
     ),
+    Fact("recordings", frozenset({"call.recording.saved", "conference.recording.saved"}), ()),
 )
 
 EVENT_TYPES = frozenset().union(*(fact.event_types for fact in FACTS))

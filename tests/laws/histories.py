@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.builders import NOON, SHAPES, Event, Shape
 from tests.laws.model import (
-    CALL_TYPES,
+    CALL_RECORDED,
     CONFERENCE_TYPES,
     COST,
     DEQUEUED,
@@ -57,6 +57,11 @@ BILLS: tuple[tuple[Any, dict[str, Any]], ...] = (
 )
 LENGTHS: tuple[tuple[Any, int | None], ...] = ((3, 3), ("4", 4), (0, 0), (-1, None), (None, None), ([5], None))
 RESULTS = ("human", "machine", None)
+STARTS: tuple[tuple[Any, datetime | None], ...] = (
+    *((each.isoformat(), each) for each in INSTANTS[::3]),
+    *((None, None), ("yesterday", None), (17, None)),
+)
+RECORDINGS = ("tape-1", "tape-1", "tape-2", "", None)
 LOST_FIELDS = (
     *((), (), (), (), (), ()),
     *(("call_leg_id",), ("call_control_id",), ("call_leg_id", "call_control_id"), ("call_session_id",)),
@@ -89,6 +94,8 @@ class Draw(NamedTuple):
     bill: tuple[dict[str, Any], dict[str, Any]]
     length: tuple[Any, int | None]
     result: str | None
+    start: tuple[Any, datetime | None]
+    recording: str | None
     lost: tuple[str, ...]
     shape: Shape | None
     quirk: str | None
@@ -115,9 +122,30 @@ def _words(draw: Draw) -> Words:
         MACHINE_PREMIUM: result,
         TALKED_TO_A_MACHINE: ({**reason, "duration_sec": draw.length[0]}, {**reason, "talked_secs": draw.length[1]}),
         ENDED: (reason, reason),
-        RECORDED: ({} if draw.quirk == "undated" else {"recording_ended_at": draw.at.isoformat()}, {}),
+        RECORDED: _recording(draw),
+        CALL_RECORDED: _recording(draw),
     }
     return by_type.get(draw.event_type, ({}, {}))
+
+
+def _recording(draw: Draw) -> Words:
+    """A conference's recording is dated by its end, so an undated one says neither."""
+    end = draw.start[1] if draw.event_type == CALL_RECORDED else draw.at
+    said: dict[str, Any] = {
+        "recording_id": draw.recording,
+        "recording_started_at": draw.start[0],
+        "channels": draw.source,
+        "format": draw.direction,
+    }
+    learned: dict[str, Any] = {
+        "recording_id": draw.recording,
+        "recorded_from": draw.start[1],
+        "channels": draw.source,
+        "format": draw.direction,
+    }
+    if draw.quirk == "undated" or end is None:
+        return said, learned
+    return {**said, "recording_ended_at": end.isoformat()}, {**learned, "recorded_until": end}
 
 
 def _told(number: int, subject: str, draw: Draw) -> Told:
@@ -175,6 +203,8 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         bill=st.sampled_from(BILLS),
         length=st.sampled_from(LENGTHS),
         result=st.sampled_from(RESULTS),
+        start=st.sampled_from(STARTS),
+        recording=st.sampled_from(RECORDINGS),
         lost=st.sampled_from(LOST_FIELDS),
         shape=st.sampled_from((None, None, None, *SHAPES)),
         quirk=st.sampled_from((None, None, None, "misplaced", "undated")),
@@ -184,7 +214,7 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
     )
 
 
-ABOUT_LEGS = (*CALL_TYPES[:2] * 4, *LEG_TYPES[:2] * 3, *LEG_TYPES, IRRELEVANT)
+ABOUT_LEGS = (*(ENQUEUED, DEQUEUED) * 4, *LEG_TYPES[:2] * 3, *LEG_TYPES, CALL_RECORDED, IRRELEVANT)
 ROOM_TYPES = (*CONFERENCE_TYPES[2:5], *CONFERENCE_TYPES, "conference.speak.started")
 
 HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(

@@ -32,7 +32,8 @@ LEG_TYPES = (
     *(COST, TALKED_TO_A_MACHINE, MACHINE, MACHINE_PREMIUM),
 )
 """How a leg lives, wherever it waits."""
-CALL_TYPES = (ENQUEUED, DEQUEUED, *LEG_TYPES)
+CALL_RECORDED = "call.recording.saved"
+CALL_TYPES = (CALL_RECORDED, ENQUEUED, DEQUEUED, *LEG_TYPES)
 CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
 
 OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
@@ -63,6 +64,11 @@ class Happening:
     billed_secs: int | None = None
     result: str | None = None
     talked_secs: int | None = None
+    recording_id: str | None = None
+    recorded_from: datetime | None = None
+    recorded_until: datetime | None = None
+    channels: str | None = None
+    format: str | None = None
 
     @property
     def leg(self) -> str:
@@ -173,6 +179,25 @@ class Leg:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """A row of `recordings`."""
+
+    recording_id: str
+    kind: str
+    conference_id: str | None
+    call_control_id: str | None
+    call_leg_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_ms: int | None
+    channels: str | None
+    format: str | None
+    revision: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that follows from a list of happenings."""
 
@@ -180,6 +205,7 @@ class Facts:
     queue_visits: list[Visit]
     participant_stays: list[Stay]
     conferences: list[Conference]
+    recordings: list[Recording]
 
 
 TABLES: dict[str, type] = {
@@ -187,6 +213,7 @@ TABLES: dict[str, type] = {
     "queue_visits": Visit,
     "participant_stays": Stay,
     "conferences": Conference,
+    "recordings": Recording,
 }
 
 
@@ -200,6 +227,7 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     visits: list[Visit] = []
     stays: list[Stay] = []
     conferences: list[Conference] = []
+    recordings: list[Recording] = []
     for life in _lives(each for each in known if each.event_type in CALL_TYPES + CONFERENCE_TYPES):
         calls += _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)])
         visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
@@ -208,7 +236,8 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
             there = _presences(meeting)
             stays += _stays(meeting, there)
             conferences.append(_conference(meeting, there))
-    return Facts(calls, visits, stays, conferences)
+        recordings += _recordings([each for each in life if each.event_type in (RECORDED, CALL_RECORDED)])
+    return Facts(calls, visits, stays, conferences, recordings)
 
 
 def columns(of: type) -> list[str]:
@@ -559,6 +588,29 @@ def _conference(events: list[Happening], there: list[_Presence]) -> Conference:
         recordings=sum(each.event_type == RECORDED for each in events),
         revision=len(events),
     )
+
+
+def _recordings(events: list[Happening]) -> list[Recording]:
+    """Each as it was told last; one that has no id of its own goes by the event's."""
+    return [
+        Recording(
+            recording_id=last.recording_id or last.event_id,
+            kind="conference" if last.event_type == RECORDED else "call",
+            conference_id=last.conference_id,
+            call_control_id=last.control_id,
+            call_leg_id=last.leg_id,
+            call_session_id=last.session_id,
+            connection_id=last.connection_id,
+            started_at=last.recorded_from,
+            ended_at=last.recorded_until,
+            duration_ms=_forward(last.recorded_from, last.recorded_until),
+            channels=last.channels,
+            format=last.format,
+            revision=len(tellings),
+        )
+        for tellings in _by(lambda each: (each.event_type, each.recording_id or each.event_id), events)
+        for last in tellings[-1:]
+    ]
 
 
 def _least(name: str, events: list[Happening]) -> str | None:
