@@ -5,6 +5,7 @@
 -- Telnyx wraps an event in five ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
 -- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
 -- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
+-- What the common types say has columns; of the types that are rare and say much, `details` keeps the payload.
 create or replace temp table fresh as
 with documents as (
     select
@@ -18,8 +19,7 @@ with documents as (
 ),
 unwrapped as (
     select
-        * exclude (document),
-        document is not null as is_json,
+        *,
         case
             -- how nearly all of them look: one parse instead of two
             when starts_with(document, '{"data":{') then json_transform(document, '{"data":' || event_shape() || '}').data
@@ -79,13 +79,18 @@ select
     event.payload.connection_id as connection_id,
     event.payload.conference_id as conference_id,
     event.payload.queue as queue,
-    event.payload.reason as reason,
+    event.payload.direction as direction,
+    event.payload."from" as from_number,
+    event.payload."to" as to_number,
+    if(event_type = 'call.hangup', event.payload.hangup_cause, event.payload.reason) as reason,
+    event.payload.hangup_source as hangup_source,
     try_cast(coalesce(event.payload.current_position, event.payload.queue_position) as integer) as position,
-    believable_wait(try_cast(event.payload.wait_time_secs as integer)) as reported_wait_secs,
+    believable_secs(event.payload.wait_time_secs) as reported_wait_secs,
+    case when is_detailed(event_type) then payload_in(document) end as details,
     case
         when rejection is not null then rejection
         when not is_text then 'not_utf8'
-        when not is_json then 'not_json'
+        when document is null then 'not_json'
         when event_id is null then 'no_event_id'
         when event_type is null then 'no_event_type'
     end as rejection,

@@ -12,7 +12,8 @@ from warehouse.query import value
 
 COLUMNS = (
     "event_id, event_type, occurred_at, entity, call_control_id, call_leg_id, call_session_id, connection_id, "
-    "conference_id, queue, reason, position, reported_wait_secs"
+    "conference_id, queue, direction, from_number, to_number, reason, hangup_source, position, reported_wait_secs, "
+    "details"
 )
 """What the facts' definitions may use of an event."""
 

@@ -174,7 +174,8 @@ class Landing:
             select
                 event_id, event_type, occurred_at, occurred_at_source, fresh.received_at, $now, fresh.origin,
                 fresh.verified, entity, call_control_id, call_leg_id, call_session_id, connection_id, conference_id,
-                queue, reason, position, reported_wait_secs, text, log_partition, log_offset
+                queue, direction, from_number, to_number, reason, hangup_source, position, reported_wait_secs, details,
+                text, log_partition, log_offset
             from delivered join fresh using (log_partition, log_offset)
             """,
             {"now": now},

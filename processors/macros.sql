@@ -6,9 +6,64 @@ create or replace temp macro instant(written) as (
     case when written >= '1970' and written < '2200' then try_cast(written as timestamptz) end
 );
 
--- Telnyx's own whole seconds of waiting, or null where nobody can have waited that long.
-create or replace temp macro believable_wait(secs) as (
-    case when secs between 0 and 31536000 then secs end
+-- Telnyx's own whole seconds, written as a number or a text, or null where nothing can have lasted that long.
+create or replace temp macro believable_secs(written) as (
+    case when try_cast(written as integer) between 0 and 31536000 then try_cast(written as integer) end
+);
+
+-- The types that tell how a leg lives, wherever it waits and whatever is played to it.
+create or replace temp macro is_of_call(event_type) as (
+    event_type in (
+        'call.answered',
+        'call.bridged',
+        'call.conversation.ended',
+        'call.cost',
+        'call.hangup',
+        'call.hold',
+        'call.initiated',
+        'call.machine.detection.ended',
+        'call.machine.premium.detection.ended',
+        'call.unhold'
+    )
+);
+
+-- What begins or ends with an event of that type, or null.
+create or replace temp macro kind_of_pair(event_type) as (
+    case
+        when event_type in ('call.enqueued', 'call.dequeued') then 'visit'
+        when event_type in ('conference.participant.joined', 'conference.participant.left') then 'stay'
+        when event_type in ('call.hold', 'call.unhold') then 'hold'
+    end
+);
+
+-- The types of which facts need more than the columns that all events have; all of them are rare.
+create or replace temp macro is_detailed(event_type) as (
+    event_type in (
+        'call.conversation.ended',
+        'call.cost',
+        'call.machine.detection.ended',
+        'call.machine.premium.detection.ended',
+        'call.playback.ended',
+        'call.playback.started',
+        'call.recording.saved',
+        'conference.participant.playback.ended',
+        'conference.participant.playback.started',
+        'conference.playback.ended',
+        'conference.playback.started',
+        'conference.recording.saved',
+        'conference.speak.ended',
+        'conference.speak.started'
+    )
+);
+
+-- Telnyx's payload, wherever the envelope has it.
+create or replace temp macro payload_in(body) as (
+    coalesce(
+        json_extract(body, '$.data.payload'),
+        json_extract(body, '$.payload'),
+        json_extract(body, '$.metadata.event.payload'),
+        json_extract(body, '$.webhook.payload')
+    )
 );
 
 -- What tells one leg from another.
@@ -42,7 +97,12 @@ create or replace temp macro event_shape() as (
             "connection_id": "VARCHAR",
             "conference_id": "VARCHAR",
             "queue": "VARCHAR",
+            "direction": "VARCHAR",
+            "from": "VARCHAR",
+            "to": "VARCHAR",
             "reason": "VARCHAR",
+            "hangup_cause": "VARCHAR",
+            "hangup_source": "VARCHAR",
             "current_position": "VARCHAR",
             "queue_position": "VARCHAR",
             "wait_time_secs": "VARCHAR"

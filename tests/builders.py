@@ -26,8 +26,10 @@ NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
 """When batches land unless a test says otherwise."""
 
-FACT_TABLES = ("queue_visits", "conferences", "participant_stays")
+FACT_TABLES = ("queue_visits", "conferences", "participant_stays", "calls", "recordings")
 CONNECTION = "2963572552552678752"
+NUMBERS = {"from": "+12025550133", "to": "+12025550131"}
+"""Numbers that are never assigned (555-01xx)."""
 
 Shape = Literal["wrapped", "unwrapped", "v1", "v1_snake", "call_events", "webhook_deliveries"]
 SHAPES: tuple[Shape, ...] = ("wrapped", "unwrapped", "v1", "v1_snake", "call_events", "webhook_deliveries")
@@ -135,7 +137,7 @@ class Call:
     def initiated(self, *, at: datetime) -> Self:
         """The call reaches Telnyx."""
         self.now = at
-        return self._say("call.initiated", direction="incoming", state="parked")
+        return self._say("call.initiated", direction="incoming", state="parked", **NUMBERS)
 
     def queued(
         self, *, at: datetime | None = None, after: float = 0, queue: str = "support", position: int | None = 1
@@ -162,7 +164,7 @@ class Call:
     def bridged(self, *, after: float = 0) -> Self:
         """Two legs hear each other."""
         self.now += timedelta(seconds=after)
-        return self._say("call.bridged")
+        return self._say("call.bridged", **NUMBERS)
 
     def abandoned(self, *, after: float) -> Self:
         """The caller hangs up in the queue."""
@@ -176,6 +178,25 @@ class Call:
         """By command: a callback, a voicemail, a transfer."""
         return self.dequeued("leave", after=after)
 
+    def picked_up(self, *, after: float) -> Self:
+        """The leg is answered, by a person or by the application."""
+        self.now += timedelta(seconds=after)
+        return self._say("call.answered", state="answered", **NUMBERS)
+
+    def held(self, seconds: float | None, *, after: float) -> Self:
+        """On hold for so long, or until something else ends it."""
+        self.now += timedelta(seconds=after)
+        self._say("call.hold", **NUMBERS)
+        if seconds is None:
+            return self
+        self.now += timedelta(seconds=seconds)
+        return self._say("call.unhold", **NUMBERS)
+
+    def told(self, event_type: str, *, after: float, **more: Any) -> Self:
+        """Whatever else Telnyx says of a leg."""
+        self.now += timedelta(seconds=after)
+        return self._say(event_type, **more)
+
     def talked(self, seconds: float) -> Self:
         """For so long, then somebody hangs up."""
         return self.hung_up(after=seconds)
@@ -183,7 +204,7 @@ class Call:
     def hung_up(self, *, after: float = 0) -> Self:
         """The end of the leg."""
         self.now += timedelta(seconds=after)
-        return self._say("call.hangup", hangup_cause="normal_clearing", hangup_source="caller")
+        return self._say("call.hangup", hangup_cause="normal_clearing", hangup_source="caller", **NUMBERS)
 
     def but_never(self, *event_types: str) -> Self:
         """The same, and the webhooks of these types were lost."""
@@ -375,7 +396,13 @@ class Warehouse:
         found = self.db.execute(f"select * from {table}")
         names = [column[0] for column in found.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        begun = {"queue_visits": "enqueued_at", "conferences": "created_at", "participant_stays": "joined_at"}
+        begun = {
+            "calls": "initiated_at",
+            "queue_visits": "enqueued_at",
+            "conferences": "created_at",
+            "participant_stays": "joined_at",
+            "recordings": "started_at",
+        }
         moment = begun.get(table, "occurred_at" if table == "events" else "received_at")
         far = datetime.max.replace(tzinfo=UTC)
         return sorted(rows, key=lambda row: (row.get(moment) or far, repr(row)))

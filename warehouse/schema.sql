@@ -5,7 +5,8 @@
 -- `entity` is what a fact is derived for, a leg or a conference; `entity_since` is when that entity was first heard
 -- of. Landing finds the facts that a batch touches by these two, so `entity_since` is what keeps lookups bounded.
 
--- Identifiers repeat within a call, which a dictionary catches at little cost; event ids never do.
+-- Identifiers repeat within a call, which a dictionary catches at little cost; event ids never do. `details` is the
+-- payload of those types of which facts need more than these columns; all of them are rare.
 create table stored_events (
     event_id varchar not null using compression uncompressed,
     event_type varchar not null using compression dictionary,
@@ -22,9 +23,14 @@ create table stored_events (
     connection_id varchar using compression dictionary,
     conference_id varchar using compression dictionary,
     queue varchar using compression dictionary,
+    direction varchar using compression dictionary,
+    from_number varchar using compression dictionary,
+    to_number varchar using compression dictionary,
     reason varchar using compression dictionary,
+    hangup_source varchar using compression dictionary,
     position integer,
     reported_wait_secs integer,
+    details varchar using compression zstd,
     body varchar not null using compression zstd,
     log_partition integer not null,
     log_offset bigint not null
@@ -34,7 +40,7 @@ create table stored_events (
 -- would do the same, but DuckDB computes those on every insert too, to see whether they can be computed.
 create view events as
 select
-    * exclude (body, log_partition, log_offset),
+    * exclude (details, body, log_partition, log_offset),
     coalesce(
         json_extract(body, '$.data.payload'),
         json_extract(body, '$.payload'),
@@ -53,6 +59,8 @@ create table queue_visits (
     call_session_id varchar,
     connection_id varchar,
     queue varchar,
+    from_number varchar,
+    to_number varchar,
     enqueued_at timestamptz,
     enqueued_at_source varchar,
     left_at timestamptz,
@@ -101,6 +109,73 @@ create table participant_stays (
     left_at timestamptz,
     duration_ms bigint,
     floor_ms bigint not null,
+    revision integer not null,
+    entity varchar not null,
+    entity_since timestamptz not null
+);
+
+create table recordings (
+    recording_id varchar not null,
+    kind varchar not null,
+    conference_id varchar,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    started_at timestamptz,
+    ended_at timestamptz,
+    duration_ms bigint,
+    channels varchar,
+    format varchar,
+    revision integer not null,
+    entity varchar not null,
+    entity_since timestamptz not null
+);
+
+create table playbacks (
+    playback_id varchar not null,
+    kind varchar not null,
+    scope varchar not null,
+    conference_id varchar,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    media_url varchar,
+    media_name varchar,
+    started_at timestamptz,
+    ended_at timestamptz,
+    duration_ms bigint,
+    revision integer not null,
+    entity varchar not null,
+    entity_since timestamptz not null
+);
+
+create table calls (
+    call_leg_id varchar,
+    call_control_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    direction varchar,
+    from_number varchar,
+    to_number varchar,
+    initiated_at timestamptz,
+    answered_at timestamptz,
+    bridged_at timestamptz,
+    ended_at timestamptz,
+    status varchar not null,
+    hangup_cause varchar,
+    hangup_source varchar,
+    ring_ms bigint,
+    talk_ms bigint,
+    holds integer not null,
+    hold_ms bigint not null,
+    cost decimal(18, 6),
+    currency varchar,
+    billed_secs integer,
+    machine_result varchar,
+    conversation_ms bigint,
+    conversation_reason varchar,
     revision integer not null,
     entity varchar not null,
     entity_since timestamptz not null

@@ -28,12 +28,25 @@ def statement(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text()
 
 
+OF_CALL = frozenset(
+    {
+        "call.answered",
+        "call.bridged",
+        "call.conversation.ended",
+        "call.cost",
+        "call.hangup",
+        "call.hold",
+        "call.initiated",
+        "call.machine.detection.ended",
+        "call.machine.premium.detection.ended",
+        "call.unhold",
+    }
+)
+"""How a leg lives (the macro `is_of_call`)."""
+
 FACTS = (
-    Fact(
-        "queue_visits",
-        frozenset({"call.enqueued", "call.dequeued", "call.hangup", "call.bridged"}),
-        ("pairs",),
-    ),
+    Fact("calls", OF_CALL, ("pairs", "numbers")),
+    Fact("queue_visits", OF_CALL | {"call.enqueued", "call.dequeued"}, ("pairs", "numbers")),
     Fact(
         "participant_stays",
         frozenset(
@@ -60,6 +73,7 @@ FACTS = (
         ),
         ("pairs", "stays"),
     ),
+    Fact("recordings", frozenset({"call.recording.saved", "conference.recording.saved"}), ()),
 )
 
 EVENT_TYPES = frozenset().union(*(fact.event_types for fact in FACTS))

@@ -1,8 +1,9 @@
--- pairs.sql: what opens, matched with what closes it: an enqueue with its dequeue, a join with its leave.
+-- pairs.sql: what opens, matched with what closes it: an enqueue with its dequeue, a join with its leave, a hold with
+-- its unhold.
 --
 -- Needs `touched`: whole lives, each event once. Gives a row for each opening with the closing that ends it, and one
--- for each closing that nothing opened. A leg cannot be twice in one queue or conference at a moment, so for each leg
--- and place, in time order:
+-- for each closing that nothing opened. A leg cannot be twice in one queue or conference at a moment, nor held twice,
+-- so for each leg and place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
@@ -12,21 +13,19 @@ create or replace temp table pairs as
 with edges as (
     select
         life,
+        kind_of_pair(event_type) as kind,
         -- which leg in which place, as a number to sort by; within one life there are a handful
         hash(
-            event_type like 'call.%',
+            kind,
             coalesce(call_leg_id, call_control_id, event_id),
-            if(event_type like 'call.%', queue, conference_id)
+            case kind when 'visit' then queue when 'stay' then conference_id end
         ) as side,
         occurred_at as moment,
-        event_type in ('call.enqueued', 'conference.participant.joined') as opens,
+        event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold') as opens,
         rowid as event
     from touched
-    where event_type in ('call.enqueued', 'call.dequeued')
-    or (
-        event_type in ('conference.participant.joined', 'conference.participant.left')
-        and conference_id is not null
-    )
+    where kind in ('visit', 'hold')
+    or (kind = 'stay' and conference_id is not null)
 ),
 crowded as (
     -- sides on which something happened twice at one instant: only there does order need thought
@@ -94,7 +93,7 @@ matched as (
 )
 select
     matched.life,
-    case when coalesce(opened.event_type, closed.event_type) like 'call.%' then 'visit' else 'stay' end as kind,
+    kind_of_pair(coalesce(opened.event_type, closed.event_type)) as kind,
     coalesce(
         opened.call_leg_id, opened.call_control_id, closed.call_leg_id, closed.call_control_id,
         opened.event_id, closed.event_id

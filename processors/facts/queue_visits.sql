@@ -1,4 +1,4 @@
--- queue_visits.sql: one row per visit, of the legs in `touched`; needs `pairs`.
+-- queue_visits.sql: one row per visit, of the legs in `touched`; needs `pairs` and `numbers`.
 --
 -- `left_at` is the dequeue; where it never came, the leg's hangup. A caller who hung up first stopped waiting then,
 -- however long Telnyx kept the call in its queue (keep_after_hangup). A queue's bridge dequeues whether or not it
@@ -45,6 +45,7 @@ hung_up as (
 confirmed as (
     select
         hung_up.*,
+        bridges.bridged_at,
         coalesce(bridges.bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard
     from hung_up
     asof left join bridges
@@ -83,6 +84,15 @@ outcomes as (
             else 'unknown'
         end as outcome
     from judged
+),
+rested as (
+    -- the hangup and the bridge on which a visit rests, apart from its own two events
+    select
+        *,
+        case when ended_by_hangup or outcome = 'failed_bridge' then hangup_at end as hangup_that_counts,
+        case when reason in ('bridged', 'bridging-in-process') and bridge_heard then bridged_at end
+            as bridge_that_counts
+    from outcomes
 )
 select
     pair_id as visit_id,
@@ -91,6 +101,8 @@ select
     call_session_id,
     connection_id,
     queue,
+    from_number,
+    to_number,
     enqueued_at,
     case
         when observed then 'observed'
@@ -111,8 +123,15 @@ select
     (
         observed::integer
         + (dequeued_at is not null)::integer
-        + (ended_by_hangup or outcome = 'failed_bridge')::integer
-        + coalesce(reason in ('bridged', 'bridging-in-process') and bridge_heard, false)::integer
-    ) as revision,
+        + (hangup_that_counts is not null)::integer
+        + (bridge_that_counts is not null)::integer
+        -- the event that told the numbers, unless it is one of these
+        + coalesce(
+            (told_by <> 'call.hangup' or hangup_that_counts is distinct from told_at)
+            and (told_by <> 'call.bridged' or bridge_that_counts is distinct from told_at),
+            false
+        )::integer
+    )::integer as revision,
     life
-from outcomes
+from rested
+left join numbers using (life)

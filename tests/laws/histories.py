@@ -4,12 +4,28 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.builders import NOON, SHAPES, Event
-from tests.laws.model import CALL_TYPES, CONFERENCE_TYPES, ENDED, Happening
+from tests.builders import NOON, SHAPES, Event, Shape
+from tests.laws.model import (
+    CALL_RECORDED,
+    CONFERENCE_TYPES,
+    COST,
+    DEQUEUED,
+    ENDED,
+    ENQUEUED,
+    HANGUP,
+    INITIATED,
+    LEG_TYPES,
+    MACHINE,
+    MACHINE_PREMIUM,
+    RECORDED,
+    TALKED_TO_A_MACHINE,
+    Happening,
+)
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 
@@ -27,7 +43,25 @@ WAITS: tuple[tuple[Any, int | None], ...] = (
     *((-1, None), (10**12, None), ("soon", None)),
 )
 POSITIONS: tuple[tuple[Any, int | None], ...] = ((1, 1), (2, 2), ("3", 3), (None, None))
-IRRELEVANT = "call.answered"
+IRRELEVANT = "call.dtmf.received"
+NUMBERS = (("+12025550133", "+12025550131"), ("+12025550134", None), (None, "sip:ann@example.com"), (None, None))
+SOURCES = ("caller", "callee", None)
+DIRECTIONS = ("incoming", "outgoing", None)
+# What rare events say, and what of it can be believed: a bill, how long somebody talked to a machine, what was heard.
+BILLS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    ({"total_cost": None, "billed_duration_secs": None, "status": "error"}, {}),
+    ({"total_cost": "a lot", "billed_duration_secs": 60}, {"billed_secs": 60}),
+    ({"total_cost": "0.0106", "billed_duration_secs": "60"}, {"cost": Decimal("0.0106"), "billed_secs": 60}),
+    ({"total_cost": 2, "cost_parts": [{"currency": "EUR"}]}, {"cost": Decimal(2), "currency": "EUR"}),
+    ({"total_cost": "1e30", "cost_parts": "none"}, {}),
+)
+LENGTHS: tuple[tuple[Any, int | None], ...] = ((3, 3), ("4", 4), (0, 0), (-1, None), (None, None), ([5], None))
+RESULTS = ("human", "machine", None)
+STARTS: tuple[tuple[Any, datetime | None], ...] = (
+    *((each.isoformat(), each) for each in INSTANTS[::3]),
+    *((None, None), ("yesterday", None), (17, None)),
+)
+RECORDINGS = ("tape-1", "tape-1", "tape-2", "", None)
 LOST_FIELDS = (
     *((), (), (), (), (), ()),
     *(("call_leg_id",), ("call_control_id",), ("call_leg_id", "call_control_id"), ("call_session_id",)),
@@ -43,75 +77,148 @@ class Told:
     happening: Happening
 
 
-def _told(number: int, subject: str, draw: tuple[Any, ...]) -> Told:
-    event_type, at, leg, place, reason, connection, (wait, waited), (position, placed), lost, shape, quirk = draw
-    about_conference = event_type.startswith("conference.")
-    leg = leg if about_conference else subject
-    payload: dict[str, Any] = {
+class Draw(NamedTuple):
+    """What chance decides about one webhook; most kinds of event say only some of it."""
+
+    event_type: str
+    at: datetime
+    leg: str
+    queue: str | None
+    reason: str | None
+    connection: str | None
+    wait: tuple[Any, int | None]
+    position: tuple[Any, int | None]
+    numbers: tuple[str | None, str | None]
+    source: str | None
+    direction: str | None
+    bill: tuple[dict[str, Any], dict[str, Any]]
+    length: tuple[Any, int | None]
+    result: str | None
+    start: tuple[Any, datetime | None]
+    recording: str | None
+    lost: tuple[str, ...]
+    shape: Shape | None
+    quirk: str | None
+
+
+Words = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _words(draw: Draw) -> Words:
+    """What an event of that type has in its payload beside its ids, and what somebody who can read learns from it."""
+    reason, position, placed = {"reason": draw.reason}, *draw.position
+    hangup = {"hangup_cause": draw.reason, "hangup_source": draw.source, "reason": "not where a hangup has it"}
+    result: Words = ({"result": draw.result}, {"result": draw.result})
+    by_type: dict[str, Words] = {
+        ENQUEUED: ({"current_position": position}, {"position": placed}),
+        DEQUEUED: (
+            {**reason, "wait_time_secs": draw.wait[0], "queue_position": position},
+            {**reason, "reported_wait_secs": draw.wait[1], "position": placed},
+        ),
+        HANGUP: (hangup, {**reason, "hangup_source": draw.source}),
+        INITIATED: ({"direction": draw.direction}, {"direction": draw.direction}),
+        COST: draw.bill,
+        MACHINE: result,
+        MACHINE_PREMIUM: result,
+        TALKED_TO_A_MACHINE: ({**reason, "duration_sec": draw.length[0]}, {**reason, "talked_secs": draw.length[1]}),
+        ENDED: (reason, reason),
+        RECORDED: _recording(draw),
+        CALL_RECORDED: _recording(draw),
+    }
+    return by_type.get(draw.event_type, ({}, {}))
+
+
+def _recording(draw: Draw) -> Words:
+    """A conference's recording is dated by its end, so an undated one says neither."""
+    end = draw.start[1] if draw.event_type == CALL_RECORDED else draw.at
+    said: dict[str, Any] = {
+        "recording_id": draw.recording,
+        "recording_started_at": draw.start[0],
+        "channels": draw.source,
+        "format": draw.direction,
+    }
+    learned: dict[str, Any] = {
+        "recording_id": draw.recording,
+        "recorded_from": draw.start[1],
+        "channels": draw.source,
+        "format": draw.direction,
+    }
+    if draw.quirk == "undated" or end is None:
+        return said, learned
+    return {**said, "recording_ended_at": end.isoformat()}, {**learned, "recorded_until": end}
+
+
+def _told(number: int, subject: str, draw: Draw) -> Told:
+    about_conference = draw.event_type.startswith("conference.")
+    leg = draw.leg if about_conference else subject
+    ids: dict[str, Any] = {
         "call_control_id": f"v3:{leg}",
         "call_leg_id": leg,
         "call_session_id": f"session-of-{leg}",
         "client_state": None,
-        "connection_id": connection,
+        "connection_id": draw.connection,
     }
     if about_conference:
-        payload["conference_id"] = subject
+        ids |= {"conference_id": subject}
     else:
-        payload |= {"queue": place}
-    if event_type == "call.dequeued":
-        payload |= {"reason": reason, "wait_time_secs": wait, "queue_position": position}
-    elif event_type == "call.enqueued":
-        payload |= {"current_position": position}
-    elif event_type == ENDED:
-        payload |= {"reason": reason}
-    elif event_type == "conference.recording.saved" and quirk != "undated":
-        payload |= {"recording_ended_at": at.isoformat()}
-    said = {name: value for name, value in payload.items() if name not in lost}
-    undated = quirk == "undated" or event_type == "conference.recording.saved"
+        ids |= {"queue": draw.queue, "from": draw.numbers[0], "to": draw.numbers[1]}
+    words, learned = _words(draw)
+    said = {name: value for name, value in (ids | words).items() if name not in draw.lost}
+    undated = draw.quirk == "undated" or draw.event_type == RECORDED
     # Ids say nothing of the order in which things happened.
     event_id = f"{number * 37 % 101:03}-of-{subject}"
-    event = Event(event_id, event_type, None if undated else at, said, shape, misplaced=quirk == "misplaced")
+    misplaced = draw.quirk == "misplaced"
+    event = Event(event_id, draw.event_type, None if undated else draw.at, said, draw.shape, misplaced=misplaced)
     happening = Happening(
         event_id=event_id,
-        event_type=event_type,
-        at=at,
+        event_type=draw.event_type,
+        at=draw.at,
         control_id=said.get("call_control_id"),
         leg_id=said.get("call_leg_id"),
         session_id=said.get("call_session_id"),
         connection_id=said.get("connection_id"),
         conference_id=said.get("conference_id"),
         queue=said.get("queue"),
-        reason=said.get("reason"),
-        position=placed if event_type in CALL_TYPES[:2] else None,
-        reported_wait_secs=waited if event_type == "call.dequeued" else None,
+        from_number=said.get("from"),
+        to_number=said.get("to"),
+        **learned,
     )
-    return Told(event, at if undated else NOON + timedelta(days=1), happening)
+    return Told(event, draw.at if undated else NOON + timedelta(days=1), happening)
 
 
 def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
-    draws = st.tuples(
-        st.sampled_from(types),
-        st.sampled_from(INSTANTS),
-        st.sampled_from(("ann", "bob", "cy")),
-        st.sampled_from(("sales", "sales", "support", None)),
-        st.sampled_from(REASONS),
-        st.sampled_from(CONNECTIONS),
-        st.sampled_from(WAITS),
-        st.sampled_from(POSITIONS),
-        st.sampled_from(LOST_FIELDS),
-        st.sampled_from((None, None, None, *SHAPES)),
-        st.sampled_from((None, None, None, "misplaced", "undated")),
+    draws = st.builds(
+        Draw,
+        event_type=st.sampled_from(types),
+        at=st.sampled_from(INSTANTS),
+        leg=st.sampled_from(("ann", "bob", "cy")),
+        queue=st.sampled_from(("sales", "sales", "support", None)),
+        reason=st.sampled_from(REASONS),
+        connection=st.sampled_from(CONNECTIONS),
+        wait=st.sampled_from(WAITS),
+        position=st.sampled_from(POSITIONS),
+        numbers=st.sampled_from(NUMBERS),
+        source=st.sampled_from(SOURCES),
+        direction=st.sampled_from(DIRECTIONS),
+        bill=st.sampled_from(BILLS),
+        length=st.sampled_from(LENGTHS),
+        result=st.sampled_from(RESULTS),
+        start=st.sampled_from(STARTS),
+        recording=st.sampled_from(RECORDINGS),
+        lost=st.sampled_from(LOST_FIELDS),
+        shape=st.sampled_from((None, None, None, *SHAPES)),
+        quirk=st.sampled_from((None, None, None, "misplaced", "undated")),
     )
     return st.lists(draws, max_size=12).map(
         lambda drawn: [_told(number, name, each) for number, each in enumerate(drawn)]
     )
 
 
-LEG_TYPES = (*CALL_TYPES[:2], *CALL_TYPES, IRRELEVANT)
+ABOUT_LEGS = (*(ENQUEUED, DEQUEUED) * 4, *LEG_TYPES[:2] * 3, *LEG_TYPES, CALL_RECORDED, IRRELEVANT)
 ROOM_TYPES = (*CONFERENCE_TYPES[2:5], *CONFERENCE_TYPES, "conference.speak.started")
 
 HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
-    *(_subject(f"leg-{number}", LEG_TYPES) for number in range(4)),
+    *(_subject(f"leg-{number}", ABOUT_LEGS) for number in range(4)),
     *(_subject(f"room-{number}", ROOM_TYPES) for number in range(3)),
 ).map(lambda subjects: [told for subject in subjects for told in subject])
 """Four legs and three conferences, up to a dozen events each; they share connections and the people in them."""

@@ -8,7 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import groupby, pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=24)
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -19,7 +23,17 @@ CREATED, ENDED = "conference.created", "conference.ended"
 JOINED, LEFT = "conference.participant.joined", "conference.participant.left"
 FLOOR, RECORDED = "conference.floor.changed", "conference.recording.saved"
 
-CALL_TYPES = (ENQUEUED, DEQUEUED, HANGUP, BRIDGED)
+INITIATED, ANSWERED, HELD, UNHELD = "call.initiated", "call.answered", "call.hold", "call.unhold"
+COST, TALKED_TO_A_MACHINE = "call.cost", "call.conversation.ended"
+MACHINE, MACHINE_PREMIUM = "call.machine.detection.ended", "call.machine.premium.detection.ended"
+
+LEG_TYPES = (
+    *(HANGUP, BRIDGED, INITIATED, ANSWERED, HELD, UNHELD),
+    *(COST, TALKED_TO_A_MACHINE, MACHINE, MACHINE_PREMIUM),
+)
+"""How a leg lives, wherever it waits."""
+CALL_RECORDED = "call.recording.saved"
+CALL_TYPES = (CALL_RECORDED, ENQUEUED, DEQUEUED, *LEG_TYPES)
 CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
 
 OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
@@ -38,9 +52,23 @@ class Happening:
     connection_id: str | None = None
     conference_id: str | None = None
     queue: str | None = None
+    direction: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
     reason: str | None = None
+    hangup_source: str | None = None
     position: int | None = None
     reported_wait_secs: int | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    billed_secs: int | None = None
+    result: str | None = None
+    talked_secs: int | None = None
+    recording_id: str | None = None
+    recorded_from: datetime | None = None
+    recorded_until: datetime | None = None
+    channels: str | None = None
+    format: str | None = None
 
     @property
     def leg(self) -> str:
@@ -64,6 +92,8 @@ class Visit:
     call_session_id: str | None
     connection_id: str | None
     queue: str | None
+    from_number: str | None
+    to_number: str | None
     enqueued_at: datetime | None
     enqueued_at_source: str | None
     left_at: datetime | None
@@ -118,12 +148,73 @@ class Conference:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A row of `calls`."""
+
+    call_leg_id: str | None
+    call_control_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    direction: str | None
+    from_number: str | None
+    to_number: str | None
+    initiated_at: datetime | None
+    answered_at: datetime | None
+    bridged_at: datetime | None
+    ended_at: datetime | None
+    status: str
+    hangup_cause: str | None
+    hangup_source: str | None
+    ring_ms: int | None
+    talk_ms: int | None
+    holds: int
+    hold_ms: int
+    cost: Decimal | None
+    currency: str | None
+    billed_secs: int | None
+    machine_result: str | None
+    conversation_ms: int | None
+    conversation_reason: str | None
+    revision: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A row of `recordings`."""
+
+    recording_id: str
+    kind: str
+    conference_id: str | None
+    call_control_id: str | None
+    call_leg_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_ms: int | None
+    channels: str | None
+    format: str | None
+    revision: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that follows from a list of happenings."""
 
+    calls: list[Leg]
     queue_visits: list[Visit]
     participant_stays: list[Stay]
     conferences: list[Conference]
+    recordings: list[Recording]
+
+
+TABLES: dict[str, type] = {
+    "calls": Leg,
+    "queue_visits": Visit,
+    "participant_stays": Stay,
+    "conferences": Conference,
+    "recordings": Recording,
+}
 
 
 def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
@@ -132,17 +223,21 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     bridges_heard: set[str | None] = {
         each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
     }
+    calls: list[Leg] = []
     visits: list[Visit] = []
     stays: list[Stay] = []
     conferences: list[Conference] = []
+    recordings: list[Recording] = []
     for life in _lives(each for each in known if each.event_type in CALL_TYPES + CONFERENCE_TYPES):
+        calls += _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)])
         visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
         meeting = [each for each in life if each.event_type in CONFERENCE_TYPES and each.conference_id]
         if meeting:
             there = _presences(meeting)
             stays += _stays(meeting, there)
             conferences.append(_conference(meeting, there))
-    return Facts(visits, stays, conferences)
+        recordings += _recordings([each for each in life if each.event_type in (RECORDED, CALL_RECORDED)])
+    return Facts(calls, visits, stays, conferences, recordings)
 
 
 def columns(of: type) -> list[str]:
@@ -263,13 +358,86 @@ def _wait(pair: _Pair) -> _Wait:
     return _Wait(pair, reported, "reported", reported)
 
 
+def _calls(events: list[Happening]) -> list[Leg]:
+    """The one leg whose life this is, or none."""
+    if not events:
+        return []
+    initiations = [each for each in events if each.event_type == INITIATED]
+    initiated_at, answered_at, bridged_at = (
+        min((each.at for each in events if each.event_type == event_type), default=None)
+        for event_type in (INITIATED, ANSWERED, BRIDGED)
+    )
+    hangups = [each for each in events if each.event_type == HANGUP]
+    ended_at = hangups[-1].at if hangups else None
+    numbers = _told_numbers(events)
+    over = hangups or any(each.event_type == COST for each in events)
+    bill = _last([each for each in events if each.event_type == COST and each.cost is not None])
+    talks = [each for each in events if each.event_type == TALKED_TO_A_MACHINE]
+    holds = _walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD)
+    machines = [each.result for each in events if each.event_type in (MACHINE, MACHINE_PREMIUM)]
+    lengths = [each.talked_secs for each in talks if each.talked_secs is not None]
+    return [
+        Leg(
+            call_leg_id=_least("leg_id", events),
+            call_control_id=_least("control_id", events),
+            call_session_id=_least("session_id", initiations) or _least("session_id", events),
+            connection_id=_least("connection_id", initiations) or _least("connection_id", events),
+            direction=_least("direction", events),
+            from_number=numbers.from_number if numbers else None,
+            to_number=numbers.to_number if numbers else None,
+            initiated_at=initiated_at,
+            answered_at=answered_at,
+            bridged_at=bridged_at,
+            ended_at=ended_at,
+            status="ended" if over else "in_progress" if len(events) > len(initiations) else "ringing",
+            hangup_cause=_last([each.reason for each in hangups if each.reason is not None]),
+            hangup_source=_last([each.hangup_source for each in hangups if each.hangup_source is not None]),
+            ring_ms=_forward(initiated_at, answered_at),
+            talk_ms=_forward(bridged_at, ended_at),
+            holds=len(holds),
+            hold_ms=sum(_hold_ms(hold, ended_at) or 0 for hold in holds),
+            cost=bill.cost if bill else None,
+            currency=bill.currency if bill else None,
+            billed_secs=bill.billed_secs if bill else None,
+            machine_result=_last([result for result in machines if result is not None]),
+            conversation_ms=1000 * sum(lengths) if lengths else None,
+            conversation_reason=_last([each.reason for each in talks if each.reason is not None]),
+            revision=len(events),
+        )
+    ]
+
+
+def _hold_ms(hold: _Pair, ended_at: datetime | None) -> int | None:
+    """Up to the unhold, else to the leg's end; unknown where the leg was held once more meanwhile."""
+    if hold.opening is None or hold.reopened_at is not None:
+        return None
+    return _forward(hold.opening.at, hold.closing.at if hold.closing else ended_at)
+
+
+def _forward(earlier: datetime | None, later: datetime | None) -> int | None:
+    """As `ms`, and unknown where time would run backwards."""
+    return ms(earlier, later) if earlier is not None and later is not None and earlier <= later else None
+
+
+def _last(told: list[T]) -> T | None:
+    return told[-1] if told else None
+
+
+def _told_numbers(events: list[Happening]) -> Happening | None:
+    """The first initiation that names a number, else whatever else of the leg's life does so first."""
+    telling = [each for each in events if each.event_type in LEG_TYPES and (each.from_number or each.to_number)]
+    return min(telling, key=lambda each: (each.event_type != INITIATED, each.at, each.event_id), default=None)
+
+
 def _visit(
     wait: _Wait, next_begins: datetime, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime
 ) -> Visit:
     pair, closing = wait.pair, wait.pair.closing
     hangups = [each.at for each in events if each.event_type == HANGUP and each.at >= wait.begun_at]
     hung_up = min(hangups, default=None)
-    confirmed = any(each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins for each in events)
+    bridges = [each.at for each in events if each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins]
+    confirmed = bool(bridges)
+    numbers = _told_numbers(events)
     connection_id = pair.first("connection_id")
     stopped_waiting = left_at = closing.at if closing else None
     hangup_decides = False
@@ -285,6 +453,9 @@ def _visit(
     else:
         outcome = "unknown" if wait.begun_at <= judged_at - LONGEST_WAIT else "waiting"
     by_bridge = closing is not None and closing.reason in ("bridged", "bridging-in-process")
+    rests_on = {(HANGUP, hung_up)} if hangup_decides else set()
+    rests_on |= {(BRIDGED, min(bridges))} if by_bridge and confirmed else set()
+    told = {(numbers.event_type, numbers.at)} if numbers else set()
     return Visit(
         visit_id=pair.pair_id,
         call_control_id=pair.first("control_id"),
@@ -292,6 +463,8 @@ def _visit(
         call_session_id=pair.first("session_id"),
         connection_id=connection_id,
         queue=pair.first("queue"),
+        from_number=numbers.from_number if numbers else None,
+        to_number=numbers.to_number if numbers else None,
         enqueued_at=wait.enqueued_at,
         enqueued_at_source=wait.source,
         left_at=left_at,
@@ -303,7 +476,7 @@ def _visit(
         answer_confirmed=confirmed if by_bridge else None,
         position_in=pair.opening.position if pair.opening else None,
         position_out=closing.position if closing else None,
-        revision=(pair.opening is not None) + (closing is not None) + hangup_decides + (by_bridge and confirmed),
+        revision=(pair.opening is not None) + (closing is not None) + len(rests_on | told),
     )
 
 
@@ -415,6 +588,29 @@ def _conference(events: list[Happening], there: list[_Presence]) -> Conference:
         recordings=sum(each.event_type == RECORDED for each in events),
         revision=len(events),
     )
+
+
+def _recordings(events: list[Happening]) -> list[Recording]:
+    """Each as it was told last; one that has no id of its own goes by the event's."""
+    return [
+        Recording(
+            recording_id=last.recording_id or last.event_id,
+            kind="conference" if last.event_type == RECORDED else "call",
+            conference_id=last.conference_id,
+            call_control_id=last.control_id,
+            call_leg_id=last.leg_id,
+            call_session_id=last.session_id,
+            connection_id=last.connection_id,
+            started_at=last.recorded_from,
+            ended_at=last.recorded_until,
+            duration_ms=_forward(last.recorded_from, last.recorded_until),
+            channels=last.channels,
+            format=last.format,
+            revision=len(tellings),
+        )
+        for tellings in _by(lambda each: (each.event_type, each.recording_id or each.event_id), events)
+        for last in tellings[-1:]
+    ]
 
 
 def _least(name: str, events: list[Happening]) -> str | None:

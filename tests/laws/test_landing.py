@@ -72,11 +72,7 @@ def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
 def shown(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
     """What the warehouse shows, in the columns that the rules determine."""
     found = {}
-    for table, of in (
-        ("queue_visits", model.Visit),
-        ("participant_stays", model.Stay),
-        ("conferences", model.Conference),
-    ):
+    for table, of in model.TABLES.items():
         names = model.columns(of)
         rows = warehouse.db.execute(f"select {', '.join(names)} from {table}").fetchall()
         found[table] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=in_order)
@@ -86,20 +82,13 @@ def shown(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
 def expected(history: Iterable[Told], *, judged_at: datetime) -> dict[str, list[dict[str, Any]]]:
     """What the rules say, in the same form."""
     facts = model.facts((told.happening for told in history), judged_at=judged_at)
-    return {
-        table: sorted((asdict(row) for row in rows), key=in_order)
-        for table, rows in (
-            ("queue_visits", facts.queue_visits),
-            ("participant_stays", facts.participant_stays),
-            ("conferences", facts.conferences),
-        )
-    }
+    return {table: sorted((asdict(row) for row in getattr(facts, table)), key=in_order) for table in model.TABLES}
 
 
 def in_order(row: dict[str, Any]) -> tuple[str, ...]:
     """By what tells rows apart, then by everything."""
     return (
-        str(row.get("visit_id") or row.get("stay_id") or row["conference_id"]),
+        str(row.get("visit_id") or row.get("stay_id") or row.get("conference_id")),
         *(f"{row[name]:%s}" if isinstance(row[name], datetime) else str(row[name]) for name in sorted(row)),
     )
 

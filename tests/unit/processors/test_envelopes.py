@@ -177,3 +177,24 @@ def test_a_payload_of_a_wrong_type_says_nothing_and_lands(warehouse: Warehouse, 
 def test_a_live_payload_has_more_fields_than_are_documented(warehouse: Warehouse) -> None:
     warehouse.land(an_enqueue().saying(telnyx_error=None, from_sip_uri="x@192.0.2.1", tags=["a"], more={"b": [None]}))
     assert json.loads(warehouse.only("events")["payload"])["more"] == {"b": [None]}
+
+
+def test_what_the_common_call_events_say_has_columns(warehouse: Warehouse) -> None:
+    warehouse.land(a_call().initiated(at=NOON).hung_up(after=9))
+    said = [
+        tuple(row[name] for name in ("direction", "from_number", "to_number", "reason", "hangup_source"))
+        for row in warehouse.dicts("events")
+    ]
+    assert said == [
+        ("incoming", "+12025550133", "+12025550131", None, None),
+        (None, "+12025550133", "+12025550131", "normal_clearing", "caller"),
+    ]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_payload_of_a_rare_type_is_kept_beside_the_body_in_every_shape(warehouse: Warehouse, shape: Shape) -> None:
+    saved = a_conference(start=AT).recorded(-60, 0).events[0]
+    warehouse.land(saved.but(shape=shape), an_enqueue())
+    kept = warehouse.db.execute("select event_type, details from stored_events order by event_type").fetchall()
+    assert [event_type for event_type, _ in kept] == ["call.enqueued", "conference.recording.saved"]
+    assert (kept[0][1], json.loads(kept[1][1])) == (None, saved.payload)

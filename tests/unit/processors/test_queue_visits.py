@@ -35,6 +35,8 @@ def test_an_answered_call_is_a_visit_with_all_that_was_said(warehouse: Warehouse
         "call_session_id": "session-of-ann",
         "connection_id": CONNECTION,
         "queue": "support",
+        "from_number": "+12025550133",
+        "to_number": "+12025550131",
         "enqueued_at": NOON,
         "enqueued_at_source": "observed",
         "left_at": NOON + seconds(41.5),
@@ -263,7 +265,24 @@ def test_events_that_name_no_leg_are_not_taken_for_one(warehouse: Warehouse) -> 
 
 
 def test_a_fact_that_an_event_does_not_change_is_not_written_again(warehouse: Warehouse) -> None:
-    enqueued, dequeued, hung_up = a_call().queued(at=NOON).dequeued("timeout", after=5).hung_up(after=600)
-    warehouse.land(enqueued, dequeued)
+    *before, hung_up = a_call().initiated(at=NOON).queued().dequeued("timeout", after=5).hung_up(after=600)
+    warehouse.land(before)
     landed = warehouse.land(hung_up)
     assert (landed.events, landed.facts["queue_visits"]) == (1, 0)
+
+
+def test_a_visit_has_the_numbers_of_its_legs_initiation(warehouse: Warehouse) -> None:
+    initiated, *rest = a_call().initiated(at=NOON).queued(after=2).answered(after=41).talked(300)
+    other = a_call("agent", session="session-of-ann").initiated(at=NOON).events[0].saying(**{"from": "x", "to": "y"})
+    warehouse.land([event.saying(**{"from": "another way to write it"}) for event in rest], other)
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "from_number", "to_number", "revision") == ("another way to write it", "+12025550131", 3)
+    warehouse.land(initiated)
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "from_number", "to_number", "revision") == ("+12025550133", "+12025550131", 4)
+
+
+def test_a_visit_whose_leg_never_said_its_numbers_has_none(warehouse: Warehouse) -> None:
+    warehouse.land([event.without("from", "to") for event in a_call().initiated(at=NOON).queued().abandoned(after=5)])
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "from_number", "to_number", "revision") == (None, None, 2)

@@ -1,0 +1,110 @@
+-- calls.sql: one row per leg, of those in `touched`; needs `pairs` and `numbers`.
+--
+-- From the first time that something was said to the last hangup. A hold ends with its unhold, else with the leg;
+-- where the leg was held again although no unhold had come, nobody knows when. What a leg cost is told once it is over.
+with heard as (
+    select
+        life,
+        min(call_leg_id) as call_leg_id,
+        min(call_control_id) as call_control_id,
+        coalesce(
+            min(call_session_id) filter (event_type = 'call.initiated'),
+            min(call_session_id)
+        ) as call_session_id,
+        coalesce(
+            min(connection_id) filter (event_type = 'call.initiated'),
+            min(connection_id)
+        ) as connection_id,
+        min(direction) as direction,
+        min(occurred_at) filter (event_type = 'call.initiated') as initiated_at,
+        min(occurred_at) filter (event_type = 'call.answered') as answered_at,
+        min(occurred_at) filter (event_type = 'call.bridged') as bridged_at,
+        max(occurred_at) filter (event_type = 'call.hangup') as ended_at,
+        max_by(reason, (occurred_at, event_id)) filter (event_type = 'call.hangup') as hangup_cause,
+        max_by(hangup_source, (occurred_at, event_id)) filter (event_type = 'call.hangup') as hangup_source,
+        bool_or(event_type in ('call.hangup', 'call.cost')) as is_over,
+        bool_or(event_type <> 'call.initiated') as is_taken,
+        count(*) as revision
+    from touched
+    where is_of_call(event_type)
+    and coalesce(call_leg_id, call_control_id) is not null
+    group by life
+),
+holds as (
+    select
+        life,
+        opened_at,
+        case
+            when closed_at is not null then closed_at
+            when reopened_at is null and ended_at >= opened_at then ended_at
+        end as closed_at
+    from pairs
+    join heard using (life)
+    where kind = 'hold'
+),
+held as (
+    select life, count(*) as holds, sum(ms_between(opened_at, closed_at))::bigint as hold_ms
+    from holds
+    group by life
+),
+told as (
+    select
+        life,
+        event_type,
+        reason,
+        (occurred_at, event_id) as told_last,
+        try_cast(details ->> '$.total_cost' as decimal(18, 6)) as cost,
+        details ->> '$.cost_parts[0].currency' as currency,
+        believable_secs(details ->> '$.billed_duration_secs') as billed_secs,
+        details ->> '$.result' as result,
+        1000 * believable_secs(details ->> '$.duration_sec')::bigint as conversation_ms
+    from touched
+    where event_type in (
+        'call.conversation.ended',
+        'call.cost',
+        'call.machine.detection.ended',
+        'call.machine.premium.detection.ended'
+    )
+),
+extras as (
+    select
+        life,
+        max_by({'cost': cost, 'currency': currency, 'billed_secs': billed_secs}, told_last)
+            filter (event_type = 'call.cost' and cost is not null) as bill,
+        max_by(result, told_last) filter (event_type like 'call.machine.%') as machine_result,
+        (sum(conversation_ms) filter (event_type = 'call.conversation.ended'))::bigint as conversation_ms,
+        max_by(reason, told_last) filter (event_type = 'call.conversation.ended') as conversation_reason
+    from told
+    group by life
+)
+select
+    call_leg_id,
+    call_control_id,
+    call_session_id,
+    connection_id,
+    direction,
+    from_number,
+    to_number,
+    initiated_at,
+    answered_at,
+    bridged_at,
+    ended_at,
+    case when is_over then 'ended' when is_taken then 'in_progress' else 'ringing' end as status,
+    hangup_cause,
+    hangup_source,
+    case when answered_at >= initiated_at then ms_between(initiated_at, answered_at) end as ring_ms,
+    case when ended_at >= bridged_at then ms_between(bridged_at, ended_at) end as talk_ms,
+    coalesce(holds, 0)::integer as holds,
+    coalesce(hold_ms, 0) as hold_ms,
+    bill.cost,
+    bill.currency,
+    bill.billed_secs,
+    machine_result,
+    conversation_ms,
+    conversation_reason,
+    revision::integer as revision,
+    life
+from heard
+left join held using (life)
+left join numbers using (life)
+left join extras using (life)

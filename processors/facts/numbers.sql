@@ -1,0 +1,27 @@
+-- numbers.sql: who called whom, for each life of a leg; needs `touched`.
+--
+-- All from one event: the first `call.initiated` that names a number, else the first other event of the leg that does.
+create or replace temp table numbers as
+select
+    life,
+    told.from_number,
+    told.to_number,
+    told.event_type as told_by,
+    told.occurred_at as told_at
+from (
+    select
+        life,
+        min_by(
+            {
+                'from_number': from_number,
+                'to_number': to_number,
+                'event_type': event_type,
+                'occurred_at': occurred_at
+            },
+            (event_type <> 'call.initiated', occurred_at, event_id)
+        ) as told
+    from touched
+    where is_of_call(event_type)
+    and (from_number is not null or to_number is not null)
+    group by life
+)
