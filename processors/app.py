@@ -112,6 +112,7 @@ class Processor:
             events=landed.events,
             duplicates=landed.duplicates,
             rejected=landed.rejected,
+            contradictions=landed.contradictions,
             **landed.facts,
         )
         return True

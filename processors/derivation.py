@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors import facts, history
+from processors import contradictions, facts, history
 from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import value
@@ -27,15 +27,32 @@ class Judgement:
         return {name: value for name, value in values.items() if f"${name}" in query}
 
 
-def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> tuple[list[Fact], list[Span]]:
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The facts for which there is a table `<fact>_now`, the spans that hold the lives they are of, and whether there
+    was an id with several contents among those lives' events."""
+
+    facts: list[Fact]
+    spans: list[Span]
+    disputed: bool
+
+
+def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
     """Make a temporary table `<fact>_now` for every fact that `touched` can hold, from it and `lives`.
 
-    Returns those facts, and the spans that hold all of `touched`. Lives without an event of the types that a fact
-    rests on have none, and had none.
+    Lives without an event of the types that a fact rests on have none, and had none.
     """
-    ((types, quarters),) = db.execute(
-        "select list(distinct event_type), list(distinct quarter_of(occurred_at)) from touched"
+    ((types, quarters, disputed),) = db.execute(
+        """
+        select
+            list(distinct event_type),
+            list(distinct quarter_of(occurred_at)),
+            count(*) > count(distinct event_id)
+        from touched
+        """
     ).fetchall()
+    if disputed:
+        contradictions.settle(db)
     possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
     for name in dict.fromkeys(need for fact in possible for need in fact.needs):
         db.execute(facts.statement(name))
@@ -48,16 +65,16 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> tuple[list[Fa
             """,
             judgement.parameters_of(query),
         )
-    return possible, history.spans_of_quarters(quarters or [])
+    return Derived(possible, history.spans_of_quarters(quarters or []), disputed)
 
 
-def replace(db: duckdb.DuckDBPyConnection, derived: list[Fact], spans: list[Span]) -> dict[str, int]:
+def replace(db: duckdb.DuckDBPyConnection, derived: Derived) -> dict[str, int]:
     """Make the stored facts of the entities in `lives` equal to the tables that `derive` made.
 
-    `spans` hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
+    The spans hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
     A fact that did not change is not written again. Returns how many rows were written, by table.
     """
-    return {fact.table: _replace(db, fact.table, spans) for fact in derived}
+    return {fact.table: _replace(db, fact.table, derived.spans) for fact in derived.facts}
 
 
 def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> int:

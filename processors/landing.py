@@ -9,7 +9,7 @@ from importlib.resources import files
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import derivation, history
+from processors import contradictions, derivation, history
 from processors.derivation import Judgement
 from processors.spans import Span
 from warehouse.query import value
@@ -20,12 +20,13 @@ LONGEST_WAIT = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What one batch changed."""
+    """What one batch changed. `contradictions` are the rivals of the entities it touched that do not count."""
 
     records: int
     events: int
     duplicates: int
     rejected: int
+    contradictions: int
     facts: dict[str, int]
 
     def __add__(self, other: "Landed") -> "Landed":
@@ -35,6 +36,7 @@ class Landed:
             self.events + other.events,
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
+            self.contradictions + other.contradictions,
             {
                 table: self.facts.get(table, 0) + other.facts.get(table, 0)
                 for table in self.facts.keys() | other.facts.keys()
@@ -89,13 +91,17 @@ class Landing:
         said = self._overview()
         if said.rejected:
             self._keep_rejected(now)
-        self._drop_known(said)
+        contradicting = self._drop_known(said, now)
         self._reopen(judged_before, judgement)
         facts: dict[str, int] = {}
         if history.find_touched(db, reach=self._longest_wait):
-            facts = derivation.replace(db, *derivation.derive(db, judgement))
+            derived = derivation.derive(db, judgement)
+            facts = derivation.replace(db, derived)
+            if derived.disputed:
+                contradicting += contradictions.remember(db, derived.spans, now)
         events = self._keep_events(said, now)
-        return Landed(said.records, events, said.records - said.rejected - events, said.rejected, facts)
+        duplicates = said.records - said.rejected - events
+        return Landed(said.records, events, duplicates, said.rejected, contradicting, facts)
 
     def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
         stored = value(self._db, "select epoch_us(judged_at) from warehouse")
@@ -131,38 +137,33 @@ class Landing:
         )
         self._db.execute("delete from fresh where rejection is not null")
 
-    def _drop_known(self, said: "_Said") -> None:
-        """Leave in `fresh` the events that the warehouse does not hold, each id once."""
+    def _drop_known(self, said: "_Said", now: datetime) -> int:
+        """Leave in `fresh` the events that the warehouse does not hold; returns how many of those do not count."""
         db = self._db
         spans = said.spans
         if said.undated:
             # An event without a time of its own keeps the time at which it was first received.
             db.execute(
                 """
-                update fresh set occurred_at = undated_events.occurred_at
-                from undated_events
-                where occurred_at_source = 'received_at' and fresh.event_id = undated_events.event_id
+                update fresh set occurred_at = first.occurred_at
+                from (
+                    select event_id, min_by(occurred_at, nth) as occurred_at
+                    from (
+                        select event_id, occurred_at, (log_partition, log_offset) as nth
+                        from fresh where occurred_at_source = 'received_at'
+                        union all
+                        select event_id, occurred_at, (-1, -1) from undated_events
+                    )
+                    group by event_id
+                ) as first
+                where occurred_at_source = 'received_at' and fresh.event_id = first.event_id
                 """
             )
             spans = history.spans_of(db, "fresh", "occurred_at")
-        db.execute("create or replace temp table known (event_id varchar)")
-        known = 0
-        for start, end in spans:
-            known += value(
-                db,
-                """
-                insert into known
-                select event_id from stored_events
-                where occurred_at >= ? and occurred_at < ? and event_id in (select event_id from fresh)
-                """,
-                [start, end],
-            )
-        if known:
-            db.execute("delete from fresh where event_id in (from known)")
         if said.repeats:
-            db.execute(
-                "delete from fresh where rowid not in (select min_by(rowid, log_offset) from fresh group by event_id)"
-            )
+            contradictions.drop_repeated(db)
+        known = contradictions.drop_known(db, spans)
+        return contradictions.settle_others(db, spans, now) if known or said.repeats else 0
 
     def _keep_events(self, said: "_Said", now: datetime) -> int:
         """Append `fresh` to `stored_events`, with the bodies as they came."""
@@ -184,7 +185,9 @@ class Landing:
             db.execute(
                 """
                 insert into undated_events
-                select event_id, occurred_at from fresh where occurred_at_source = 'received_at'
+                select distinct event_id, occurred_at from fresh
+                where occurred_at_source = 'received_at'
+                and event_id not in (select event_id from undated_events)
                 """
             )
         return kept

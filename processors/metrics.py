@@ -15,6 +15,11 @@ class ProcessorMetrics:
         self._facts = Counter(
             "holdtime_facts_written", "Facts that are new or changed, by table", ["table"], registry=registry
         )
+        self._contradictions = Counter(
+            "holdtime_contradictions",
+            "Events that do not count because another content of their id does, of the entities that landed",
+            registry=registry,
+        )
         self.landing_seconds = Histogram(
             "holdtime_landing_seconds",
             "Time to land a batch",
@@ -27,5 +32,6 @@ class ProcessorMetrics:
         self._records.labels("event").inc(landed.events)
         self._records.labels("duplicate").inc(landed.duplicates)
         self._records.labels("rejected").inc(landed.rejected)
+        self._contradictions.inc(landed.contradictions)
         for table, rows in landed.facts.items():
             self._facts.labels(table).inc(rows)

@@ -50,8 +50,7 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
             db.execute("create or replace temp view found as select *, true as is_seed from share")
             history.number_lives(db, longest_wait)
             history.gather_lives(db)
-            derived, _ = derivation.derive(db, judgement)
-            for fact in derived:
+            for fact in derivation.derive(db, judgement).facts:
                 db.execute(f"insert into {fact.table}_all from {fact.table}_now")
             yield share + 1, shares
         for fact in FACTS:

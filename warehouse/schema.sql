@@ -36,22 +36,6 @@ create table stored_events (
     log_offset bigint not null
 );
 
--- The events as others read them: with Telnyx's payload, taken from the body when it is asked for. A generated column
--- would do the same, but DuckDB computes those on every insert too, to see whether they can be computed.
-create view events as
-select
-    * exclude (details, body, log_partition, log_offset),
-    coalesce(
-        json_extract(body, '$.data.payload'),
-        json_extract(body, '$.payload'),
-        json_extract(body, '$.metadata.event.payload'),
-        json_extract(body, '$.webhook.payload')
-    ) as payload,
-    body,
-    log_partition,
-    log_offset
-from stored_events;
-
 create table queue_visits (
     visit_id varchar not null,
     call_control_id varchar,
@@ -180,6 +164,34 @@ create table calls (
     entity varchar not null,
     entity_since timestamptz not null
 );
+
+-- The events whose id another event has, with other contents, and counts: they are in `stored_events` only.
+create table contradictions (
+    event_id varchar not null,
+    entity varchar not null,
+    event_type varchar not null,
+    occurred_at timestamptz not null,
+    found_at timestamptz not null,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+-- The events as others read them: with Telnyx's payload, taken from the body when it is asked for. A generated column
+-- would do the same, but DuckDB computes those on every insert too, to see whether they can be computed.
+create view events as
+select
+    * exclude (details, body, log_partition, log_offset),
+    coalesce(
+        json_extract(body, '$.data.payload'),
+        json_extract(body, '$.payload'),
+        json_extract(body, '$.metadata.event.payload'),
+        json_extract(body, '$.webhook.payload')
+    ) as payload,
+    body,
+    log_partition,
+    log_offset
+from stored_events
+where (log_partition, log_offset) not in (select (log_partition, log_offset) from contradictions);
 
 create table rejected (
     reason varchar not null,

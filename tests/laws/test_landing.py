@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Self
@@ -20,7 +20,15 @@ from tests.laws.histories import CLOCKS, HISTORIES, Delivery, Told, delivery
 EVERY_DAY = settings.get_current_profile_name() == "default"
 WAYS = st.integers(0, 10_000)
 CLOCK = st.sampled_from(CLOCKS)
-LEDGERS = ("events", "rejected", "log_positions", "bridged_connections", "undated_events", "warehouse")
+LEDGERS = (
+    "events",
+    "contradictions",
+    "rejected",
+    "log_positions",
+    "bridged_connections",
+    "undated_events",
+    "warehouse",
+)
 
 
 def tried(every_day: int) -> settings:
@@ -115,6 +123,45 @@ def test_order_repetition_and_batching_change_no_row(
         landed(one, delivery(history, way=way, clock=clock))
         landed(two, delivery(history, way=other, clock=clock))
         assert one.facts() == two.facts()
+
+
+COLLISIONS = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=6)
+
+
+def colliding(history: list[Told], collisions: list[tuple[int, int]]) -> list[Told]:
+    """The history with the ids of some events given to others. An undated one has the time of its first receipt, which
+    is no matter of content, so those keep their own."""
+    told = list(history)
+    dated = [place for place, each in enumerate(history) if each.event.at is not None]
+    for one, other in collisions if dated else ():
+        giver, taker = dated[one % len(dated)], dated[other % len(dated)]
+        told[taker] = replace(told[taker], event=told[taker].event.but(event_id=told[giver].event.event_id))
+    return told
+
+
+def counting(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    """What counts of an id with several contents, as far as it is told apart by its own words."""
+    return warehouse.db.execute(
+        """
+        select event_id, event_type, occurred_at, entity, queue, reason from events
+        where event_type in (from relevant_types) order by all
+        """
+    ).fetchall()
+
+
+@tried(25)
+@given(HISTORIES, COLLISIONS, WAYS, WAYS, CLOCK)
+def test_ids_told_with_several_contents_give_the_same_facts_in_any_order_and_batching(
+    history: list[Told], collisions: list[tuple[int, int]], way: int, other: int, clock: datetime
+) -> None:
+    told = colliding(history, collisions)
+    with opened_warehouse() as one, opened_warehouse() as two:
+        landed(one, delivery(told, way=way, clock=clock))
+        landed(two, delivery(told, way=other, clock=clock))
+        assert (one.facts(), counting(one)) == (two.facts(), counting(two))
+        before = one.facts()
+        one.rebuild()
+        assert one.facts() == before
 
 
 @tried(30)
