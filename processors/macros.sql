@@ -33,6 +33,14 @@ create or replace temp macro kind_of_pair(event_type) as (
         when event_type in ('call.enqueued', 'call.dequeued') then 'visit'
         when event_type in ('conference.participant.joined', 'conference.participant.left') then 'stay'
         when event_type in ('call.hold', 'call.unhold') then 'hold'
+        when event_type in ('call.playback.started', 'call.playback.ended') then 'call.playback'
+        when event_type in ('call.speak.started', 'call.speak.ended') then 'call.speak'
+        when event_type in ('conference.playback.started', 'conference.playback.ended') then 'conference.playback'
+        when event_type in ('conference.speak.started', 'conference.speak.ended') then 'conference.speak'
+        when event_type in ('conference.participant.playback.started', 'conference.participant.playback.ended')
+            then 'conference.participant.playback'
+        when event_type in ('conference.participant.speak.started', 'conference.participant.speak.ended')
+            then 'conference.participant.speak'
     end
 );
 

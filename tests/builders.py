@@ -26,7 +26,7 @@ NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
 """When batches land unless a test says otherwise."""
 
-FACT_TABLES = ("queue_visits", "conferences", "participant_stays", "calls", "recordings")
+FACT_TABLES = ("queue_visits", "conferences", "participant_stays", "calls", "recordings", "playbacks")
 CONNECTION = "2963572552552678752"
 NUMBERS = {"from": "+12025550133", "to": "+12025550131"}
 """Numbers that are never assigned (555-01xx)."""
@@ -280,6 +280,21 @@ class Conference:
             recording_urls={"mp3": f"https://example.com/{recording_id}", "wav": None},
         )
 
+    def heard(
+        self, begun: float | None, ended: float | None, *, leg: str | None = None, media: str | None = None
+    ) -> Self:
+        """Something played (`media` is its address) or spoken, to one leg or to all; None: that webhook was lost."""
+        kind = f"conference{'.participant' if leg else ''}.{'playback' if media else 'speak'}"
+        said = {"creator_call_session_id": f"session-of-{self.creator}"}
+        if media is not None:
+            said |= {"media_url": media, "media_name": media.rpartition("/")[2]}
+        for at, which in ((begun, "started"), (ended, "ended")):
+            if at is not None:
+                self._say(f"{kind}.{which}", leg, at, **said)
+                if leg is None:
+                    self.events[-1] = self.events[-1].without("call_control_id", "call_session_id", "client_state")
+        return self
+
     def _instant(self, at: float) -> datetime:
         return self.start + timedelta(seconds=at)
 
@@ -402,6 +417,7 @@ class Warehouse:
             "conferences": "created_at",
             "participant_stays": "joined_at",
             "recordings": "started_at",
+            "playbacks": "started_at",
         }
         moment = begun.get(table, "occurred_at" if table == "events" else "received_at")
         far = datetime.max.replace(tzinfo=UTC)

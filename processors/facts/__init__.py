@@ -74,6 +74,16 @@ FACTS = (
         ("pairs", "stays"),
     ),
     Fact("recordings", frozenset({"call.recording.saved", "conference.recording.saved"}), ()),
+    Fact(
+        "playbacks",
+        frozenset(
+            f"{whose}.{what}.{which}"
+            for whose in ("call", "conference", "conference.participant")
+            for what in ("playback", "speak")
+            for which in ("started", "ended")
+        ),
+        ("pairs",),
+    ),
 )
 
 EVENT_TYPES = frozenset().union(*(fact.event_types for fact in FACTS))

@@ -18,7 +18,14 @@ with heard as (
         count(*) filter (event_type = 'conference.recording.saved') as recordings,
         count(*) as revision
     from touched
-    where event_type like 'conference.%'
+    where event_type in (
+        'conference.created',
+        'conference.ended',
+        'conference.floor.changed',
+        'conference.participant.joined',
+        'conference.participant.left',
+        'conference.recording.saved'
+    )
     and conference_id is not null
     group by life, conference_id
 ),

@@ -1,9 +1,9 @@
 -- pairs.sql: what opens, matched with what closes it: an enqueue with its dequeue, a join with its leave, a hold with
--- its unhold.
+-- its unhold, the start of something played or spoken with its end.
 --
 -- Needs `touched`: whole lives, each event once. Gives a row for each opening with the closing that ends it, and one
 -- for each closing that nothing opened. A leg cannot be twice in one queue or conference at a moment, nor held twice,
--- so for each leg and place, in time order:
+-- nor is one medium played to it twice; so for each leg and place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
@@ -17,15 +17,25 @@ with edges as (
         -- which leg in which place, as a number to sort by; within one life there are a handful
         hash(
             kind,
-            coalesce(call_leg_id, call_control_id, event_id),
-            case kind when 'visit' then queue when 'stay' then conference_id end
+            -- what a whole conference hears is no leg's
+            if(
+                kind in ('conference.playback', 'conference.speak'),
+                null,
+                coalesce(call_leg_id, call_control_id, event_id)
+            ),
+            case
+                when kind = 'visit' then queue
+                when kind = 'stay' then conference_id
+                when kind like '%.playback' then coalesce(details ->> '$.media_url', details ->> '$.media_name')
+            end
         ) as side,
         occurred_at as moment,
-        event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold') as opens,
+        event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold')
+        or event_type like '%.started' as opens,
         rowid as event
     from touched
-    where kind in ('visit', 'hold')
-    or (kind = 'stay' and conference_id is not null)
+    where kind is not null
+    and (event_type like 'call.%' or conference_id is not null)
 ),
 crowded as (
     -- sides on which something happened twice at one instant: only there does order need thought
@@ -111,6 +121,8 @@ select
     closed.position as position_out,
     closed.reason,
     closed.reported_wait_secs,
+    opened.details as opening_details,
+    closed.details as closing_details,
     reopened_at
 from matched
 left join touched as opened on matched.opening = opened.rowid

@@ -22,6 +22,7 @@ from tests.laws.model import (
     LEG_TYPES,
     MACHINE,
     MACHINE_PREMIUM,
+    PLAYBACK_TYPES,
     RECORDED,
     TALKED_TO_A_MACHINE,
     Happening,
@@ -61,6 +62,12 @@ STARTS: tuple[tuple[Any, datetime | None], ...] = (
     *((each.isoformat(), each) for each in INSTANTS[::3]),
     *((None, None), ("yesterday", None), (17, None)),
 )
+MEDIA: tuple[dict[str, str | None], ...] = (
+    {"media_url": "https://example.com/a.mp3", "media_name": "a"},
+    {"media_url": "https://example.com/a.mp3"},
+    {"media_url": None, "media_name": "b"},
+    {},
+)
 RECORDINGS = ("tape-1", "tape-1", "tape-2", "", None)
 LOST_FIELDS = (
     *((), (), (), (), (), ()),
@@ -96,6 +103,7 @@ class Draw(NamedTuple):
     result: str | None
     start: tuple[Any, datetime | None]
     recording: str | None
+    media: dict[str, Any]
     lost: tuple[str, ...]
     shape: Shape | None
     quirk: str | None
@@ -125,7 +133,16 @@ def _words(draw: Draw) -> Words:
         RECORDED: _recording(draw),
         CALL_RECORDED: _recording(draw),
     }
+    if draw.event_type in PLAYBACK_TYPES:
+        media = draw.media if ".playback." in draw.event_type else {}
+        return {**media, "creator_call_session_id": "the-creators"}, {**media, **_creator(draw)}
     return by_type.get(draw.event_type, ({}, {}))
+
+
+def _creator(draw: Draw) -> dict[str, Any]:
+    """What a whole conference hears is about no session but its creator's."""
+    for_all = draw.event_type.startswith(("conference.playback.", "conference.speak."))
+    return {"creator_session_id": "the-creators"} if for_all else {}
 
 
 def _recording(draw: Draw) -> Words:
@@ -205,6 +222,7 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         result=st.sampled_from(RESULTS),
         start=st.sampled_from(STARTS),
         recording=st.sampled_from(RECORDINGS),
+        media=st.sampled_from(MEDIA),
         lost=st.sampled_from(LOST_FIELDS),
         shape=st.sampled_from((None, None, None, *SHAPES)),
         quirk=st.sampled_from((None, None, None, "misplaced", "undated")),
@@ -214,12 +232,23 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
     )
 
 
-ABOUT_LEGS = (*(ENQUEUED, DEQUEUED) * 4, *LEG_TYPES[:2] * 3, *LEG_TYPES, CALL_RECORDED, IRRELEVANT)
-ROOM_TYPES = (*CONFERENCE_TYPES[2:5], *CONFERENCE_TYPES, "conference.speak.started")
+ABOUT_LEGS = (
+    *(ENQUEUED, DEQUEUED) * 4,
+    *LEG_TYPES[:2] * 3,
+    *LEG_TYPES,
+    *(each for each in PLAYBACK_TYPES if each.startswith("call.")),
+    *(CALL_RECORDED, IRRELEVANT),
+)
+ABOUT_ROOMS = (
+    *CONFERENCE_TYPES[2:5] * 2,
+    *CONFERENCE_TYPES * 2,
+    *(each for each in PLAYBACK_TYPES if each.startswith("conference.")),
+    *(each for each in PLAYBACK_TYPES if each.startswith("conference.playback.")),
+)
 
 HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
     *(_subject(f"leg-{number}", ABOUT_LEGS) for number in range(4)),
-    *(_subject(f"room-{number}", ROOM_TYPES) for number in range(3)),
+    *(_subject(f"room-{number}", ABOUT_ROOMS) for number in range(3)),
 ).map(lambda subjects: [told for subject in subjects for told in subject])
 """Four legs and three conferences, up to a dozen events each; they share connections and the people in them."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby, pairwise
 from typing import TypeVar
 
@@ -35,6 +36,13 @@ LEG_TYPES = (
 CALL_RECORDED = "call.recording.saved"
 CALL_TYPES = (CALL_RECORDED, ENQUEUED, DEQUEUED, *LEG_TYPES)
 CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
+
+PLAYED = tuple(
+    f"{whose}.{what}" for whose in ("call", "conference", "conference.participant") for what in ("playback", "speak")
+)
+PLAYBACK_TYPES = tuple(f"{what}.{which}" for what in PLAYED for which in ("started", "ended"))
+
+RELEVANT = {*CALL_TYPES, *CONFERENCE_TYPES, *PLAYBACK_TYPES}
 
 OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
 
@@ -67,6 +75,9 @@ class Happening:
     recording_id: str | None = None
     recorded_from: datetime | None = None
     recorded_until: datetime | None = None
+    creator_session_id: str | None = None
+    media_url: str | None = None
+    media_name: str | None = None
     channels: str | None = None
     format: str | None = None
 
@@ -198,6 +209,26 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Playback:
+    """A row of `playbacks`."""
+
+    playback_id: str
+    kind: str
+    scope: str
+    conference_id: str | None
+    call_control_id: str | None
+    call_leg_id: str | None
+    call_session_id: str | None
+    connection_id: str | None
+    media_url: str | None
+    media_name: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_ms: int | None
+    revision: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that follows from a list of happenings."""
 
@@ -206,6 +237,7 @@ class Facts:
     participant_stays: list[Stay]
     conferences: list[Conference]
     recordings: list[Recording]
+    playbacks: list[Playback]
 
 
 TABLES: dict[str, type] = {
@@ -214,6 +246,7 @@ TABLES: dict[str, type] = {
     "participant_stays": Stay,
     "conferences": Conference,
     "recordings": Recording,
+    "playbacks": Playback,
 }
 
 
@@ -228,7 +261,8 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     stays: list[Stay] = []
     conferences: list[Conference] = []
     recordings: list[Recording] = []
-    for life in _lives(each for each in known if each.event_type in CALL_TYPES + CONFERENCE_TYPES):
+    playbacks: list[Playback] = []
+    for life in _lives(each for each in known if each.event_type in RELEVANT):
         calls += _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)])
         visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
         meeting = [each for each in life if each.event_type in CONFERENCE_TYPES and each.conference_id]
@@ -237,7 +271,8 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
             stays += _stays(meeting, there)
             conferences.append(_conference(meeting, there))
         recordings += _recordings([each for each in life if each.event_type in (RECORDED, CALL_RECORDED)])
-    return Facts(calls, visits, stays, conferences, recordings)
+        playbacks += _playbacks([each for each in life if each.event_type in PLAYBACK_TYPES])
+    return Facts(calls, visits, stays, conferences, recordings, playbacks)
 
 
 def columns(of: type) -> list[str]:
@@ -611,6 +646,45 @@ def _recordings(events: list[Happening]) -> list[Recording]:
         for tellings in _by(lambda each: (each.event_type, each.recording_id or each.event_id), events)
         for last in tellings[-1:]
     ]
+
+
+def _playbacks(events: list[Happening]) -> list[Playback]:
+    """Starts with their ends, by what was played to whom. In a conference that nobody names, nothing plays."""
+    named = [each for each in events if each.event_type.startswith("call.") or each.conference_id]
+    found: list[Playback] = []
+    for what in PLAYED:
+        scope = {"call": "call", "conference.participant": "participant"}.get(what.rpartition(".")[0], "conference")
+        kind = what.rpartition(".")[2]
+        ours = [each for each in named if each.event_type.rpartition(".")[0] == what]
+        for told in _by(partial(_played_to, scope=scope, kind=kind), ours):
+            found += [_playback(pair, kind, scope) for pair in _walked(told, f"{what}.started")]
+    return found
+
+
+def _played_to(each: Happening, *, scope: str, kind: str) -> tuple[str | None, str | None]:
+    medium = (each.media_url or each.media_name) if kind == "playback" else None
+    return None if scope == "conference" else each.leg, medium
+
+
+def _playback(pair: _Pair, kind: str, scope: str) -> Playback:
+    started_at = pair.opening.at if pair.opening else None
+    ended_at = pair.closing.at if pair.closing else None
+    return Playback(
+        playback_id=pair.pair_id,
+        kind=kind,
+        scope=scope,
+        conference_id=pair.first("conference_id"),
+        call_control_id=pair.first("control_id"),
+        call_leg_id=pair.first("leg_id"),
+        call_session_id=pair.first("session_id") or pair.first("creator_session_id"),
+        connection_id=pair.first("connection_id"),
+        media_url=pair.first("media_url"),
+        media_name=pair.first("media_name"),
+        started_at=started_at,
+        ended_at=ended_at,
+        duration_ms=ms(started_at, ended_at),
+        revision=(pair.opening is not None) + (pair.closing is not None),
+    )
 
 
 def _least(name: str, events: list[Happening]) -> str | None:

@@ -1,0 +1,40 @@
+-- playbacks.sql: one row for each thing played or spoken, to a call, to a participant or to a whole conference; needs
+-- `pairs`.
+--
+-- Ended by its own end and by nothing else: what a conference or a call was playing when it was over, nobody said.
+with played as (
+    select
+        *,
+        coalesce(opening_details, closing_details) ->> '$.creator_call_session_id' as creator_session_id
+    from pairs
+    where kind in (
+        'call.playback', 'call.speak',
+        'conference.participant.playback', 'conference.participant.speak',
+        'conference.playback', 'conference.speak'
+    )
+)
+select
+    pair_id as playback_id,
+    split_part(kind, '.', -1) as kind,
+    case
+        when kind like 'call.%' then 'call'
+        when kind like '%.participant.%' then 'participant'
+        else 'conference'
+    end as scope,
+    conference_id,
+    call_control_id,
+    call_leg_id,
+    -- what a whole conference hears is about no session but its creator's
+    coalesce(
+        call_session_id,
+        if(kind in ('conference.playback', 'conference.speak'), creator_session_id, null)
+    ) as call_session_id,
+    connection_id,
+    coalesce(opening_details ->> '$.media_url', closing_details ->> '$.media_url') as media_url,
+    coalesce(opening_details ->> '$.media_name', closing_details ->> '$.media_name') as media_name,
+    opened_at as started_at,
+    closed_at as ended_at,
+    ms_between(opened_at, closed_at) as duration_ms,
+    ((opened_at is not null)::integer + (closed_at is not null)::integer)::integer as revision,
+    life
+from played
