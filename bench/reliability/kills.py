@@ -93,5 +93,5 @@ def _judge(center: Center, world: World, posted: Posted, tally: Tally) -> None:
 
 
 CAMPAIGN = Campaign(
-    "kills", run, 50, 5, 5, 420, ("kills_lost", "kills_twice", "kills_untrue", "kills_not_recovered", "kills_given_up")
+    "kills", run, 50, 5, 5, 270, ("kills_lost", "kills_twice", "kills_untrue", "kills_not_recovered", "kills_given_up")
 )

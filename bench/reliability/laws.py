@@ -18,4 +18,4 @@ def run(seed: int, examples: int) -> Tally:
     return tally
 
 
-CAMPAIGN = Campaign("law_examples", run, 2_000, 40, 20, 1_000, ("law_failures",))
+CAMPAIGN = Campaign("law_examples", run, 2_000, 40, 20, 900, ("law_failures",))
