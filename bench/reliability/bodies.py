@@ -37,4 +37,4 @@ def run(seed: int, bodies: int) -> Tally:
     return tally
 
 
-CAMPAIGN = Campaign("bad_bodies", run, 10_000, 500, 500, 270, ("bodies_at_fault", "bodies_server_faults"))
+CAMPAIGN = Campaign("bad_bodies", run, 10_000, 500, 500, 240, ("bodies_at_fault", "bodies_server_faults"))

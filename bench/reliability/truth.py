@@ -114,4 +114,4 @@ def _some(rows: Counter[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(rows, key=repr)[:2]
 
 
-CAMPAIGN = Campaign("truth_seeds", run, 200, 8, 4, 330, ("truth_seeds_at_fault",))
+CAMPAIGN = Campaign("truth_seeds", run, 200, 8, 4, 420, ("truth_seeds_at_fault",))
