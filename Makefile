@@ -7,11 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench bench-reliability lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## create .venv from the lock file
 
@@ -41,6 +41,9 @@ check: $(STAMP) ## lint, format, types, import rules: what CI runs before the te
 
 bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 	$(BIN)/python -m bench
+
+bench-reliability: $(STAMP) ## break it on purpose, for half an hour; writes bench/reliability.json
+	$(BIN)/python -m bench.reliability
 
 lock: | $(UV) ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --python-version 3.11 pyproject.toml -o requirements.lock

@@ -1,9 +1,13 @@
 -- Small words that the other statements share.
 
--- A text as an instant, or null. Years outside 1970 to 2199 are somebody's mistake, and would overflow arithmetic;
--- as texts they are told apart before anything is converted.
+-- A text as an instant, or null. Years outside 1970 to 2199 are somebody's mistake, and would overflow arithmetic. What
+-- was read is what is judged: as texts, 19999-01-01 and 2026-01-01 (BC) lie between 1970 and 2200.
 create or replace temp macro instant(written) as (
-    case when written >= '1970' and written < '2200' then try_cast(written as timestamptz) end
+    case
+        when try_cast(written as timestamptz) >= '1970-01-01 00:00:00+00'::timestamptz
+        and try_cast(written as timestamptz) < '2200-01-01 00:00:00+00'::timestamptz
+        then try_cast(written as timestamptz)
+    end
 );
 
 -- Telnyx's own whole seconds, written as a number or a text, or null where nothing can have lasted that long.
