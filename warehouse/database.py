@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse import migrations, tables
 from warehouse.query import value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
@@ -31,30 +32,52 @@ class WarehouseError(Exception):
     """The warehouse cannot be opened; the text says what was expected, what came and what to do."""
 
 
-def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
-    """Open the warehouse for writing, creating it and its tables when new.
+class LockedError(WarehouseError):
+    """Another process writes the warehouse."""
 
-    Raises WarehouseError when another process has it, when it is not a warehouse, or when its schema is another one.
+
+class OutdatedError(WarehouseError):
+    """The warehouse was made by an older holdtime, and its events have to be read anew (`processors.migration`)."""
+
+
+def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for writing, creating it and its tables when new; `bulk`: for a few statements over much.
+
+    A schema of an older version is brought up to date first, where SQL alone can do that. Raises OutdatedError where it
+    cannot, and WarehouseError when another process has the file, when it is not a warehouse, or a later holdtime's.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _explained(path):
-        db = duckdb.connect(config={"memory_limit": memory_limit})
-        db.execute(
-            f"attach {_quoted(path)} as warehouse_file "
-            f"(storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP_SIZE})"
-        )
-        db.execute("use warehouse_file")
-        # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
-        db.execute("set wal_autocheckpoint = '256MB'")
-        db.execute("set preserve_insertion_order = false")
-        # Our statements name the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
-        # The other two make every statement slower to plan, and none of ours faster.
-        db.execute("set disabled_optimizers = 'build_side_probe_side, column_lifetime, compressed_materialization'")
-        db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
-    if not _tables(db):
+    db = _connected(path, memory_limit=memory_limit, bulk=bulk)
+    if not tables.names(db):
         create_tables(db)
-    _check_schema(db, path)
+    found = _schema_version(db, path)
+    if found < SCHEMA_VERSION:
+        steps = migrations.statements(found, SCHEMA_VERSION)
+        if steps is None:
+            db.close()
+            raise OutdatedError(
+                f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: "
+                "`holdtime up` and `holdtime rebuild` bring it up to date"
+            )
+        migrations.apply(db, steps)
     path.chmod(0o600)  # phone numbers are personal data
+    _harden(db)
+    return db
+
+
+def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """Open the new warehouse for writing, made if it is not there, with an older one beside it, as `old`, to read.
+
+    Everything that the old one's write-ahead log held is in its file then. Raises WarehouseError as `open_writer`.
+    """
+    with _explained(old), duckdb.connect() as db:
+        db.execute(f"attach {_quoted(old)} as old")
+        db.execute("checkpoint old")
+    db = _connected(new, memory_limit=memory_limit, bulk=True)
+    with _explained(old):
+        db.execute(f"attach {_quoted(old)} as old (read_only)")
+    if not tables.names(db):
+        create_tables(db)
+    new.chmod(0o600)
     _harden(db)
     return db
 
@@ -68,7 +91,13 @@ def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConn
         )
     with _explained(path):
         db = duckdb.connect(path, read_only=True, config={"memory_limit": memory_limit})
-    _check_schema(db, path)
+    found = _schema_version(db, path)
+    if found < SCHEMA_VERSION:
+        db.close()
+        raise WarehouseError(
+            f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: start this version's "
+            "`holdtime up`, which brings the warehouse up to date and publishes a new replica"
+        )
     _harden(db)
     return db
 
@@ -81,6 +110,27 @@ def create_tables(db: duckdb.DuckDBPyConnection) -> None:
     db.commit()
 
 
+def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyConnection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _explained(path):
+        db = duckdb.connect(config={"memory_limit": memory_limit})
+        db.execute(
+            f"attach {_quoted(path)} as warehouse_file "
+            f"(storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP_SIZE})"
+        )
+        db.execute("use warehouse_file")
+        # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
+        db.execute("set wal_autocheckpoint = '256MB'")
+        db.execute("set preserve_insertion_order = false")
+        db.execute("set enable_progress_bar = false")  # drawn on standard output where DuckDB takes us for a notebook
+        if not bulk:
+            # Landing names the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
+            # The other two make every statement slower to plan, and none over a batch faster.
+            db.execute("set disabled_optimizers = 'build_side_probe_side, column_lifetime, compressed_materialization'")
+        db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
+    return db
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
@@ -89,7 +139,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise WarehouseError(f"{path} is open in this very process with other settings: {_first(error)}") from None
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
-            raise WarehouseError(
+            raise LockedError(
                 f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: "
                 "read the replica instead (HOLDTIME_REPLICA), or stop the other holdtime first"
             ) from None
@@ -103,20 +153,18 @@ def _harden(db: duckdb.DuckDBPyConnection) -> None:
         db.execute(f"set {setting}")
 
 
-def _check_schema(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if "warehouse" not in _tables(db):
+def _schema_version(db: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The version of the warehouse in `path`; closes what is none, or a later one, with an error."""
+    if "warehouse" not in tables.names(db):
         db.close()
         raise WarehouseError(f"{path} is not a holdtime warehouse: expected its tables in that DuckDB file")
-    found = value(db, "select schema_version from warehouse")
-    if found != SCHEMA_VERSION:
+    found: int = value(db, "select schema_version from warehouse")
+    if found > SCHEMA_VERSION:
         db.close()
         raise WarehouseError(
             f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: use the holdtime that made it"
         )
-
-
-def _tables(db: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in db.execute("select table_name from duckdb_tables() where not internal").fetchall()}
+    return found
 
 
 def _quoted(path: Path) -> str:

@@ -22,7 +22,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
-from ingest.log import Batch
+from ingest.batch import Batch
 from processors.facts import FACTS
 from processors.landing import Landing
 from processors.rebuild import rebuild
@@ -203,14 +203,14 @@ class CenterMachine(RuleBasedStateMachine):
 
     @staticmethod
     def _batch(records: list[Arrived]) -> Batch:
-        return Batch(
-            [each.partition for each in records],
-            [each.offset for each in records],
-            [microseconds(each.told.received_at) for each in records],
-            ["webhook"] * len(records),
-            [True] * len(records),
-            [None] * len(records),
-            [each.body for each in records],
+        return Batch.of(
+            partitions=[each.partition for each in records],
+            offsets=[each.offset for each in records],
+            received_us=[microseconds(each.told.received_at) for each in records],
+            origins=["webhook"] * len(records),
+            verified=[True] * len(records),
+            rejections=[None] * len(records),
+            bodies=[each.body for each in records],
         )
 
     @contextmanager
