@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.catalog import describe
 from warehouse.query import value
 
 SCHEMA_VERSION = 1
@@ -32,7 +33,7 @@ class WarehouseError(Exception):
 
 
 def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
-    """Open the warehouse for writing, creating it and its tables when new.
+    """Open the warehouse for writing, creating it and its tables when new, and making its views anew.
 
     Raises WarehouseError when another process has it, when it is not a warehouse, or when its schema is another one.
     """
@@ -54,6 +55,7 @@ def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyCo
     if not _tables(db):
         create_tables(db)
     _check_schema(db, path)
+    describe(db)
     path.chmod(0o600)  # phone numbers are personal data
     _harden(db)
     return db
