@@ -218,7 +218,10 @@ select
     queue,
     json_merge_patch(
         '{}',
-        json_object('outcome', outcome, 'position', position_in, 'enqueued_at_source', enqueued_at_source)
+        json_object(
+            'outcome', outcome, 'position', position_in,
+            'enqueued_at_source', nullif(enqueued_at_source, 'observed')
+        )
     ),
     null,
     null,
