@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from holdtime import logs, settings
@@ -28,6 +29,7 @@ errors = Console(stderr=True, highlight=False)
 ConfigOption = Annotated[
     Path, typer.Option("--config", help="Settings that are not in the environment.", envvar="HOLDTIME_CONFIG")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def main() -> None:
@@ -113,6 +115,34 @@ def report(
             raw=raw,
             now=datetime.now(UTC),
         )
+
+
+@app.command()
+def call(
+    session_id: Annotated[str, typer.Argument(help="A call_session_id; or the id of a leg or of a conference.")],
+    tz: Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Show one call as a timeline: every event and fact, the gaps between them, and where each came from."""
+    from holdtime import call as shown
+    from reports import intervals
+    from reports.source import opened
+
+    with _explained():
+        configured = settings.load(config)
+        zone = intervals.zone(tz or configured.configuration.timezone)
+        with opened(configured.environment.replica) as source:
+            timeline = shown.find(source.db, session_id)
+    if timeline is None:
+        _fail(
+            f"nobody has heard of {session_id!r}: expected the id of a session, a leg or a conference in "
+            f"{configured.environment.replica}; a call of the last seconds may not be in it yet"
+        )
+    elif as_json:
+        typer.echo(shown.as_json(timeline))
+    else:
+        _screen().print(shown.renderable(timeline, zone))
 
 
 @app.command()
@@ -218,5 +248,16 @@ def _explained() -> Iterator[None]:
         if faults is None:
             raise
         for fault in faults:
-            errors.print("[bold red]✗[/]", fault, markup=True, soft_wrap=True)
+            errors.print("[bold red]✗[/]", escape(fault), markup=True, soft_wrap=True)
         sys.exit(2)
+
+
+def _fail(text: str) -> None:
+    """Say what failed, which was nobody's wrong use, and exit with 1."""
+    errors.print("[bold red]✗[/]", escape(text), markup=True, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _screen() -> Console:
+    """Where tables go; a pipe or a file has room enough for all of their columns."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import migrations, tables
+from warehouse.catalog import describe
 from warehouse.query import value
 
 SCHEMA_VERSION = 2
@@ -41,9 +42,9 @@ class OutdatedError(WarehouseError):
 
 
 def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse for writing, creating it and its tables when new; `bulk`: for a few statements over much.
+    """Open the warehouse for writing, creating it and its tables when new, and making its views anew.
 
-    A schema of an older version is brought up to date first, where SQL alone can do that. Raises OutdatedError where it
+    `bulk` is for a few statements over much. An older schema is brought up to date, where SQL alone can do that. Raises OutdatedError where it
     cannot, and WarehouseError when another process has the file, when it is not a warehouse, or a later holdtime's.
     """
     db = _connected(path, memory_limit=memory_limit, bulk=bulk)
@@ -59,6 +60,7 @@ def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) 
                 "`holdtime up` and `holdtime rebuild` bring it up to date"
             )
         migrations.apply(db, steps)
+    describe(db)
     path.chmod(0o600)  # phone numbers are personal data
     _harden(db)
     return db
@@ -77,6 +79,7 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
         db.execute(f"attach {_quoted(old)} as old (read_only)")
     if not tables.names(db):
         create_tables(db)
+    describe(db)
     new.chmod(0o600)
     _harden(db)
     return db

@@ -29,9 +29,10 @@ def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> No
 
 def _copy(source: Path, target: Path) -> None:
     with (
-        source.open("rb") as original,
+        open(_kept_open(source), "rb", closefd=False) as original,
         os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
     ):
+        original.seek(0)
         try:
             left = os.fstat(original.fileno()).st_size
             while left > 0 and (moved := os.copy_file_range(original.fileno(), copy.fileno(), left)):
@@ -41,3 +42,20 @@ def _copy(source: Path, target: Path) -> None:
             copy.seek(0)
             copy.truncate()
             shutil.copyfileobj(original, copy, COPY_BYTES)
+
+
+_descriptors: dict[Path, int] = {}
+
+
+def _kept_open(source: Path) -> int:
+    """A descriptor of the file, opened once and kept for as long as it is that file.
+
+    A process that closes any descriptor of a file gives up all of its POSIX locks on it. DuckDB's own lock, which keeps
+    a second writer out of the warehouse, would be gone with the first copy.
+    """
+    descriptor = _descriptors.get(source)
+    if descriptor is None or not os.path.samestat(os.fstat(descriptor), source.stat()):
+        _descriptors[source] = os.open(source, os.O_RDONLY)
+        if descriptor is not None:
+            os.close(descriptor)
+    return _descriptors[source]

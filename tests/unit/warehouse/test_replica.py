@@ -95,6 +95,33 @@ def test_a_client_has_the_copy_that_it_opened_while_the_writer_goes_on(place: Pl
     assert value(place.db, "select count(*) from bridged_connections") == 6
 
 
+def test_publishing_lets_no_second_writer_in(place: Place) -> None:
+    intruder = "import pathlib, sys, warehouse.database as d; d.open_writer(pathlib.Path(sys.argv[1]))"
+    for _ in range(2):
+        place.add()
+        place.publish()
+        ended = subprocess.run(
+            [sys.executable, "-c", intruder, place.folder / "warehouse.duckdb"],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert "is locked by the process that writes it" in ended.stderr
+
+
+def test_a_warehouse_that_was_made_anew_under_the_same_name_is_what_is_published(
+    place: Place, clients: list[Client]
+) -> None:
+    place.add()
+    place.publish()
+    place.db.close()
+    (place.folder / "warehouse.duckdb").unlink()
+    place.db = open_writer(place.folder / "warehouse.duckdb")
+    place.add(7)
+    place.publish()
+    assert opened_by_a_client(place, clients).count() == 7
+
+
 def test_what_is_not_committed_is_not_published(place: Place, clients: list[Client]) -> None:
     place.add()
     place.publish()

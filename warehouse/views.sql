@@ -1,0 +1,327 @@
+-- The views for analysts, made anew whenever the warehouse is opened for writing. What each column means: comments.sql.
+--
+-- Instants are cut to the millisecond before anything is added up, as the facts' own durations are, so that sums over
+-- intervals equal sums over visits to the millisecond. The base interval is a quarter of an hour in UTC: every time
+-- zone's offset is a whole number of them, so any zone's half-hours, hours and days are sums of these rows.
+create or replace view queue_intervals as
+with waits as (
+    select
+        queue,
+        outcome,
+        wait_ms,
+        epoch_us(enqueued_at) // 1000 as began_ms,
+        -- where the caller hung up before the dequeue, waiting ended with the hangup and not with `left_at`
+        coalesce(epoch_us(enqueued_at) // 1000 + wait_ms, epoch_us(left_at) // 1000) as ended_ms
+    from queue_visits
+),
+moments as (
+    select 'cohort' as attribution, queue, began_ms // 900000 as quarter, true as came, outcome, wait_ms
+    from waits
+    where began_ms is not null
+    union all
+    select 'event_time', queue, began_ms // 900000, true, null, null
+    from waits
+    where began_ms is not null
+    union all
+    select 'event_time', queue, coalesce(ended_ms, began_ms) // 900000, false, outcome, wait_ms
+    from waits
+    where coalesce(ended_ms, began_ms) is not null
+),
+counted as (
+    select
+        attribution,
+        queue,
+        quarter,
+        count(*) filter (where came) as offered,
+        count(*) filter (where outcome = 'answered') as answered,
+        count(*) filter (where outcome = 'abandoned') as abandoned,
+        count(*) filter (where outcome = 'timed_out') as timed_out,
+        count(*) filter (where outcome = 'left') as "left",
+        count(*) filter (where outcome = 'failed_bridge') as failed_bridge,
+        count(*) filter (where outcome = 'unknown') as unknown,
+        count(*) filter (where outcome = 'waiting') as waiting,
+        coalesce(sum(wait_ms), 0)::bigint as wait_ms
+    from moments
+    group by attribution, queue, quarter
+),
+slices as (
+    select queue, began_ms, ended_ms, unnest(range(began_ms // 900000, (ended_ms - 1) // 900000 + 1)) as quarter
+    from waits
+    where wait_ms > 0
+),
+clipped as (
+    select
+        queue,
+        quarter,
+        sum(least(ended_ms, (quarter + 1) * 900000) - greatest(began_ms, quarter * 900000))::bigint as wait_ms
+    from slices
+    group by queue, quarter
+),
+labelled as (
+    from counted
+    union all
+    select 'clipped', queue, quarter, null, null, null, null, null, null, null, null, wait_ms
+    from clipped
+)
+select
+    attribution,
+    queue,
+    make_timestamptz(quarter * 900000000) as interval_start,
+    make_timestamptz((quarter + 1) * 900000000) as interval_end,
+    * exclude (attribution, queue, quarter)
+from labelled;
+
+-- The counts and rates are those of reports/measures.py, word for word; a test compares them.
+create or replace view service_levels as
+with visits as (
+    select
+        queue,
+        epoch_us(enqueued_at) // 900000000 as quarter,
+        outcome,
+        wait_ms,
+        20000 as threshold_ms,
+        5000 as short_abandon_ms
+    from queue_visits
+    where enqueued_at is not null
+),
+tallies as (
+    select
+        queue,
+        quarter,
+        threshold_ms,
+        short_abandon_ms,
+        count(*) filter (where outcome is not null) as offered,
+        count(*) filter (where outcome = 'answered') as answered,
+        count(*) filter (where outcome = 'abandoned') as abandoned,
+        count(*) filter (where outcome = 'timed_out') as timed_out,
+        count(*) filter (where outcome = 'left') as "left",
+        count(*) filter (where outcome = 'failed_bridge') as failed_bridge,
+        count(*) filter (where outcome = 'unknown') as unknown,
+        count(*) filter (where outcome = 'waiting') as waiting,
+        count(*) filter (where outcome = 'abandoned' and wait_ms < short_abandon_ms) as short_abandoned,
+        count(*) filter (where outcome = 'answered' and wait_ms <= threshold_ms) as answered_within,
+        count(*) filter (where outcome = 'abandoned' and wait_ms <= threshold_ms) as abandoned_within,
+        count(*) filter (where outcome <> 'waiting' and wait_ms <= threshold_ms) as removed_within,
+        count(*) filter (where wait_ms is not null) as waits,
+        count(*) filter (where outcome = 'answered' and wait_ms is not null) as waits_answered,
+        count(*) filter (where outcome = 'abandoned' and wait_ms is not null) as waits_abandoned,
+        coalesce(sum(wait_ms), 0)::bigint as total_wait_ms,
+        coalesce(sum(case when outcome = 'answered' then wait_ms end), 0)::bigint as total_wait_answered_ms,
+        coalesce(sum(case when outcome = 'abandoned' then wait_ms end), 0)::bigint as total_wait_abandoned_ms,
+        max(wait_ms) as longest_wait_ms
+    from visits
+    group by queue, quarter, threshold_ms, short_abandon_ms
+)
+select
+    queue,
+    make_timestamptz(quarter * 900000000) as interval_start,
+    make_timestamptz((quarter + 1) * 900000000) as interval_end,
+    * exclude (queue, quarter),
+    (answered_within) / nullif(offered - waiting - short_abandoned, 0) as service_level_short_abandons_excluded,
+    (answered_within) / nullif(answered, 0) as service_level_answered_only,
+    (answered_within) / nullif(offered - waiting, 0) as service_level_offered,
+    (answered_within) / nullif(offered - waiting - abandoned_within, 0) as service_level_abandons_in_threshold_ignored,
+    (answered_within + abandoned_within) / nullif(offered - waiting, 0) as service_level_abandons_in_threshold_met,
+    (removed_within) / nullif(offered - waiting, 0) as service_level_removed_in_threshold,
+    (answered_within) / nullif(answered + abandoned - short_abandoned, 0) as service_level_flow_outs_excluded,
+    (abandoned) / nullif(offered - waiting, 0) as abandonment_rate,
+    (abandoned - short_abandoned) / nullif(offered - waiting - short_abandoned, 0) as abandonment_rate_adjusted,
+    (total_wait_answered_ms) / nullif(waits_answered, 0) as mean_wait_answered_ms,
+    (total_wait_abandoned_ms) / nullif(waits_abandoned, 0) as mean_wait_abandoned_ms
+from tallies;
+
+create or replace view queue_depth as
+with present as (
+    select
+        queue,
+        epoch_us(enqueued_at) // 1000 as began_ms,
+        epoch_us(enqueued_at) // 1000 + wait_ms as waited_until_ms,
+        epoch_us(left_at) // 1000 as left_ms
+    from queue_visits
+    where enqueued_at is not null
+    -- nobody knows until when these were there, and without an end they would be there for ever
+    and (left_at is not null or outcome = 'waiting')
+),
+steps as (
+    select queue, began_ms as moment_ms, 1 as step, 1 as waiting_step
+    from present
+    union all
+    select queue, waited_until_ms, 0, -1
+    from present
+    union all
+    select queue, left_ms, -1, 0
+    from present
+),
+changes as (
+    -- all that happens at one instant is one step, so that leaving comes before joining
+    select queue, moment_ms, sum(step) as step, sum(waiting_step) as waiting_step
+    from steps
+    where moment_ms is not null
+    group by queue, moment_ms
+    having sum(step) <> 0
+    or sum(waiting_step) <> 0
+)
+select
+    queue,
+    make_timestamptz(moment_ms * 1000) as moment,
+    (sum(step) over walk)::bigint as depth,
+    (sum(waiting_step) over walk)::bigint as waiting
+from changes
+window walk as (
+    partition by queue
+    order by moment_ms
+    rows unbounded preceding
+);
+
+create or replace view abandoned_calls as
+select
+    queue,
+    enqueued_at,
+    make_timestamptz((epoch_us(enqueued_at) // 1000 + wait_ms) * 1000) as abandoned_at,
+    wait_ms,
+    call_session_id,
+    call_leg_id,
+    visit_id
+from queue_visits
+where outcome = 'abandoned';
+
+-- In order, for that is what a timeline is; and up to 1.4, DuckDB loses rows of a union of so many when it reads the view
+-- from a file of DuckDB 2 without an order.
+create or replace view call_timeline as
+select
+    call_session_id,
+    occurred_at as moment,
+    'event' as kind,
+    event_type as what,
+    coalesce(call_leg_id, call_control_id) as leg,
+    conference_id,
+    queue,
+    -- a merge leaves out what is null
+    json_merge_patch(
+        '{}',
+        json_object('reason', reason, 'position', position, 'reported_wait_secs', reported_wait_secs)
+    ) as details,
+    origin,
+    verified,
+    received_at,
+    occurred_at_source,
+    event_id
+from stored_events
+union all
+select
+    call_session_id,
+    enqueued_at,
+    'fact',
+    'visit began',
+    coalesce(call_leg_id, call_control_id),
+    null,
+    queue,
+    json_merge_patch(
+        '{}',
+        json_object(
+            'outcome', outcome, 'position', position_in,
+            'enqueued_at_source', nullif(enqueued_at_source, 'observed')
+        )
+    ),
+    null,
+    null,
+    null,
+    null,
+    null
+from queue_visits
+where enqueued_at is not null
+union all
+select
+    call_session_id,
+    left_at,
+    'fact',
+    'visit ended',
+    coalesce(call_leg_id, call_control_id),
+    null,
+    queue,
+    json_merge_patch(
+        '{}',
+        json_object('outcome', outcome, 'wait_ms', wait_ms, 'in_queue_ms', in_queue_ms, 'position', position_out)
+    ),
+    null,
+    null,
+    null,
+    null,
+    null
+from queue_visits
+where left_at is not null
+union all
+select
+    call_session_id,
+    joined_at,
+    'fact',
+    'stay began',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    '{}',
+    null,
+    null,
+    null,
+    null,
+    null
+from participant_stays
+where joined_at is not null
+union all
+select
+    call_session_id,
+    left_at,
+    'fact',
+    'stay ended',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    json_merge_patch('{}', json_object('duration_ms', duration_ms, 'floor_ms', floor_ms)),
+    null,
+    null,
+    null,
+    null,
+    null
+from participant_stays
+where left_at is not null
+union all
+select
+    call_session_id,
+    created_at,
+    'fact',
+    'conference began',
+    null,
+    conference_id,
+    null,
+    json_object('status', status),
+    null,
+    null,
+    null,
+    null,
+    null
+from conferences
+where created_at is not null
+union all
+select
+    call_session_id,
+    ended_at,
+    'fact',
+    'conference ended',
+    null,
+    conference_id,
+    null,
+    json_merge_patch(
+        '{}',
+        json_object(
+            'end_reason', end_reason, 'duration_ms', duration_ms, 'participants', participants,
+            'peak_participants', peak_participants
+        )
+    ),
+    null,
+    null,
+    null,
+    null,
+    null
+from conferences
+where ended_at is not null
+order by moment;
