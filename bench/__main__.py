@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, landing, rebuild
+from bench import ingest, landing, rebuild, reports
 
 BARS = {
     "ingest_vs_bare_receiver": (">=", 0.85),
@@ -24,6 +24,8 @@ BARS = {
     "landing_peak_memory_mib": ("<", 1024.0),
     "rebuild_vs_read_json": (">=", 1.0),
     "rebuild_peak_memory_mib": ("<", 4096.0),
+    "report_vs_sql": ("<=", 1.5),
+    "report_peak_memory_mib": ("<", 2048.0),
 }
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -33,7 +35,7 @@ def main() -> int:
     quick = "--quick" in sys.argv
     console = Console()
     figures: dict[str, float | str] = {}
-    for name, module in (("ingest", ingest), ("landing", landing), ("rebuild", rebuild)):
+    for name, module in (("ingest", ingest), ("landing", landing), ("rebuild", rebuild), ("reports", reports)):
         with console.status(f"measuring {name}"):
             figures |= module.measure(quick=quick)
     figures |= {

@@ -51,6 +51,10 @@ def columns(variant: str) -> tuple[Column, ...]:
     return (*read_first, *variants, *(Column.of(measure) for name, measure in of_name.items() if name not in taken))
 
 
+# Queues are numbers while there are as many of them as visits, and texts once there is one a group.
+_AS_TEXT = pl.selectors.categorical().cast(pl.String)
+
+
 @dataclass(frozen=True, slots=True)
 class _Tables:
     """Makes the tables of the report from one reading of the visits; the counts are taken once and rolled up."""
@@ -63,7 +67,7 @@ class _Tables:
     def table(self, by: Sequence[str]) -> pl.DataFrame:
         """Return every measure for each group, a complete spine of groups when `by` has intervals."""
         tally = tallies.rolled_up(self.finest, by)
-        waits = tallies.percentiles(self.visits, by)
+        waits = tallies.percentiles(self.visits, by).with_columns(_AS_TEXT)
         if by:
             tally = self._complete(tally, by).join(waits, on=list(by), how="left", nulls_equal=True)
         else:
@@ -87,9 +91,10 @@ class _Tables:
 
 
 def _tables(visits: Visits, request: Request, spine: Spine | None) -> _Tables:
-    frame = visits.frame if spine is None else visits.frame.with_columns(interval=spine.position())
+    # Every table needs the interval; it is looked up once.
+    frame = visits.frame if spine is None else visits.frame.with_columns(interval=spine.position()).collect().lazy()
     by = ["queue"] if spine is None else ["queue", "interval"]
-    return _Tables(request, frame, tallies.tally(frame, by).collect().lazy(), spine)
+    return _Tables(request, frame, tallies.tally(frame, by).with_columns(_AS_TEXT).collect().lazy(), spine)
 
 
 def report(source: Source, request: Request) -> Report:
@@ -169,7 +174,7 @@ def _distributions(visits: Visits) -> list[Section]:
         Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
     ]
     both = (Column("wait", "Wait (s)", Kind.TEXT, 1), Column("visits", "Visits", Kind.COUNT, 1), *counts)
-    by_queue = tallies.wait_distribution(visits.frame, ["queue"]).collect()
+    by_queue = tallies.wait_distribution(visits.frame, ["queue"]).with_columns(_AS_TEXT).collect()
     summed = by_queue.group_by("wait", maintain_order=True).agg(pl.col("visits", *OUTCOMES).sum())
     overall = summed if by_queue.height else tallies.wait_distribution(visits.frame).collect()
     return [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from reports import ranks
 from reports.measures import (
     ABANDONMENT,
     AGGREGATES,
@@ -20,6 +21,8 @@ from reports.measures import (
     WAIT_EDGES_SECS,
     service_level,
 )
+
+_AS_NUMBERS = pl.selectors.string().cast(pl.Categorical)
 
 
 def _grouped(frame: pl.LazyFrame, by: Sequence[str], expressions: Sequence[pl.Expr]) -> pl.LazyFrame:
@@ -38,19 +41,15 @@ def rolled_up(tallies: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
 
 
 def percentiles(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-    """Return nearest-rank percentiles of the waits, one row a group; null where no wait is known."""
-    populations = list(dict.fromkeys(p.of for p in PERCENTILES))
-    names = {of: f"waits {n}" for n, of in enumerate(populations)}
-    waits = [pl.col("wait_ms").filter(pl.sql_expr(of)).drop_nulls().sort().alias(names[of]) for of in populations]
-    # Grouping makes lists by itself; over all visits `implode` makes the one list.
-    sorted_waits = _grouped(visits, by, waits if by else [w.implode() for w in waits])
-    return sorted_waits.select(*by, *(_nearest_rank(names[p.of], p.percent).alias(p.name) for p in PERCENTILES))
+    """Return nearest-rank percentiles of the waits, one row a group in which one is known.
 
-
-def _nearest_rank(waits: str, percent: int) -> pl.Expr:
-    # ceil(percent * n / 100) in whole numbers: 0.07 * 100 is not 7 in floating point.
-    rank = (pl.col(waits).list.len().cast(pl.Int64) * percent + 99) // 100
-    return pl.col(waits).list.get(rank - 1, null_on_oob=True)
+    One row in all when `by` is empty, of nulls where no wait is known. Texts in `by` come back categorical.
+    """
+    known = visits.filter(pl.col("wait_ms").is_not_null())
+    flags = {of: pl.sql_expr(of).fill_null(value=False).alias(of) for of in {p.of for p in PERCENTILES}}
+    rows = known.select(*by, "wait_ms", *flags.values()).with_columns(_AS_NUMBERS).collect()
+    found = ranks.percentiles(rows, by, "wait_ms", [ranks.Wanted(p.name, p.percent, p.of) for p in PERCENTILES])
+    return (found if by or found.height else found.clear(1)).lazy()
 
 
 def with_rates(tallies: pl.LazyFrame, variant: str = DEFAULT_VARIANT) -> pl.LazyFrame:

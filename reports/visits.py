@@ -110,9 +110,9 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
     rows = pl.from_arrow(source.db.sql(_READ, params=within).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
     return Visits(
-        frame=rows.lazy().with_columns(
-            threshold_ms=pl.lit(request.threshold_ms), short_abandon_ms=pl.lit(request.short_abandon_ms)
-        ),
+        frame=rows.with_columns(pl.col("queue").cast(pl.Categorical))
+        .lazy()
+        .with_columns(threshold_ms=pl.lit(request.threshold_ms), short_abandon_ms=pl.lit(request.short_abandon_ms)),
         timeless=_number(source, _TIMELESS, asked),
         reported=_number(source, _REPORTED, within),
     )

@@ -44,8 +44,9 @@ class OutdatedError(WarehouseError):
 def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, creating it and its tables when new, and making its views anew.
 
-    `bulk` is for a few statements over much. An older schema is brought up to date, where SQL alone can do that. Raises OutdatedError where it
-    cannot, and WarehouseError when another process has the file, when it is not a warehouse, or a later holdtime's.
+    An older schema is brought up to date first, where SQL alone can do that; `bulk` is for a few statements over much.
+    Raises OutdatedError where it cannot, and WarehouseError when another process has the file, when it is not a
+    warehouse, or a later holdtime's.
     """
     db = _connected(path, memory_limit=memory_limit, bulk=bulk)
     if not tables.names(db):
