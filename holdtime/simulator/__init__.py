@@ -12,13 +12,24 @@ to another machine unless that is asked for. It imports none of the stages, so i
 from holdtime.simulator.network import NONE, Delivery, Faults, deliver
 from holdtime.simulator.plan import Habits, Plan, Queue, Service
 from holdtime.simulator.poster import BROKEN, Posted, Retries, Target, post
+from holdtime.simulator.rows import (
+    TABLES,
+    CallRow,
+    ConferenceRow,
+    ParticipantStay,
+    PlaybackRow,
+    QueueVisit,
+    RecordingRow,
+)
 from holdtime.simulator.telnyx import Event
-from holdtime.simulator.truth import ConferenceRow, ParticipantStay, QueueVisit, Truth
+from holdtime.simulator.truth import Truth
 from holdtime.simulator.world import World, demo, simulate
 
 __all__ = [
     "BROKEN",
     "NONE",
+    "TABLES",
+    "CallRow",
     "ConferenceRow",
     "Delivery",
     "Event",
@@ -26,9 +37,11 @@ __all__ = [
     "Habits",
     "ParticipantStay",
     "Plan",
+    "PlaybackRow",
     "Posted",
     "Queue",
     "QueueVisit",
+    "RecordingRow",
     "Retries",
     "Service",
     "Target",

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from holdtime.simulator import identity
+from holdtime.simulator import extras, identity
 from holdtime.simulator.conversation import SHORTEST_S, Conversation
 from holdtime.simulator.history import Fate, History, Leg, Visit
 from holdtime.simulator.plan import Plan, Queue
@@ -45,6 +45,7 @@ class Center:
         self._zone = ZoneInfo(plan.time_zone)
         self._start, self._end = start_us, start_us + duration_us
         self._rng = random.Random(f"{seed}/center")
+        self._extras = random.Random(f"{seed}/extras")
         self._ids = random.Random(f"{seed}/visits")
         self._switchboard = Switchboard(random.Random(f"{seed}/legs"), client_state=plan.habits.client_state)
         self._lines = [_Line(queue, deque(range(max(queue.agents)))) for queue in plan.queues]
@@ -64,6 +65,7 @@ class Center:
         while self._agenda:
             at, _, act, args = heapq.heappop(self._agenda)
             act(at, *args)
+        extras.add(self._history, self._habits, self._extras)
         return self._history
 
     def _at(self, at: int, act: Callable[..., None], *args: Any) -> None:

@@ -4,6 +4,7 @@ All instants are whole microseconds of Unix time; instants in conferences are wh
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -15,6 +16,55 @@ class Fate(StrEnum):
     ABANDONED = "abandoned"
     TIMED_OUT = "timed_out"
     LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording and when Telnyx had saved it. Of a call's the format is not told, and its id is the webhook's."""
+
+    recording_id: str
+    begun: int
+    ended: int
+    saved: int
+    channels: str
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something played (`media` is its address) or spoken, to one leg or to a whole conference."""
+
+    begun: int
+    ended: int
+    leg: "Leg | None"
+    media: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A conversation with an assistant, and why it was over."""
+
+    ended: int
+    seconds: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What machine detection, plain or premium, took the other end for."""
+
+    at: int
+    result: str
+    premium: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a leg cost, in dollars by part, told at `at`. No parts: Telnyx could not tell."""
+
+    at: int
+    parts: dict[str, Decimal]
+    billed_secs: int
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +86,11 @@ class Leg:
     sip_cause: str = "200"
     bridged: list[int] = field(default_factory=list)
     held: list[tuple[int, int]] = field(default_factory=list)
+    talks: list[Talk] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
+    verdict: Verdict | None = None
+    bill: Bill | None = None
 
     def hang_up(self, at: int, *, by: str = "caller", cause: str = "normal_clearing", sip: str = "200") -> None:
         """End the leg at `at`."""
@@ -78,28 +133,6 @@ class Turn:
     stay: Stay
     begun: int
     ended: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A conference's recording and when Telnyx had saved it."""
-
-    recording_id: str
-    begun: int
-    ended: int
-    saved: int
-    channels: str
-    format: str
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """Something played (`media` is its address) or spoken, to one leg or to the whole conference."""
-
-    begun: int
-    ended: int
-    leg: Leg | None
-    media: str | None
 
 
 @dataclass(slots=True, eq=False)

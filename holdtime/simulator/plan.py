@@ -95,6 +95,16 @@ class Habits:
     recording: float = 0.0
     announcement: float = 0.0
     """Of conferences: something is played or spoken to all or to the caller."""
+    assistant: float = 0.0
+    """Of callers: talk to an assistant first."""
+    music: float = 0.0
+    """Of visits: hear music in the queue."""
+    machine_detection: float = 0.0
+    """Of agents' legs that were picked up: asked whether a person did."""
+    call_recording: float = 0.0
+    """Of bridged callers: the call is recorded to its end."""
+    cost: float = 0.0
+    """Of answered legs: Telnyx tells what they cost."""
     client_state: float = 0.0
     """Of legs: carry a client_state; otherwise it is null."""
     api_v1: float = 0.0
@@ -180,6 +190,11 @@ class Plan:
                 supervisor=0.06,
                 recording=0.3,
                 announcement=0.2,
+                assistant=0.1,
+                music=0.05,
+                machine_detection=0.1,
+                call_recording=0.1,
+                cost=0.2,
                 client_state=0.3,
             ),
             time_zone="America/New_York",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdtime.simulator import identity
-from holdtime.simulator.history import Announcement, Conference, History, Leg, Recording, Stay, Visit
+from holdtime.simulator.history import Announcement, Bill, Conference, History, Leg, Recording, Stay, Talk, Visit
 from holdtime.simulator.plan import Plan
 
 IN_DATA = frozenset({"conference.participant.joined", "conference.participant.left"})
@@ -63,6 +63,41 @@ def stamp(at: int, timespec: str = "microseconds") -> str:
     return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec=timespec)[:-6] + "Z"
 
 
+def _conversation(talk: Talk) -> dict[str, Any]:
+    return {
+        "assistant_id": "assistant-d9082b56-ba2d-4ad1-a50c-58661eb1463d",
+        "duration_sec": talk.seconds,
+        "reason": talk.reason,
+        "llm_model": "openai/gpt-4o",
+    }
+
+
+def _recorded(recording: Recording) -> dict[str, Any]:
+    urls = {"mp3": None, "wav": None, recording.format or "mp3": f"https://example.com/{recording.recording_id}"}
+    return {
+        "channels": recording.channels,
+        "recording_started_at": stamp(recording.begun),
+        "recording_ended_at": stamp(recording.ended),
+        "recording_urls": urls,
+        "public_recording_urls": {"mp3": None, "wav": None},
+    }
+
+
+def _cost(bill: Bill) -> dict[str, Any]:
+    told = bool(bill.parts)
+    parts = [
+        {"call_part": name, "cost": str(cost), "currency": "USD", "billed_duration_secs": bill.billed_secs}
+        for name, cost in bill.parts.items()
+    ]
+    return {
+        "status": "success" if told else "error",
+        "total_cost": str(sum(bill.parts.values())) if told else None,
+        "billed_duration_secs": bill.billed_secs if told else None,
+        "cost_parts": parts,
+        "occurred_at": stamp(bill.at),
+    }
+
+
 class _Desk:
     def __init__(self, plan: Plan, rng: random.Random) -> None:
         self._plan, self._rng = plan, rng
@@ -108,6 +143,23 @@ class _Desk:
             "telnyx_error": None,
         }
         self._send("call.hangup", leg.ended, hangup)
+        self._more(leg, numbers)
+
+    def _more(self, leg: Leg, numbers: dict[str, Any]) -> None:
+        """What only some applications ask for."""
+        ids = self._ids(leg)
+        for talk in leg.talks:
+            self._send("call.conversation.ended", talk.ended, {**numbers, **_conversation(talk)})
+        if leg.verdict is not None:
+            kind = "call.machine.premium.detection.ended" if leg.verdict.premium else "call.machine.detection.ended"
+            self._send(kind, leg.verdict.at, {**numbers, "result": leg.verdict.result})
+        for announcement in leg.announcements:
+            self._played("call", announcement, ids)
+        for recording in leg.recordings:
+            payload = {**ids, **_recorded(recording)}
+            self._send("call.recording.saved", recording.saved, payload, event_id=recording.recording_id)
+        if leg.bill is not None:
+            self._send("call.cost", leg.bill.at, {**ids, **_cost(leg.bill)})
 
     def _quality(self, leg: Leg) -> dict[str, dict[str, str]] | None:
         if leg.answered is None:
@@ -156,16 +208,11 @@ class _Desk:
                 self._send("conference.participant.left", stay.left, participant)
 
     def _recording(self, recording: Recording, creator: dict[str, Any]) -> None:
-        urls = {"mp3": None, "wav": None, recording.format: f"https://example.com/{recording.recording_id}"}
         payload = {
             **{name: value for name, value in creator.items() if name != "call_leg_id"},
-            "channels": recording.channels,
+            **_recorded(recording),
             "format": recording.format,
             "recording_id": recording.recording_id,
-            "recording_started_at": stamp(recording.begun),
-            "recording_ended_at": stamp(recording.ended),
-            "recording_urls": urls,
-            "public_recording_urls": {"mp3": None, "wav": None},
         }
         self._send(UNDATED, recording.saved, payload)
 
@@ -177,10 +224,13 @@ class _Desk:
         else:
             who = "conference.participant"
             payload |= self._ids(told.leg)
+        self._played(who, told, payload)
+
+    def _played(self, who: str, told: Announcement, payload: dict[str, Any]) -> None:
         what = "speak"
         if told.media is not None:
             what = "playback"
-            payload |= {"media_url": told.media, "media_name": told.media.rpartition("/")[2]}
+            payload = payload | {"media_url": told.media, "media_name": told.media.rpartition("/")[2]}
         self._send(f"{who}.{what}.started", told.begun, payload)
         self._send(f"{who}.{what}.ended", told.ended, payload)
 

@@ -23,8 +23,7 @@ import pytest
 from nacl.signing import SigningKey
 from prometheus_client.parser import text_string_to_metric_families
 
-from holdtime.simulator import Delivery, Faults, Plan, Posted, Retries, World, deliver, post, simulate
-from holdtime.simulator.truth import ConferenceRow, ParticipantStay, QueueVisit
+from holdtime.simulator import TABLES, Delivery, Faults, Plan, Posted, Retries, World, deliver, post, simulate
 
 KEY = SigningKey(bytes(range(32)))
 PATIENCE_S = 60.0
@@ -33,12 +32,6 @@ QUIET_HOUR = datetime(2026, 2, 3, 12, tzinfo=UTC)
 
 ROUGH = Faults(delay_s=3, late=0.05, late_s=600, duplicates=0.1, forged=0.03)
 UNTIL_TAKEN = Retries(limit=200, first_s=0.1, most_s=0.3, total_s=PATIENCE_S)
-TABLES: dict[str, type[tuple[Any, ...]]] = {
-    "queue_visits": QueueVisit,
-    "conferences": ConferenceRow,
-    "participant_stays": ParticipantStay,
-}
-
 Rows = dict[str, list[tuple[Any, ...]]]
 
 

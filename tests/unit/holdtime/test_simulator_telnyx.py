@@ -4,10 +4,11 @@ import base64
 import json
 import re
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,10 +28,20 @@ HANGUP = CALL | {
     *("call_quality_stats", "telnyx_error"),
 }
 RECORDING = {
-    *("call_control_id", "call_session_id", "client_state", "connection_id", "conference_id", "channels", "format"),
-    *("recording_id", "recording_started_at", "recording_ended_at", "recording_urls", "public_recording_urls"),
+    *("call_control_id", "call_session_id", "client_state", "connection_id", "conference_id", "format", "recording_id"),
+    *("channels", "recording_started_at", "recording_ended_at", "recording_urls", "public_recording_urls"),
 }
+RECORDED = {"channels", "recording_started_at", "recording_ended_at", "recording_urls", "public_recording_urls"}
 PAYLOADS = {
+    "call.conversation.ended": CALL | {"assistant_id", "duration_sec", "reason", "llm_model"},
+    "call.cost": LEG | {"status", "total_cost", "billed_duration_secs", "cost_parts", "occurred_at"},
+    "call.machine.detection.ended": CALL | {"result"},
+    "call.machine.premium.detection.ended": CALL | {"result"},
+    "call.playback.started": LEG | MEDIA,
+    "call.playback.ended": LEG | MEDIA,
+    "call.recording.saved": LEG | RECORDED,
+    "call.speak.started": LEG,
+    "call.speak.ended": LEG,
     "call.answered": CALL | {"start_time", "state"},
     "call.bridged": CALL,
     "call.hold": CALL,
@@ -59,7 +70,8 @@ MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def a_world(**habits: float) -> World:
     plan = Plan.medium()
-    often = {"conference": 0.5, "announcement": 0.9, "rejoin": 0.5, "supervisor": 0.4, "no_pickup": 0.2, "floor_s": 8}
+    often = {"assistant": 0.5, "machine_detection": 0.5, "call_recording": 0.5, "cost": 0.5, "music": 0.5}
+    often |= {"conference": 0.5, "announcement": 0.9, "rejoin": 0.5, "supervisor": 0.4, "no_pickup": 0.2, "floor_s": 8}
     plan = replace(plan, habits=replace(plan.habits, **(often | {"keep_after_hangup": 0.5} | habits)))
     return simulate(plan, seed=5, start=datetime(2026, 3, 2, 14, tzinfo=UTC), duration=timedelta(hours=5))
 
@@ -135,6 +147,12 @@ def test_values_are_telnyxs(world: World) -> None:
         assert payload["hangup_source"] in {"caller", "callee", "unknown"}
         assert payload["hangup_cause"] in {"normal_clearing", "timeout"}
         assert payload["telnyx_error"] is None
+    for payload in payloads(world, "call.cost"):
+        if payload["status"] == "success":
+            assert Decimal(payload["total_cost"]) == sum(Decimal(part["cost"]) for part in payload["cost_parts"])
+            assert payload["billed_duration_secs"] % 60 == 0
+        else:
+            assert (payload["status"], payload["total_cost"], payload["cost_parts"]) == ("error", None, [])
     for payload in payloads(world, "conference.recording.saved"):
         assert payload["recording_started_at"] < payload["recording_ended_at"]
         assert payload["recording_urls"][payload["format"]]
@@ -218,6 +236,52 @@ def test_the_webhooks_of_a_leg_tell_the_truth_about_its_visits(world: World) -> 
         assert row.reported_wait_secs == dequeue["wait_time_secs"]
         assert (row.position_in, row.position_out) == (payload["current_position"], dequeue["queue_position"])
         assert row.call_control_id == payload["call_control_id"]
+
+
+def test_the_webhooks_of_a_leg_tell_the_truth_about_its_call(world: World) -> None:
+    of_leg = grouped(world, in_conference=False)
+    recordings = {row.recording_id: row for row in world.truth.recordings}
+    assert world.truth.calls
+    for row in world.truth.calls:
+        told = by_type(of_leg[row.call_leg_id], "call_leg_id", row.call_leg_id)
+        [(initiated, initiation)], [(ended, hangup)] = told["call.initiated"], told["call.hangup"]
+        assert (row.direction, row.from_number, row.to_number) == tuple(
+            initiation[name] for name in ("direction", "from", "to")
+        )
+        assert (row.hangup_cause, row.hangup_source) == (hangup["hangup_cause"], hangup["hangup_source"])
+        answered, bridged = (
+            min((at for at, _ in told[event_type]), default=None) for event_type in ("call.answered", "call.bridged")
+        )
+        assert row.ring_ms == (None if answered is None else answered // 1000 - initiated // 1000)
+        assert row.talk_ms == (None if bridged is None else ended // 1000 - bridged // 1000)
+        holds = list(zip(told["call.hold"], told["call.unhold"], strict=True))
+        assert (row.holds, row.hold_ms) == (len(holds), sum(b // 1000 - a // 1000 for (a, _), (b, _) in holds))
+        costs = [p for _, p in told["call.cost"] if p["status"] == "success"]
+        assert (row.cost, row.billed_secs) == (
+            (Decimal(costs[0]["total_cost"]), costs[0]["billed_duration_secs"]) if costs else (None, None)
+        )
+        verdicts = told["call.machine.detection.ended"] + told["call.machine.premium.detection.ended"]
+        assert row.machine_result == (verdicts[0][1]["result"] if verdicts else None)
+        talks = told["call.conversation.ended"]
+        assert (row.conversation_ms, row.conversation_reason) == (
+            (talks[0][1]["duration_sec"] * 1000, talks[0][1]["reason"]) if talks else (None, None)
+        )
+        for _, saved in told["call.recording.saved"]:
+            begun, until = micros(saved["recording_started_at"]), micros(saved["recording_ended_at"])
+            assert recordings[saved["id"]].duration_ms == until // 1000 - begun // 1000
+            assert (begun, until) == (bridged, ended)
+
+
+def test_what_was_played_is_true_to_the_webhooks(world: World) -> None:
+    told: Counter[str] = Counter()
+    for event in world.events:
+        told[event.event_type] += 1
+    scopes = {"call": "call", "participant": "conference.participant", "conference": "conference"}
+    for scope, prefix in scopes.items():
+        for kind in ("playback", "speak"):
+            rows = [row for row in world.truth.playbacks if (row.scope, row.kind) == (scope, kind)]
+            assert len(rows) == told[f"{prefix}.{kind}.started"] == told[f"{prefix}.{kind}.ended"] > 0
+            assert all(row.started_at < row.ended_at for row in rows)
 
 
 def test_the_webhooks_of_a_conference_tell_the_truth_about_it(world: World) -> None:
