@@ -145,8 +145,8 @@ def landed_among(hostile: Sequence[Hostile], good: Sequence[bytes], folder: Path
     """Land hostile and good bodies, shuffled, `batch` at a time, in a warehouse in `folder`; say what broke which law.
 
     The laws: nothing is raised; each record is an event, a duplicate or rejected; bytes are kept as they came; what is
-    certain of an event is in its row; the good events and their facts are those that they are alone; and the
-    facts of all are those of a rebuild, also after the file was closed and opened again.
+    certain of an event is in its row; the good events and their facts are those that they are alone; and all facts are
+    those of the same events in another order, and those of a rebuild after the file was closed and opened again.
     """
     rng = random.Random(f"{seed}/mixed")
     bodies = [(each.body, each.name) for each in hostile] + [(body, "good") for body in good]
@@ -171,6 +171,9 @@ def landed_among(hostile: Sequence[Hostile], good: Sequence[bytes], folder: Path
         mixed.faults += _kept(warehouse, bodies)
         mixed.faults += _unaffected(warehouse, good)
         facts = _facts(warehouse)
+        with opened_warehouse() as backwards:
+            backwards.land_bodies([row["body"].encode() for row in warehouse.dicts("events")[::-1]])
+            mixed.faults += [f"{name} depends on the order" for name in facts if backwards.rows(name) != facts[name]]
         db.close()
         db = open_writer(file)
         warehouse = Warehouse(db, Landing(db))
