@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.log import Batch, Positions
-from processors import derivation, history
+from processors import definitions, derivation, history
 from processors.delivered import as_arrow
 from processors.derivation import Judgement
 from warehouse.query import value
@@ -55,6 +55,7 @@ class Landing:
         self._longest_wait = longest_wait
         history.prepare(db)
         agree_on_longest_wait(db, longest_wait)
+        definitions.note(db)
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""

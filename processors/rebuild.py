@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import duckdb
 
-from processors import derivation, history
+from processors import definitions, derivation, history
 from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.landing import LONGEST_WAIT, transaction
@@ -27,6 +27,7 @@ def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_
         judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
         judgement = Judgement(judged_at, longest_wait)
         db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
+        definitions.note_only(db)
         for table in ("bridged_connections", *(fact.table for fact in FACTS)):
             db.execute(f"delete from {table}")
         for fact in FACTS:
