@@ -19,7 +19,9 @@ ROWS = st.lists(
 PERCENTS = (1, 50, 90, 99, 100)
 
 
-def by_hand(rows: list[tuple[str | None, int | None, int, bool]], percent: int) -> dict[tuple[object, ...], tuple[object, ...]]:
+def by_hand(
+    rows: list[tuple[str | None, int | None, int, bool]], percent: int
+) -> dict[tuple[object, ...], tuple[object, ...]]:
     """The same, one group after the other."""
     found: dict[tuple[object, ...], tuple[object, ...]] = {}
     for group in {row[:2] for row in rows}:
