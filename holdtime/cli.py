@@ -14,11 +14,30 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from holdtime import logs, settings
+from holdtime.report_options import (
+    Commands,
+    FormatOption,
+    FromOption,
+    IntervalOption,
+    OutputOption,
+    QueueOption,
+    RawOption,
+    ReportName,
+    ShortAbandonOption,
+    SourceOption,
+    TargetOption,
+    ThresholdOption,
+    ToOption,
+    VariantOption,
+    ZoneOption,
+    asked,
+)
 from holdtime.settings import CONFIG_FILE, ConfigurationError
 from holdtime.simulate import Simulation
 
 app = typer.Typer(
     name="holdtime",
+    cls=Commands,
     help="Call-center metrics that people can trust, from Telnyx call events.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -71,27 +90,30 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="sla or conferences.")],
-    from_: Annotated[
-        str | None, typer.Option("--from", help="First day or instant, 2026-02-01 or with a time.")
+    name: ReportName,
+    from_: FromOption = None,
+    to: ToOption = None,
+    tz: ZoneOption = None,
+    interval: IntervalOption = None,
+    queue: QueueOption = None,
+    threshold: ThresholdOption = None,
+    short_abandon: ShortAbandonOption = None,
+    target: TargetOption = None,
+    variant: VariantOption = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="As known at this log position, 12345 or 0:12345,1:678: the same again later."),
     ] = None,
-    to: Annotated[str | None, typer.Option(help="The day or instant after the last.")] = None,
-    tz: Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")] = None,
-    interval: Annotated[
-        str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo [default: the whole period].")
-    ] = None,
-    queue: Annotated[list[str] | None, typer.Option(help="Only this queue; give it again for more.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Seconds within which a call should be answered.")] = None,
-    short_abandon: Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")] = None,
-    target: Annotated[float | None, typer.Option(help="The wanted service level, as a fraction.")] = None,
-    variant: Annotated[str | None, typer.Option(help="The service level that is shown first.")] = None,
-    form: Annotated[str | None, typer.Option("--format", help="table, csv, json or html.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write here; the ending names the format.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")] = False,
-    source: Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")] = None,
+    form: FormatOption = None,
+    output: OutputOption = None,
+    raw: RawOption = False,
+    source: SourceOption = None,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
-    """Print or write one report, from the replica that `holdtime up` publishes."""
+    """Print or write one report, from the replica that `holdtime up` publishes.
+
+    `holdtime report diff` says what changed in one since a log position, and why.
+    """
     from holdtime.reporting import write_report
 
     with _explained():
@@ -99,17 +121,73 @@ def report(
             name,
             settings=settings.load(config),
             source=source,
-            asked={
-                "from_": from_,
-                "to": to,
-                "tz": tz,
-                "interval": interval,
-                "queues": tuple(queue or ()),
-                "threshold_secs": threshold,
-                "short_abandon_secs": short_abandon,
-                "target": target,
-                "variant": variant,
-            },
+            asked=asked(
+                from_=from_,
+                to=to,
+                tz=tz,
+                interval=interval,
+                queue=queue,
+                threshold=threshold,
+                short_abandon=short_abandon,
+                target=target,
+                variant=variant,
+            ),
+            as_of=as_of,
+            form=form,
+            output=output,
+            raw=raw,
+            now=datetime.now(UTC),
+        )
+
+
+@app.command("report diff")
+def report_diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A log position, 12345 or 0:12345,1:678.")],
+    last: Annotated[
+        str | None, typer.Argument(metavar="B", help="A later one (default: the last that landed).")
+    ] = None,
+    name: ReportName = "sla",
+    from_: FromOption = None,
+    to: ToOption = None,
+    tz: ZoneOption = None,
+    interval: IntervalOption = None,
+    queue: QueueOption = None,
+    threshold: ThresholdOption = None,
+    short_abandon: ShortAbandonOption = None,
+    target: TargetOption = None,
+    variant: VariantOption = None,
+    events: Annotated[bool, typer.Option("--events", help="CSV of the events, not of the figures.")] = False,
+    form: FormatOption = None,
+    output: OutputOption = None,
+    raw: RawOption = False,
+    source: SourceOption = None,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Say which figures differ between a report as of one log position and of another, and which events did it.
+
+    Late events, those that occurred before the newest that was known at A, are marked.
+    """
+    from holdtime.reporting import write_difference
+
+    with _explained():
+        write_difference(
+            name,
+            first,
+            last,
+            settings=settings.load(config),
+            source=source,
+            asked=asked(
+                from_=from_,
+                to=to,
+                tz=tz,
+                interval=interval,
+                queue=queue,
+                threshold=threshold,
+                short_abandon=short_abandon,
+                target=target,
+                variant=variant,
+            ),
+            events=events,
             form=form,
             output=output,
             raw=raw,

@@ -9,7 +9,7 @@ from importlib.resources import files
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, derivation, history
+from processors import contradictions, definitions, derivation, history
 from processors.derivation import Judgement
 from processors.spans import Span
 from warehouse.query import value
@@ -56,6 +56,7 @@ class Landing:
         self._longest_wait = longest_wait
         history.prepare(db)
         agree_on_longest_wait(db, longest_wait)
+        definitions.note(db)
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""

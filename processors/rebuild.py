@@ -1,15 +1,13 @@
 """Rebuilding every fact from the whole history, slice by slice of time, with the definitions that landing uses."""
 
-import hashlib
 import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from importlib.resources import files
 
 import duckdb
 
-from processors import derivation, history
+from processors import definitions, derivation, history
 from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
@@ -51,14 +49,9 @@ def rebuild(
 
 def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
     """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
-    definitions = hashlib.sha256()
-    for file in sorted((files(__package__) / "facts").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".sql"):
-            definitions.update(file.read_bytes())
-    definitions.update((files(__package__) / "macros.sql").read_bytes())
     held = db.execute("select count(*), (select epoch_us(judged_at) from warehouse) from stored_events").fetchall()
     landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
-    return json.dumps([definitions.hexdigest(), longest_wait // timedelta(milliseconds=1), held, landed])
+    return json.dumps([definitions.digest(), longest_wait // timedelta(milliseconds=1), held, landed])
 
 
 def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
@@ -136,5 +129,6 @@ def _put_in_place(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> Non
     db.execute(f"delete from {stored}")
     db.execute(f"insert into {stored} from temp.bridged_connections")
     db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
+    definitions.note_only(db)
     db.execute("drop table rebuilt_carried")
     db.execute("drop table rebuilding")

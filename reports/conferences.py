@@ -6,28 +6,31 @@ from dataclasses import dataclass
 import polars as pl
 
 from reports import notes
-from reports.definitions import Kind
+from reports.definitions import Kind, digest
 from reports.intervals import Spine
-from reports.report import Column, Report, Section
+from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visits import Period, period
 
 _EXTENT = "select epoch_us(min(created_at)), epoch_us(max(created_at)) from conferences"
 
-_READ = """
-select
-    epoch_us(created_at) as created_at,
-    status,
-    duration_ms,
-    end_reason,
-    end_reason_source,
-    participants,
-    unique_participants,
-    peak_participants,
-    participant_ms,
-    floor_changes,
-    recordings,
+_COLUMNS = (
+    "status",
+    "duration_ms",
+    "end_reason",
+    "end_reason_source",
+    "participants",
+    "unique_participants",
+    "peak_participants",
+    "participant_ms",
+    "floor_changes",
+    "recordings",
+)
+RESTS_ON = RestsOn("conferences", "created_at", _COLUMNS, by_queue=False)
+
+_READ = f"""
+select epoch_us(created_at) as created_at, {", ".join(_COLUMNS)}
 from conferences
 where created_at >= make_timestamptz($from) and created_at < make_timestamptz($to)
 """
@@ -95,6 +98,7 @@ MEASURES = (
     ConferenceMeasure("floor_changes", "Floor changes", "sum", "floor_changes", "sum of floor changes", priority=5),
     ConferenceMeasure("recordings", "Recordings", "sum", "recordings", "sum of recordings", priority=6),
 )
+MEASURE_DEFINITIONS = digest(MEASURES)
 _HEADLINE = ("conferences", "in_progress", "mean_duration_ms", "longest_duration_ms", "peak_participants")
 
 
@@ -106,7 +110,8 @@ def measured(conferences: pl.LazyFrame, by: Sequence[str] = ()) -> pl.LazyFrame:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without conferences it has zeros, nulls and a note that says so. Raises RequestError."""
-    covered = period(source, request, _EXTENT)
+    basis, covered = source.basis(), period(source, request, _EXTENT)
+    configuration = notes.configuration(request, basis, "tz", "interval")
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
     read = _read(source, covered)
     columns = tuple(measure.column for measure in MEASURES)
@@ -132,8 +137,13 @@ def report(source: Source, request: Request) -> Report:
             "attribution": "a conference belongs to the half-open interval in which it was created",
             "peak": "most stays open at one moment, leaving before joining at equal instants",
         },
-        notes=tuple(_notes(source, request, covered, spine)),
-        basis=source.basis(),
+        notes=(
+            *_notes(source, request, covered, spine),
+            *notes.foundations(basis, configuration, MEASURE_DEFINITIONS, request.now),
+        ),
+        basis=basis,
+        configuration=configuration,
+        measure_definitions=MEASURE_DEFINITIONS,
     )
 
 
@@ -177,5 +187,4 @@ def _notes(source: Source, request: Request, covered: Period | None, spine: Spin
         said.append("A conference belongs to no queue: the choice of queues changes nothing here.")
     if timeless:
         said.append(f"{timeless} more conferences have no known beginning: they belong to no interval and no number.")
-    said.append(notes.rested_on(source.basis(), request.now))
     return said

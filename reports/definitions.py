@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Literal
 
 import polars as pl
@@ -26,6 +27,8 @@ class Kind(StrEnum):
     TIME = "time"
     DATE = "date"
     TEXT = "text"
+    FLAG = "flag"
+    NUMBER = "number"
 
 
 UNITS = {
@@ -35,6 +38,8 @@ UNITS = {
     Kind.TIME: "ISO 8601",
     Kind.DATE: "ISO 8601",
     Kind.TEXT: "",
+    Kind.FLAG: "",
+    Kind.NUMBER: "as the row says",
 }
 
 
@@ -125,6 +130,11 @@ class Percentile:
 
 
 Measure = Aggregate | Ratio | Percentile
+
+
+def digest(*definitions: object) -> str:
+    """Return twelve hexadecimal digits over definitions, which are values: equal ones have equal digests."""
+    return sha256(repr(definitions).encode()).hexdigest()[:12]
 
 
 def _bracketed(sum_: str) -> str:

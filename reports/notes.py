@@ -1,11 +1,12 @@
 """The sentences at the foot of a report: the period it covers and what it rests on."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reports import wording
 from reports.intervals import Spine
 from reports.report import Basis
-from reports.request import Request
+from reports.request import Origin, Request, Setting
 from reports.visits import Period
 
 _MS = timedelta(milliseconds=1)
@@ -24,19 +25,58 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
     return notes
 
 
-def rested_on(basis: Basis, now: datetime) -> str:
+def configuration(request: Request, basis: Basis, *names: str) -> tuple[Setting, ...]:
+    """Return the settings that a report was made with: fields of the request, and what the facts were derived with."""
+    return (*request.settings(*names), Setting("longest_wait_ms", basis.longest_wait_ms, Origin.WAREHOUSE))
+
+
+def foundations(basis: Basis, settings: Sequence[Setting], measure_definitions: str, now: datetime) -> list[str]:
+    """Return what a report rests on: events, log position, definitions and configuration, each with its origin."""
+    said = ", ".join(f"{one.name} {in_words(one)} ({one.origin})" for one in settings)
+    return [
+        _as_of(basis, basis.as_of) if basis.as_of is not None else _rested_on(basis, now),
+        _defined_by(basis, measure_definitions),
+        f"Configuration: {said}.",
+    ]
+
+
+def in_words(setting: Setting) -> str:
+    """Return a setting's value as people read it; what is left open is `all`."""
+    value = setting.value
+    if isinstance(value, tuple):
+        return ", ".join(wording.plain(each) for each in value) or "all"
+    return "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _as_of(basis: Basis, as_of: datetime) -> str:
+    return (
+        f"As known at log position {basis.position}: rests on the {wording.number(basis.events)} events that had "
+        f"landed up to there, the last record of them received {as_of:%Y-%m-%d %H:%M:%S} UTC, and on nothing later."
+    )
+
+
+def _rested_on(basis: Basis, now: datetime) -> str:
     """Return how many events there are, how far the log had landed, and how old the data is."""
     if basis.landed_at is None:
         text = f"Rests on {wording.number(basis.events)} events; no log position is stored in this file"
     else:
-        offsets = ", ".join(f"{partition}: {offset}" for partition, offset in basis.positions)
         text = (
             f"Rests on {wording.number(basis.events)} events, landed {_ago(basis.landed_at, now)} "
-            f"({basis.landed_at:%Y-%m-%d %H:%M:%S} UTC) up to log position {offsets}"
+            f"({basis.landed_at:%Y-%m-%d %H:%M:%S} UTC) up to log position {basis.position}"
         )
     if basis.published_at is not None:
         text += f"; the file read was written {_ago(basis.published_at, now)}"
     return text + "."
+
+
+def _defined_by(basis: Basis, measure_definitions: str) -> str:
+    facts = " and ".join(basis.fact_definitions) or "that nobody noted"
+    text = f"Definitions: facts {facts}, measures {measure_definitions}."
+    if len(basis.fact_definitions) > 1:
+        text += (
+            " Not all facts were derived by the same definitions: `holdtime rebuild` derives them all by the newest."
+        )
+    return text
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports.definitions import UNITS, Kind, Measure
-from reports.request import Request
+from reports.request import Request, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,34 @@ class Section:
 class Basis:
     """What a report rests on: how far the log has landed, when, and how old the file it was read from is.
 
-    `positions` holds (partition, last landed offset). `published_at` is None for a warehouse that is read directly.
+    `positions` holds (partition, last offset). `published_at` is None for a warehouse that is read directly. `as_of` is
+    set where later events were left out on purpose: when the last record up to the positions was received, which then
+    is the clock that the facts were judged by; `landed_at` and `published_at` are None there. `fact_definitions` are
+    digests of the definitions that the facts were derived by, `longest_wait_ms` how long a visit may last.
     """
 
     landed_at: datetime | None
     published_at: datetime | None
     positions: tuple[tuple[int, int], ...]
     events: int
+    fact_definitions: tuple[str, ...] = ()
+    longest_wait_ms: int | None = None
+    as_of: datetime | None = None
+
+    @property
+    def position(self) -> str:
+        """Return the positions as `report --as-of` takes them: 0:12345,1:678."""
+        return ",".join(f"{partition}:{offset}" for partition, offset in self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class RestsOn:
+    """The facts behind a report: their table, the time that puts one into a period, and all else that it reads."""
+
+    table: str
+    moment: str
+    columns: tuple[str, ...]
+    by_queue: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +98,8 @@ class Report:
     """A finished report. `main` names the section that a format with room for one table (CSV) writes.
 
     `from_` and `to` are the period in UTC, `to` exclusive; both None when there is nothing to report on. `definition`
-    holds what was decided (threshold, variant, formula and so on), by name; `notes` are sentences for a reader.
+    holds what was decided (threshold, variant, formula and so on), by name; `configuration` what was configured, and
+    where; `measure_definitions` is a digest of the measures' definitions; `notes` are sentences for a reader.
     """
 
     name: str
@@ -91,6 +113,8 @@ class Report:
     definition: Mapping[str, str | float | int]
     notes: tuple[str, ...]
     basis: Basis
+    configuration: tuple[Setting, ...]
+    measure_definitions: str
     charts: tuple[str, ...] = ()
 
     def section(self, name: str) -> Section:

@@ -1,7 +1,9 @@
 """What somebody asks of a report: period, time zone, interval, queues, and the definitions to use."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from reports import intervals
@@ -10,12 +12,31 @@ from reports.intervals import Interval
 from reports.measures import DEFAULT_VARIANT, service_level
 
 
+class Origin(StrEnum):
+    """Where a setting comes from."""
+
+    OPTION = "option"
+    FILE = "holdtime.toml"
+    DEFAULT = "default"
+    WAREHOUSE = "warehouse"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A part of the configuration that a report was made with."""
+
+    name: str
+    value: str | float | int | tuple[str, ...] | None
+    origin: Origin
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A report's options. Times are instants (aware datetimes); `from_` is included, `to` is not.
 
     Without `from_` or `to` the report covers all that the warehouse holds. `queues` empty means every queue. `now` is
-    the moment for which ages are told. `target` is the wanted service level as a fraction. Raises RequestError.
+    the moment for which ages are told. `target` is the wanted service level as a fraction. `origins` says where a field
+    was set; one that it does not name was an option where it is not the default. Raises RequestError.
     """
 
     now: datetime
@@ -28,6 +49,7 @@ class Request:
     short_abandon_secs: float = 5
     target: float = 0.80
     variant: str = DEFAULT_VARIANT
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         intervals.zone(self.tz)
@@ -46,6 +68,16 @@ class Request:
     @property
     def zone(self) -> ZoneInfo:
         return intervals.zone(self.tz)
+
+    def settings(self, *names: str) -> tuple[Setting, ...]:
+        """Return the fields of those names as settings."""
+        defaults = {one.name: one.default for one in fields(self)}
+        found = []
+        for name in names:
+            value = getattr(self, name)
+            presumed = Origin.DEFAULT if value == defaults[name] else Origin.OPTION
+            found.append(Setting(name, value, self.origins.get(name, presumed)))
+        return tuple(found)
 
     @property
     def threshold_ms(self) -> int:
@@ -68,6 +100,7 @@ def parse(
     short_abandon_secs: float = 5,
     target: float = 0.80,
     variant: str = DEFAULT_VARIANT,
+    origins: Mapping[str, Origin] | None = None,
 ) -> Request:
     """Return the request that texts from a command line or a query string mean. Raises RequestError."""
     zone = intervals.zone(tz)
@@ -82,6 +115,7 @@ def parse(
         short_abandon_secs=short_abandon_secs,
         target=target,
         variant=variant,
+        origins=origins or {},
     )
 
 

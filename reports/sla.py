@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from reports import intervals, notes, tallies, wording
-from reports.definitions import Kind
+from reports.definitions import Kind, digest
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure, service_level
-from reports.report import Column, Report, Section
+from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visits import Period, Visits, period, read
@@ -39,6 +39,11 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
+_SETTINGS = ("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant")
+RESTS_ON = RestsOn(
+    "queue_visits", "enqueued_at", ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source"), by_queue=True
+)
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 _HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
 
@@ -100,6 +105,7 @@ def _tables(visits: Visits, request: Request, spine: Spine | None) -> _Tables:
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
     basis, covered = source.basis(), period(source, request)
+    configuration = notes.configuration(request, basis, *_SETTINGS)
     visits = read(source, request, covered)
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
     tables = _tables(visits, request, spine)
@@ -133,9 +139,11 @@ def report(source: Source, request: Request) -> Report:
         notes=(
             *notes.covered(covered, request, "visits", spine),
             *_notes(request, visits, total.row(0, named=True)),
-            notes.rested_on(basis, request.now),
+            *notes.foundations(basis, configuration, MEASURE_DEFINITIONS, request.now),
         ),
         basis=basis,
+        configuration=configuration,
+        measure_definitions=MEASURE_DEFINITIONS,
         charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),
     )
 

@@ -15,10 +15,16 @@ from warehouse.database import WarehouseError, open_reader
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A connection to read from, and when the file behind it was published (UTC; None when it is not a file)."""
+    """A connection to read from, and when the file behind it was published (UTC; None when it is not a file).
+
+    `as_of` is the clock of the log's position where what is read here are the facts as they were known then, and
+    `schema` where in the database they are.
+    """
 
     db: duckdb.DuckDBPyConnection
     published_at: datetime | None = None
+    as_of: datetime | None = None
+    schema: str = "main"
 
     def basis(self) -> Basis:
         """Return how far the log had landed in what is read here."""
@@ -27,12 +33,19 @@ class Source:
             "select log_partition, log_offset, epoch_us(landed_at) from log_positions order by log_partition"
         ).fetchall()
         ((events,),) = self.db.execute("select count(*) from events").fetchall()
+        digests = self.db.execute("select digest from fact_definitions order by digest").fetchall()
+        waits = self.db.execute("select longest_wait_ms from warehouse").fetchall()
         landed = max((row[2] for row in rows), default=None)
+        if self.as_of is not None:
+            landed = None
         return Basis(
             landed_at=None if landed is None else datetime.fromtimestamp(landed / 1_000_000, UTC),
             published_at=self.published_at,
             positions=tuple((partition, offset) for partition, offset, _ in rows),
             events=events,
+            fact_definitions=tuple(digest for (digest,) in digests),
+            longest_wait_ms=waits[0][0] if waits else None,
+            as_of=self.as_of,
         )
 
 

@@ -229,3 +229,9 @@ create table warehouse (
     longest_wait_ms bigint,
     judged_at timestamptz
 );
+
+-- By which definitions the facts were derived, as digests of them: more than one where the definitions changed and no
+-- rebuild has brought all facts to the newest.
+create table fact_definitions (
+    digest varchar not null
+);

@@ -43,6 +43,8 @@ _WORDS: dict[Kind, Callable[[Any], str]] = {
     Kind.COUNT: wording.number,
     Kind.RATE: wording.percent,
     Kind.DURATION: wording.duration,
+    Kind.FLAG: lambda value: "yes" if value else "no",
+    Kind.NUMBER: lambda value: f"{value:g}",
     Kind.TEXT: lambda value: wording.plain(str(value)) or '""',
 }
 

@@ -3,13 +3,18 @@
     {"format": 1, "report": "sla", "title": ..., "generated_at": ...,
      "period": {"from": ..., "to": ..., "tz": ..., "interval": null or "30m", "queues": []},
      "definition": {"service_level_variant": ..., "threshold_secs": 20, ...},
-     "basis": {"events": 0, "landed_at": ..., "published_at": ..., "positions": [{"partition": 0, "offset": 41}]},
+     "configuration": [{"name": "tz", "value": "UTC", "origin": "option", "holdtime.toml", "default" or "warehouse"}],
+     "definitions": {"facts": ["0a1b..."], "measures": "2c3d..."},
+     "basis": {"events": 0, "landed_at": ..., "published_at": ..., "positions": [{"partition": 0, "offset": 41}],
+               "as_of": null, or when the last record up to those positions was received},
      "notes": [...], "main": "queues",
      "sections": [{"name": ..., "title": ..., "totals": null or {...}, "rows": [{"queue": ..., "offered": 3, ...}],
                    "columns": [{"name": ..., "title": ..., "kind": ..., "unit": ..., "formula": ...}]}]}
 
-Rates are fractions, durations milliseconds, times ISO 8601 with the offset of the report's zone; null means that there
-is nothing to say. Everything but ASCII is escaped, so that no reader's screen meets a control character.
+A report as of a position is generated_at its `as_of`, and has neither landed_at nor published_at: its text depends on
+nothing that came later. Rates are fractions, durations milliseconds, times ISO 8601 with the offset of the report's
+zone; null means that there is nothing to say. Everything but ASCII is escaped, so that no reader's screen meets a
+control character.
 """
 
 import json
@@ -44,11 +49,14 @@ def _document(report: Report) -> dict[str, Any]:
             "queues": list(request.queues),
         },
         "definition": dict(report.definition),
+        "configuration": [{"name": s.name, "value": s.value, "origin": s.origin} for s in report.configuration],
+        "definitions": {"facts": list(basis.fact_definitions), "measures": report.measure_definitions},
         "basis": {
             "events": basis.events,
             "landed_at": time(basis.landed_at),
             "published_at": time(basis.published_at),
             "positions": [{"partition": partition, "offset": offset} for partition, offset in basis.positions],
+            "as_of": time(basis.as_of),
         },
         "notes": list(report.notes),
         "main": report.main,

@@ -187,6 +187,9 @@ def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:
         (("sla", "--format", "pdf"), "pdf"),
         (("sla", "--output", "report.docx"), "docx"),
         (("sla", "--target", "80"), "found 80"),
+        (("sla", "--as-of", "99"), "the last that did is 0:4"),
+        (("diff", "99"), "the last that did is 0:4"),
+        (("diff", "1", "4", "weather"), "weather"),
     ],
 )
 def test_a_report_that_cannot_be_made_says_what_was_expected(
@@ -215,6 +218,22 @@ def test_a_call_that_nobody_has_heard_of_exits_with_1_and_says_what_was_expected
     assert said.code == 1
     assert "nobody has heard of '[red]nobody': expected the id of a session, a leg or a conference" in said.words
     assert machine.run("call", "ann", HOLDTIME_REPLICA="elsewhere.duckdb").code == 2
+
+
+def test_what_changed_since_a_position_is_printed_and_leaves_nothing(machine: Machine) -> None:
+    a_replica(machine)
+    said = machine.run("report", "diff", "1", "--format", "csv", TMPDIR=str(machine.folder))
+    assert said.code == 0, said.words
+    assert "support,answered,0.0,1.0,1," in said.out
+    assert (
+        machine.run("report", "sla", "--as-of", "1", "--format", "csv").out.splitlines()[1].startswith("support,1,0,")
+    )
+    assert machine.files == {"data", "data/replica.duckdb"}
+
+
+def test_what_changed_is_a_command_that_explains_itself(machine: Machine) -> None:
+    assert "late events" in machine.run("report", "diff", "--help").words.lower()
+    assert machine.run("report", "diff").code == 2
 
 
 def test_a_rebuild_without_a_warehouse_makes_none(machine: Machine) -> None:

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from reports import wording
+from reports import conferences, sla, wording
+from reports.definitions import digest
 from reports.errors import RequestError
 from reports.formats import FORMATS, cells, render
 from reports.formats import csv as csv_format
 from reports.formats import table as table_format
 from reports.formats.cells import Grade
+from reports.measures import AGGREGATES
 from reports.registry import run
 from reports.report import Report
-from reports.request import parse
+from reports.request import Origin, parse
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOSTILE = [
@@ -173,6 +175,30 @@ def test_a_table_sends_nothing_to_the_terminal_but_text(hostile: Report) -> None
     assert not _INVISIBLE.search(text)
     assert "[bold red]markup[/]" in text
     assert r"\u202egnp.exe" in text
+
+
+@pytest.mark.parametrize("name", ["sla", "conferences"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_says_what_a_report_rests_on(fill: Any, visit: Any, name: str, form: str) -> None:
+    source = fill(visit(), conferences=({"conference_id": "room", "created_at": NOON, "status": "in_progress"},))
+    source.db.execute("insert into log_positions values (0, 12345, now()), (1, 678, now())")
+    source.db.execute("insert into fact_definitions values ('0123abcd'), ('4567ef89')")
+    source.db.execute("insert into warehouse values (1, 86400000, now())")
+    report = run(name, source, parse(now=NOON, tz="Asia/Kolkata", origins={"tz": Origin.FILE}))
+    text = " ".join(render(report, form).split())
+    facts = ('"0123abcd", "4567ef89"',) if form == "json" else ("facts 0123abcd and 4567ef89",)
+    positions = '{ "partition": 0, "offset": 12345 }, { "partition": 1, "offset": 678 }'
+    for words in (*facts, report.measure_definitions, positions if form == "json" else "0:12345,1:678"):
+        assert words in text
+    zone = {"json": '"value": "Asia/Kolkata", "origin": "holdtime.toml"', "csv": "tz=Asia/Kolkata (holdtime.toml)"}
+    assert zone.get(form, "tz Asia/Kolkata (holdtime.toml)") in text
+    waits = {"json": '"value": 86400000, "origin": "warehouse"', "csv": "longest_wait_ms=86400000 (warehouse)"}
+    assert waits.get(form, "longest_wait_ms 86400000 (warehouse)") in text
+
+
+def test_the_digest_of_the_measures_changes_with_them() -> None:
+    assert digest(AGGREGATES) == digest(AGGREGATES) != digest(AGGREGATES[1:])
+    assert sla.MEASURE_DEFINITIONS != conferences.MEASURE_DEFINITIONS
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 250])

@@ -18,6 +18,7 @@ from warehouse.query import value
 TABLES = {
     "bridged_connections",
     "conferences",
+    "fact_definitions",
     "stored_events",
     "log_positions",
     "participant_stays",

@@ -1,0 +1,58 @@
+"""The options that the commands about reports share, and how `report diff` is one command of two words."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+ReportName = Annotated[str, typer.Argument(help="sla or conferences.")]
+FromOption = Annotated[str | None, typer.Option("--from", help="First day or instant, 2026-02-01 or with a time.")]
+ToOption = Annotated[str | None, typer.Option(help="The day or instant after the last.")]
+ZoneOption = Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")]
+IntervalOption = Annotated[str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo (default: the whole period).")]
+QueueOption = Annotated[list[str] | None, typer.Option(help="Only this queue; give it again for more.")]
+ThresholdOption = Annotated[float | None, typer.Option(help="Seconds within which a call should be answered.")]
+ShortAbandonOption = Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")]
+TargetOption = Annotated[float | None, typer.Option(help="The wanted service level, as a fraction.")]
+VariantOption = Annotated[str | None, typer.Option(help="The service level that is shown first.")]
+FormatOption = Annotated[str | None, typer.Option("--format", help="table, csv, json or html.")]
+OutputOption = Annotated[Path | None, typer.Option(help="Write here; the ending names the format.")]
+RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
+SourceOption = Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")]
+
+
+class Commands(TyperGroup):
+    """A group in which the name of a command may be two words: of `report diff`, `report` is the other half."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        two = " ".join(args[:2])
+        if (command := self.get_command(ctx, two)) is not None:
+            return two, command, args[2:]
+        return super().resolve_command(ctx, args)
+
+
+def asked(
+    *,
+    from_: str | None,
+    to: str | None,
+    tz: str | None,
+    interval: str | None,
+    queue: list[str] | None,
+    threshold: float | None,
+    short_abandon: float | None,
+    target: float | None,
+    variant: str | None,
+) -> dict[str, Any]:
+    """Return the options under the names that a request has for them."""
+    return {
+        "from_": from_,
+        "to": to,
+        "tz": tz,
+        "interval": interval,
+        "queues": tuple(queue or ()),
+        "threshold_secs": threshold,
+        "short_abandon_secs": short_abandon,
+        "target": target,
+        "variant": variant,
+    }

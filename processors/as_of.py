@@ -1,0 +1,107 @@
+"""Facts as they were known at a position of the log: derived from what had landed by then, and from nothing else."""
+
+from datetime import datetime, timedelta
+
+import duckdb
+
+from ingest.batch import Positions
+from processors import definitions, derivation, history
+from processors.derivation import Judgement
+from processors.facts import FACTS
+from warehouse.query import value
+from warehouse.scratch import SOURCE
+
+EVENTS_A_SHARE = 2_000_000
+"""How many events are derived from at a time: about what half a gigabyte of memory takes."""
+
+
+class UnreachedError(Exception):
+    """The log had not landed that far. The text says what was asked, how far it has landed and what to do."""
+
+
+def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
+    """Make the facts of what had landed up to `positions`, included, in the current schema of a scratch database.
+
+    A partition that is not named had landed nothing. The facts are judged by the clock of the log: the time at which
+    the last record up to there that the warehouse keeps was received, which is returned; so neither today's clock nor
+    anything that landed later changes them. The first of several deliveries of one event is the one that counts, as in
+    landing. Out of core: a share of the history is derived from at a time. Raises UnreachedError.
+    """
+    landed = db.execute(f"select log_partition, log_offset from {SOURCE}.log_positions").fetchall()
+    require_reached(positions, dict(landed))
+    _bound(db, positions)
+    clock = history.instant(value(db, "select epoch_us(judged_at) from warehouse"))
+    waits = value(db, "select longest_wait_ms from warehouse")
+    judgement = Judgement(clock, timedelta(milliseconds=waits))
+    history.prepare(db)
+    shares = 1 + value(db, "select count(*) from stored_events") // EVENTS_A_SHARE
+    for share in range(shares):
+        db.execute(
+            f"""
+            create or replace temp table share as
+            select {history.COLUMNS} from stored_events
+            where event_type in (from relevant_types) and hash(entity) % ? = ?
+            """,
+            [shares, share],
+        )
+        db.execute("create or replace temp view found as select *, true as is_seed from share")
+        history.number_lives(db, judgement.longest_wait)
+        history.gather_lives(db)
+        for fact in derivation.derive(db, judgement).facts:
+            db.execute(f"insert into {fact.table} from {fact.table}_now")
+    return clock
+
+
+def require_reached(positions: Positions, landed: Positions) -> None:
+    """Raise UnreachedError when a position is beyond the last one that landed, or of a partition that never did."""
+    last = ",".join(f"{partition}:{offset}" for partition, offset in sorted(landed.items())) or "nothing"
+    for partition, offset in sorted(positions.items()):
+        if partition not in landed:
+            raise UnreachedError(f"partition {partition} of the log has never landed: the last that did is {last}")
+        if offset > landed[partition]:
+            raise UnreachedError(
+                f"position {partition}:{offset} has not landed yet: the last that did is {last}; name that or an "
+                "earlier one, or wait until it has"
+            )
+
+
+def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
+    """Make what facts are derived from, bounded by the positions, and empty tables for the facts."""
+    db.execute("create table log_positions (log_partition integer, log_offset bigint, landed_at timestamptz)")
+    db.executemany("insert into log_positions values (?, ?, null)", [list(each) for each in sorted(positions.items())])
+    for table in ("stored_events", "rejected"):
+        db.execute(
+            f"""
+            create view {table} as
+            from {SOURCE}.{table} as record
+            semi join log_positions as reached
+            on record.log_partition = reached.log_partition
+            and record.log_offset <= reached.log_offset
+            """
+        )
+    db.execute("create view events as from stored_events")
+    db.execute(
+        f"""
+        create table warehouse as
+        select
+            schema_version,
+            longest_wait_ms,
+            (
+                select coalesce(max(received_at), 'epoch'::timestamptz)
+                from (select received_at from stored_events union all select received_at from rejected)
+            ) as judged_at
+        from {SOURCE}.warehouse
+        """
+    )
+    db.execute("update log_positions set landed_at = judged_at from warehouse")
+    db.execute(
+        """
+        create table bridged_connections as
+        select distinct connection_id from stored_events
+        where event_type = 'call.bridged' and connection_id is not null
+        """
+    )
+    db.execute(f"create table fact_definitions as from {SOURCE}.fact_definitions limit 0")
+    definitions.note(db)
+    for fact in FACTS:
+        db.execute(f"create table {fact.table} as from {SOURCE}.{fact.table} limit 0")
