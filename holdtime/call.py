@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,12 +13,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from processors.history import instant
 from reports import wording
 
 LATE_MS = 60_000
 """A webhook that came later than this after what it tells of was retried or fetched: worth a colour."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLORS = {
     "answered": "green",
     "abandoned": "red",
@@ -132,7 +131,7 @@ def as_json(timeline: Timeline) -> str:
     """The timeline for machines: instants in UTC, durations in milliseconds."""
     entries = [
         {
-            "moment": _instant(entry.moment_us),
+            "moment": instant(entry.moment_us).isoformat(),
             "gap_ms": gap,
             "kind": entry.kind,
             "what": entry.what,
@@ -143,7 +142,7 @@ def as_json(timeline: Timeline) -> str:
             "details": entry.details,
             "origin": entry.origin,
             "verified": entry.verified,
-            "received_at": None if entry.received_us is None else _instant(entry.received_us),
+            "received_at": None if entry.received_us is None else instant(entry.received_us).isoformat(),
             "late_ms": entry.late_ms,
             "occurred_at_source": entry.occurred_at_source,
             "event_id": entry.event_id,
@@ -152,10 +151,6 @@ def as_json(timeline: Timeline) -> str:
     ]
     # ASCII only, so that no text from outside can drive a terminal
     return json.dumps({"asked": timeline.asked, "found_as": timeline.found_as, "entries": entries}, indent=2)
-
-
-def _instant(microseconds: int) -> str:
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
 
 
 def renderable(timeline: Timeline, zone: ZoneInfo) -> RenderableType:
@@ -170,7 +165,7 @@ def renderable(timeline: Timeline, zone: ZoneInfo) -> RenderableType:
     table.add_column("Late", justify="right", no_wrap=True)
     day = None
     for entry, gap in zip(timeline.entries, timeline.gaps(), strict=True):
-        at = (_EPOCH + timedelta(microseconds=entry.moment_us)).astimezone(zone)
+        at = instant(entry.moment_us).astimezone(zone)
         table.add_row(
             f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
             if at.date() != day

@@ -1,19 +1,15 @@
 """The command line. Exit code 0; 1 when something failed; 2 for wrong use or a wrong configuration."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from holdtime import logs, settings
+from holdtime import cli_history, logs, settings
+from holdtime.console import ConfigOption, errors, explained, progress_bar
 from holdtime.report_options import (
     Commands,
     FormatOption,
@@ -43,12 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,  # a local may be a secret
 )
-errors = Console(stderr=True, highlight=False)
-
-ConfigOption = Annotated[
-    Path, typer.Option("--config", help="Settings that are not in the environment.", envvar="HOLDTIME_CONFIG")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+app.add_typer(cli_history.app)
 
 
 def main() -> None:
@@ -70,7 +61,7 @@ def demo(
     """
     from holdtime import demo as shown
 
-    with _explained():
+    with explained():
         raise typer.Exit(shown.run(folder, seed=seed, console=Console(highlight=False)))
 
 
@@ -84,7 +75,7 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
     from holdtime import up as served
 
     logs.configure()
-    with _explained():
+    with explained():
         served.run(settings.load(config, also=served.key_faults))
 
 
@@ -116,7 +107,7 @@ def report(
     """
     from holdtime.reporting import write_report
 
-    with _explained():
+    with explained():
         write_report(
             name,
             settings=settings.load(config),
@@ -169,7 +160,7 @@ def report_diff(
     """
     from holdtime.reporting import write_difference
 
-    with _explained():
+    with explained():
         write_difference(
             name,
             first,
@@ -196,34 +187,6 @@ def report_diff(
 
 
 @app.command()
-def call(
-    session_id: Annotated[str, typer.Argument(help="A call_session_id; or the id of a leg or of a conference.")],
-    tz: Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")] = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = CONFIG_FILE,
-) -> None:
-    """Show one call as a timeline: every event and fact, the gaps between them, and where each came from."""
-    from holdtime import call as shown
-    from reports import intervals
-    from reports.source import opened
-
-    with _explained():
-        configured = settings.load(config)
-        zone = intervals.zone(tz or configured.configuration.timezone)
-        with opened(configured.environment.replica) as source:
-            timeline = shown.find(source.db, session_id)
-    if timeline is None:
-        _fail(
-            f"nobody has heard of {session_id!r}: expected the id of a session, a leg or a conference in "
-            f"{configured.environment.replica}; a call of the last seconds may not be in it yet"
-        )
-    elif as_json:
-        typer.echo(shown.as_json(timeline))
-    else:
-        _screen().print(shown.renderable(timeline, zone))
-
-
-@app.command()
 def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     """Derive every fact anew from the warehouse's events, with the definitions that landing uses.
 
@@ -235,7 +198,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     from processors.migration import open_current
     from warehouse.replica import publish
 
-    with _explained(), _progress() as progress:
+    with explained(), progress_bar() as progress:
         configured = settings.load(config)
         paths = configured.environment
         if not paths.warehouse.exists():
@@ -280,7 +243,7 @@ def simulate(
 
     export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it.
     """
-    with _explained(), _progress() as progress:
+    with explained(), progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
         if print_key:
             progress.stop()
@@ -299,43 +262,3 @@ def simulate(
         )
     errors.print(posted.summary)
     raise typer.Exit(0 if posted.complete else 1)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-    ) as progress:
-        yield progress
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what is the user's to mend into a text and exit code 2; everything else stays an error of ours."""
-    from holdtime.faults import named
-
-    try:
-        yield
-    except Exception as error:
-        faults = named(error)
-        if faults is None:
-            raise
-        for fault in faults:
-            errors.print("[bold red]✗[/]", escape(fault), markup=True, soft_wrap=True)
-        sys.exit(2)
-
-
-def _fail(text: str) -> None:
-    """Say what failed, which was nobody's wrong use, and exit with 1."""
-    errors.print("[bold red]✗[/]", escape(text), markup=True, soft_wrap=True)
-    raise typer.Exit(1)
-
-
-def _screen() -> Console:
-    """Where tables go; a pipe or a file has room enough for all of their columns."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)

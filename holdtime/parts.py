@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +21,12 @@ from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
 from ingest.sqlite_log import PARTITION, SqliteLog
+from ingest.sqlite_writer import Bounds
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
 from processors.migration import open_current
 from warehouse.database import OutdatedError, WarehouseError, open_writer
+from warehouse.replica import publish
 
 T = TypeVar("T")
 
@@ -92,6 +95,44 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         await _agree(log, landing)
         listener.listen(2048)
         yield Parts(keys, log, db, landing, listener, registry, metrics, ProcessorMetrics(registry))
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A log and a warehouse that are ours alone, for a command that works on history."""
+
+    log: SqliteLog
+    landing: Landing
+    publish: Callable[[], None]
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, bounds: Bounds) -> AsyncIterator[Store]:
+    """Open log and warehouse, made where they are not there yet, or raise ConfigurationError and leave nothing open."""
+    async with AsyncExitStack() as stack:
+        try:
+            store = await _open_store(settings, bounds, stack)
+        except (UnusableLogError, WarehouseError) as error:
+            alone = "this command needs the log and the warehouse to itself: `holdtime up` must not run meanwhile"
+            raise ConfigurationError([str(error), alone]) from None
+        except (OSError, ValueError) as error:
+            raise ConfigurationError([str(error)]) from None
+        yield store
+
+
+async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Store:
+    environment = settings.environment
+    log_path, warehouse, replica = environment.log_path, environment.warehouse, environment.replica
+    for name, path in (("HOLDTIME_LOG", log_path), ("HOLDTIME_WAREHOUSE", warehouse), ("HOLDTIME_REPLICA", replica)):
+        _require_writable(name, path)
+    require_apart(log_path, warehouse, replica)
+    log = SqliteLog(log_path, bounds=bounds)
+    await log.start()
+    stack.push_async_callback(log.close)
+    db = _open_warehouse(warehouse, stack)
+    landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
+    await _agree(log, landing)
+    return Store(log, landing, partial(publish, db, warehouse, replica))
 
 
 async def _agree(log: SqliteLog, landing: Landing) -> None:

@@ -66,6 +66,14 @@ class Processor:
         with ReadAhead(self.reader, MOST_RECORDS) as reading:
             self._run(reading, stop, drain_for)
 
+    def land_next(self) -> Landed | None:
+        """Land the log's next batch, for whoever has log and warehouse to himself; None when all has landed.
+
+        Raises LogUnavailableError, and duckdb.IOException where the disk cannot serve: what has landed is safe.
+        """
+        batch = self.reader.read(self.landing.positions(), MOST_RECORDS)
+        return self._land(batch) if len(batch) else None
+
     def _run(self, reading: ReadAhead, stop: threading.Event, drain_for: timedelta) -> None:
         self.progress.landed = self.landing.positions()
         self._publish()

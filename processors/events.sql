@@ -14,8 +14,9 @@ with documents as (
         case when rejection is null and ($is_all_json or json_valid(text)) then text end as document
     from delivered
     left join log_positions as landed using (log_partition)
-    -- a log may hand out again what has landed already
-    where delivered.log_offset > coalesce(landed.log_offset, -1)
+    -- a log may hand out again what has landed already; what is landed again on purpose comes out of `rejected`
+    where $again
+    or delivered.log_offset > coalesce(landed.log_offset, -1)
 ),
 unwrapped as (
     select

@@ -9,7 +9,7 @@ from importlib.resources import files
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history
+from processors import contradictions, definitions, derivation, history, rejected
 from processors.derivation import Judgement
 from processors.spans import Span
 from warehouse.query import value
@@ -71,27 +71,41 @@ class Landing:
         """
         db = self._db
         with _registered(db, batch):
-            self._read()
+            self._read(again=False)
             with transaction(db):
                 return self._land(batch.reached(), now)
 
-    def _read(self) -> None:
+    def land_again(self, batch: Batch, now: datetime) -> Landed:
+        """Land records out of `rejected` with what they were received with; the log's positions stay as they are.
+
+        What can be read now leaves `rejected`, for it is an event, or one that is known. The rest stays there as it is.
+        """
+        db = self._db
+        with _registered(db, batch):
+            self._read(again=True)
+            with transaction(db):
+                return self._land({}, now, again=True)
+
+    def _read(self, *, again: bool) -> None:
         """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that.
 
         Nearly every text is JSON, and to ask first would be to parse it twice; so it is asked only once one was not.
         """
         try:
-            self._db.execute(_sql("events"), {"is_all_json": True})
+            self._db.execute(_sql("events"), {"is_all_json": True, "again": again})
         except duckdb.InvalidInputException:
-            self._db.execute(_sql("events"), {"is_all_json": False})
+            self._db.execute(_sql("events"), {"is_all_json": False, "again": again})
 
-    def _land(self, reached: Positions, now: datetime) -> Landed:
+    def _land(self, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
         db = self._db
         judged_before, judgement = self._judgement(now)
         self._advance(reached, now, judgement)
         said = self._overview()
-        if said.rejected:
-            self._keep_rejected(now)
+        unreadable = 0
+        if again:
+            unreadable = rejected.release(db)
+        elif said.rejected:
+            unreadable = rejected.keep(db, now)
         contradicting = self._drop_known(said, now)
         self._reopen(judged_before, judgement)
         facts: dict[str, int] = {}
@@ -101,8 +115,8 @@ class Landing:
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
         events = self._keep_events(said, now)
-        duplicates = said.records - said.rejected - events
-        return Landed(said.records, events, duplicates, said.rejected, contradicting, facts)
+        duplicates = said.records - unreadable - events
+        return Landed(said.records, events, duplicates, unreadable, contradicting, facts)
 
     def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
         stored = value(self._db, "select epoch_us(judged_at) from warehouse")
@@ -123,20 +137,6 @@ class Landing:
             """
         ).fetchall()
         return _Said(records, rejected, undated > 0, repeats, history.spans_of_quarters(quarters or []))
-
-    def _keep_rejected(self, now: datetime) -> None:
-        """Move what is not an event out of `fresh`, with its bytes and the reason."""
-        self._db.execute(
-            """
-            insert into rejected
-            select
-                said.rejection, said.received_at, $now, said.origin, said.verified, body, log_partition, log_offset
-            from fresh as said join delivered using (log_partition, log_offset)
-            where said.rejection is not null
-            """,
-            {"now": now},
-        )
-        self._db.execute("delete from fresh where rejection is not null")
 
     def _drop_known(self, said: "_Said", now: datetime) -> int:
         """Leave in `fresh` the events that the warehouse does not hold; returns how many of those do not count."""

@@ -148,7 +148,7 @@ def _read_anew(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) ->
         """,
         [start, end],
     )
-    db.execute((files(__package__) / "events.sql").read_text(), {"is_all_json": False})
+    db.execute((files(__package__) / "events.sql").read_text(), {"is_all_json": False, "again": False})
     kept = value(
         db,
         """

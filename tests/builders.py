@@ -349,6 +349,7 @@ def a_batch(
     partition: int = 0,
     received: datetime | Sequence[datetime] = NOON,
     rejections: Sequence[str | None] | None = None,
+    origin: str = "webhook",
 ) -> Batch:
     """Log records of those bodies."""
     many = len(said)
@@ -357,7 +358,7 @@ def a_batch(
         partitions=[partition] * many,
         offsets=list(range(first_offset, first_offset + many)),
         received_us=[microseconds(moment) for moment in moments],
-        origins=["webhook"] * many,
+        origins=[origin] * many,
         verified=[True] * many,
         rejections=[None] * many if rejections is None else list(rejections),
         bodies=list(said),

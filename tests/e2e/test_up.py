@@ -75,9 +75,10 @@ class Center:
         """The last of what the server said."""
         return (self.folder / "server.log").read_text()[-3000:]
 
-    def start(self) -> None:
-        """A new server on the folder, ready for deliveries."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command on the folder is told."""
+        return {
             "PATH": os.environ["PATH"],
             "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(KEY.verify_key)).decode(),
             "HOLDTIME_LOG": f"sqlite:{self.folder / 'log.sqlite'}",
@@ -85,12 +86,15 @@ class Center:
             "HOLDTIME_REPLICA": str(self.folder / "replica.duckdb"),
             "HOLDTIME_HTTP_PORT": str(self.port),
         }
+
+    def start(self) -> None:
+        """A new server on the folder, ready for deliveries."""
         with (self.folder / "server.log").open("ab") as words:
             self.servers.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "holdtime", "up"],
                     cwd=self.folder,
-                    env=environment,
+                    env=self.environment,
                     stdout=words,
                     stderr=words,
                 )

@@ -21,7 +21,7 @@ from warehouse.database import open_writer
 
 SECRET = "KEY0123456789_not-to-be-seen"
 KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
-COMMANDS = ("demo", "up", "report", "call", "rebuild", "simulate")
+COMMANDS = ("demo", "up", "report", "call", "rebuild", "replay", "rejected", "doctor", "simulate")
 
 
 @dataclass(frozen=True)
@@ -200,24 +200,6 @@ def test_a_report_that_cannot_be_made_says_what_was_expected(
     assert said.code == 2
     assert named in said.words
     assert machine.files == {"data", "data/replica.duckdb"}
-
-
-@pytest.mark.parametrize("asked", ["session-of-ann", "ann", "v3:ann"])
-def test_a_call_is_shown_for_whatever_id_somebody_has(machine: Machine, asked: str) -> None:
-    a_replica(machine)
-    said = machine.run("call", asked, "--tz", "Europe/Athens")
-    assert said.code == 0, said.words
-    for word in ("2026-02-03 14:00:00.000", "call.enqueued", "visit ended", "outcome answered", "support"):
-        assert word in said.words
-    assert len(json.loads(machine.run("call", asked, "--json").out)["entries"]) == 6
-
-
-def test_a_call_that_nobody_has_heard_of_exits_with_1_and_says_what_was_expected(machine: Machine) -> None:
-    a_replica(machine)
-    said = machine.run("call", "[red]nobody")
-    assert said.code == 1
-    assert "nobody has heard of '[red]nobody': expected the id of a session, a leg or a conference" in said.words
-    assert machine.run("call", "ann", HOLDTIME_REPLICA="elsewhere.duckdb").code == 2
 
 
 def test_what_changed_since_a_position_is_printed_and_leaves_nothing(machine: Machine) -> None:

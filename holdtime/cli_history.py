@@ -1,0 +1,136 @@
+"""The commands that look into history, mend it, and say what is open. `holdtime.cli` has the others."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from holdtime import settings
+from holdtime.console import ConfigOption, JsonOption, errors, explained, fail, open_input, progress_bar, screen
+from holdtime.settings import CONFIG_FILE
+
+app = typer.Typer()
+rejected_app = typer.Typer(help="What was kept although it is no event.", no_args_is_help=True)
+app.add_typer(rejected_app, name="rejected")
+
+ReasonOption = Annotated[str | None, typer.Option(help="Only this reason, such as stale or not_json.")]
+
+
+@app.command()
+def call(
+    session_id: Annotated[str, typer.Argument(help="A call_session_id; or the id of a leg or of a conference.")],
+    tz: Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Show one call as a timeline: every event and fact, the gaps between them, and where each came from."""
+    from holdtime import call as shown
+    from reports import intervals
+    from reports.source import opened
+
+    with explained():
+        configured = settings.load(config)
+        zone = intervals.zone(tz or configured.configuration.timezone)
+        with opened(configured.environment.replica) as source:
+            timeline = shown.find(source.db, session_id)
+    if timeline is None:
+        fail(
+            f"nobody has heard of {session_id!r}: expected the id of a session, a leg or a conference in "
+            f"{configured.environment.replica}; a call of the last seconds may not be in it yet"
+        )
+    elif as_json:
+        typer.echo(shown.as_json(timeline))
+    else:
+        screen().print(shown.renderable(timeline, zone))
+
+
+@app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="A body a line, gzipped or not; - for standard input.")],
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Land archived webhooks: bodies as they came, or items of Telnyx's call_events and webhook_deliveries, one a line.
+
+    They count as unverified. What is known already changes nothing, so a file can be replayed again. Needs the log and
+    the warehouse to itself: stop `holdtime up` first.
+    """
+    from holdtime import replay as replaying
+
+    with explained(), progress_bar() as progress, open_input(file) as (source, size):
+        task = progress.add_task("replaying bytes", total=size)
+
+        def advance(so_far: replaying.Replayed) -> None:
+            progress.update(task, completed=so_far.bytes_read, description=f"replaying, {so_far.lines:,} lines")
+
+        try:
+            replayed = replaying.replay(settings.load(config), source, name=file, progress=advance)
+        except replaying.INTERRUPTED as error:
+            fail(f"stopped by {error}: what has landed is safe; mend that, then replay the file again")
+    errors.print(
+        f"{replayed.lines:,} lines: {replayed.new:,} new events, {replayed.known:,} known already, "
+        f"{replayed.rejected:,} rejected" + (" (see `holdtime rejected list`)" if replayed.rejected else "")
+    )
+
+
+@app.command()
+def doctor(
+    most: Annotated[int, typer.Option(min=0, help="How many of the oldest open items of a kind to show.")] = 5,
+    as_json: JsonOption = False,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Check keys, log, warehouse, replica, lag and clock, list what is open, and say what to do; changes nothing.
+
+    Works while `holdtime up` runs, and before it ever did. Exits with 1 where a check failed.
+    """
+    from holdtime import doctor as examining
+    from holdtime import findings
+
+    found = examining.examine(config, now=datetime.now(UTC), most=most)
+    if as_json:
+        typer.echo(findings.as_json(found))
+    else:
+        screen().print(findings.renderable(found))
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@rejected_app.command("list")
+def rejected_list(
+    reason: ReasonOption = None,
+    most: Annotated[int, typer.Option(min=0, help="How many of the newest to show.")] = 20,
+    bodies: Annotated[bool, typer.Option("--bodies", help="Whole bodies: they may hold personal data.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Show what was rejected, by reason, and the newest records; of their bodies only a beginning without digits."""
+    from holdtime import rejected
+    from reports import intervals
+    from reports.source import opened
+
+    with explained():
+        configured = settings.load(config)
+        zone = intervals.zone(configured.configuration.timezone)
+        with opened(configured.environment.replica) as source:
+            found = rejected.reasons(source.db, reason)
+            rows = rejected.newest(source.db, reason, most=most, bodies=bodies)
+    if as_json:
+        typer.echo(rejected.as_json(found, rows, bodies=bodies))
+    else:
+        screen().print(rejected.renderable(found, rows, zone, bodies=bodies))
+
+
+@rejected_app.command("replay")
+def rejected_replay(reason: ReasonOption = None, config: ConfigOption = CONFIG_FILE) -> None:
+    """Land what was rejected again, with the bytes, time and origin that it came with; what still cannot stays.
+
+    For after a fix, and for `stale`: authentic deliveries that came by a wrong clock. Needs the warehouse to itself:
+    stop `holdtime up` first.
+    """
+    from holdtime import rejected
+
+    with explained(), progress_bar() as progress:
+        task = progress.add_task("landing again", total=None)
+        events = known = left = 0
+        for landed, total in rejected.replay(settings.load(config), reason):
+            events, known, left = landed.events, landed.duplicates, landed.rejected
+            progress.update(task, completed=landed.records, total=total)
+    errors.print(f"{events:,} are events now, {known:,} were known already, {left:,} stay rejected")

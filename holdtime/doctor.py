@@ -1,0 +1,226 @@
+"""`holdtime doctor`: whether everything is as it should be, what is open, and what to do. It changes nothing."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import duckdb
+
+from holdtime import open_work, settings
+from holdtime.open_work import Kind
+from holdtime.parts import public_keys, require_apart
+from holdtime.settings import ConfigurationError, Environment
+from ingest.log import LogUnavailableError
+from ingest.signature import UnusableKeyError
+from ingest.sqlite_file import UnusableLogError
+from ingest.sqlite_log import PARTITION, SqliteLog
+from processors.history import instant
+from reports import wording
+from reports.errors import SourceError
+from reports.source import Source, opened
+from warehouse.query import value
+
+PATIENCE = timedelta(minutes=1)
+"""What is in the log has landed and is in the replica after this long, unless something is wrong."""
+
+OFF = timedelta(seconds=5)
+"""A clock that is off by less is not worth a word; Telnyx's tolerance is 300 s."""
+
+_DUCKDB = b"DUCK"
+
+# Bounded: the newest day says what the clock does now. The median, because one event from the future is no clock.
+_AHEAD_US = """
+select quantile_disc(epoch_us(occurred_at) - epoch_us(received_at), 0.5)
+from stored_events
+where occurred_at >= make_timestamptz($from)
+and origin = 'webhook'
+and occurred_at_source <> 'received_at'
+"""
+
+
+class Verdict(StrEnum):
+    """What a check found. Only `failed` needs somebody now."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All checks, and the open work where there is a replica to find it in."""
+
+    checks: tuple[Check, ...]
+    open_work: tuple[Kind, ...]
+    at: datetime
+    timezone: str = "UTC"
+
+    @property
+    def failed(self) -> bool:
+        return any(check.verdict is Verdict.FAILED for check in self.checks)
+
+
+def examine(config: Path, *, now: datetime, most: int) -> Examination:
+    """Check everything that can be checked, also while `holdtime up` runs and before it ever did; never raises for it.
+
+    `most` bounds the open items that are named one by one.
+    """
+    try:
+        configured = settings.load(config)
+    except ConfigurationError as error:
+        faults = (Check("configuration", Verdict.FAILED, fault) for fault in error.faults)
+        return Examination(tuple(faults), (), now)
+    environment, timezone = configured.environment, configured.configuration.timezone
+    checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
+    log, end = _log(environment)
+    checks += [log, _warehouse(environment.warehouse), _server(environment)]
+    try:
+        with opened(environment.replica) as source:
+            checks += [_replica(source, now), *_inside(source, end, now)]
+            return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
+    except SourceError as error:
+        if environment.replica.exists() or end:
+            checks.append(Check("replica", Verdict.FAILED, str(error)))
+        else:
+            checks.append(Check("replica", Verdict.NOTE, "not there yet", "`holdtime up` publishes it"))
+    return Examination(tuple(checks), (), now, timezone)
+
+
+def _places(environment: Environment) -> Iterator[Check]:
+    try:
+        keys = public_keys(environment.public_key)
+        yield Check("keys", Verdict.OK, f"{len(keys)} public key{'s' if len(keys) > 1 else ''}")
+    except UnusableKeyError as error:
+        yield Check("keys", Verdict.FAILED, str(error))
+    try:
+        require_apart(environment.log_path, environment.warehouse, environment.replica)
+    except ValueError as error:
+        yield Check("files", Verdict.FAILED, str(error))
+
+
+def _log(environment: Environment) -> tuple[Check, int | None]:
+    """The log, and its last position; None where that cannot be said."""
+    try:
+        path = environment.log_path
+        if not path.exists():
+            return Check("log", Verdict.NOTE, f"{path} is not there yet", "`holdtime up` makes it"), 0
+        log = SqliteLog(path)
+        end = log.end().get(PARTITION, 0)
+        asyncio.run(log.close())
+    except (UnusableLogError, LogUnavailableError, ValueError) as error:
+        return Check("log", Verdict.FAILED, str(error)), None
+    return Check("log", Verdict.OK, f"ends at position {end:,}"), end
+
+
+def _warehouse(path: Path) -> Check:
+    """The file from outside: opening it could keep a starting `up` out of it."""
+    if not path.exists():
+        return Check("warehouse", Verdict.NOTE, f"{path} is not there yet", "`holdtime up` makes it")
+    try:
+        with path.open("rb") as file:
+            magic = file.read(12)[8:]
+    except OSError as error:
+        return Check("warehouse", Verdict.FAILED, f"{path} cannot be read: {error.strerror}", "make it readable for us")
+    if magic != _DUCKDB:
+        return Check(
+            "warehouse",
+            Verdict.FAILED,
+            f"{path} is no DuckDB file",
+            "put a copy of the replica in its place (docs/operations.md, Backup)",
+        )
+    return Check("warehouse", Verdict.OK, f"{path}, {path.stat().st_size / 1e6:,.1f} MB")
+
+
+def _server(environment: Environment) -> Check:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(environment.http_host, environment.http_host)  # noqa: S104 - asks
+    address = f"http://{f'[{host}]' if ':' in host else host}:{environment.http_port}"
+    try:
+        with urllib.request.urlopen(f"{address}/status", timeout=2) as answer:  # noqa: S310 - our own address
+            status = json.load(answer)
+        return Check("server", Verdict.OK, f"answers at {address}, {status['lag_events']:,} records behind the log")
+    except (ValueError, KeyError, TypeError):
+        return Check("server", Verdict.NOTE, f"something else answers at {address}", "see HOLDTIME_HTTP_PORT")
+    except OSError:
+        return Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")
+
+
+def _replica(source: Source, now: datetime) -> Check:
+    return Check("replica", Verdict.OK, f"published {wording.age(_age_ms(source, now))} ago")
+
+
+def _age_ms(source: Source, now: datetime) -> float:
+    return 0 if source.published_at is None else (now - source.published_at) / timedelta(milliseconds=1)
+
+
+def _inside(source: Source, end: int | None, now: datetime) -> Iterator[Check]:
+    """What the replica says."""
+    if end is not None:
+        yield _lag(source, end, now)
+    yield _clock(source.db, now)
+    yield _rejected(source.db)
+
+
+def _lag(source: Source, end: int, now: datetime) -> Check:
+    landed = dict(source.basis().positions).get(PARTITION, 0)
+    behind = end - landed
+    if behind < 0 < end:
+        return Check(
+            "lag",
+            Verdict.FAILED,
+            f"the log ends at position {end:,}, but the warehouse has landed up to {landed:,}",
+            "put back the log that the warehouse was made from, or move this one away",
+        )
+    if behind > 0 and _age_ms(source, now) > PATIENCE / timedelta(milliseconds=1):
+        return Check(
+            "lag",
+            Verdict.FAILED,
+            f"{behind:,} records of the log are not in the replica",
+            "start `holdtime up`; where it runs, its log says why: look for not_landed and replica_not_published",
+        )
+    return Check("lag", Verdict.OK, f"{max(behind, 0):,} records of the log are not in the replica yet")
+
+
+def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
+    judged = value(db, "select epoch_us(judged_at) from warehouse")
+    if judged is not None and instant(judged) > now + OFF:
+        return Check(
+            "clock",
+            Verdict.FAILED,
+            f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, the last landing said {instant(judged):%Y-%m-%d %H:%M:%S}",
+            "set the clock; facts are judged by the later time until it has passed",
+        )
+    day_ago = (now - timedelta(days=1) - instant(0)) // timedelta(microseconds=1)
+    ahead_us = value(db, _AHEAD_US, {"from": day_ago})
+    if ahead_us is not None and ahead_us > OFF / timedelta(microseconds=1):
+        return Check(
+            "clock",
+            Verdict.FAILED,
+            f"half of the last day's events came {wording.age(ahead_us / 1000)} or more before they happened",
+            "set this machine's clock: it is behind, and at 300 s nothing is let in",
+        )
+    return Check("clock", Verdict.OK, "as far as events tell")
+
+
+def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
+    rows = db.execute("select reason, count(*) from rejected group by reason order by count(*) desc, reason").fetchall()
+    if not rows:
+        return Check("rejected", Verdict.OK, "nothing")
+    do = "`holdtime rejected list`"
+    if any(reason == "stale" for reason, _ in rows):
+        do += "; those that are stale are authentic: `holdtime rejected replay --reason stale` lands them"
+    return Check("rejected", Verdict.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)

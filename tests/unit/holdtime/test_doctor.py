@@ -1,0 +1,257 @@
+"""The doctor: what is wrong is named with what to do, what is open is listed with its age, and nothing is touched."""
+
+import asyncio
+import base64
+import http.server
+import io
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nacl.signing import SigningKey
+from rich.console import Console
+
+from holdtime import findings
+from holdtime.doctor import Check, Examination, Verdict, examine
+from ingest.log import Record
+from ingest.sqlite_log import SqliteLog
+from processors.landing import Landing
+from tests.builders import LATER, NOON, Said, a_batch, a_call, a_conference, bodies, microseconds
+from warehouse.database import open_writer
+from warehouse.replica import publish
+
+KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in which nothing is yet, and the environment that points to it."""
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def landed(self, *said: Said, now: datetime = LATER, received: datetime = NOON) -> None:
+        """A warehouse with all of it, and its replica, published at `now`."""
+        db = open_writer(self.path("warehouse.duckdb"))
+        landing = Landing(db)
+        landing.land(a_batch(bodies(*said), received=received), now)
+        publish(db, self.path("warehouse.duckdb"), self.path("replica.duckdb"))
+        db.close()
+        os.utime(self.path("replica.duckdb"), (now.timestamp(), now.timestamp()))
+
+    def logged(self, many: int) -> None:
+        """A log with so many records, none of them landed."""
+
+        async def append() -> None:
+            log = SqliteLog(self.path("log.sqlite"))
+            await log.start()
+            for _ in range(many):
+                await log.append(Record(b"{}", microseconds(NOON)))
+            await log.close()
+
+        asyncio.run(append())
+
+    def examined(self, *, now: datetime = LATER, most: int = 5) -> Examination:
+        return examine(self.path("holdtime.toml"), now=now, most=most)
+
+    def check(self, name: str, *, now: datetime = LATER) -> Check:
+        (found,) = (check for check in self.examined(now=now).checks if check.name == name)
+        return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    (tmp_path / "holdtime.toml").touch()
+    monkeypatch.setenv("TELNYX_PUBLIC_KEY", KEY)
+    monkeypatch.setenv("HOLDTIME_LOG", f"sqlite:{tmp_path / 'log.sqlite'}")
+    monkeypatch.setenv("HOLDTIME_WAREHOUSE", str(tmp_path / "warehouse.duckdb"))
+    monkeypatch.setenv("HOLDTIME_REPLICA", str(tmp_path / "replica.duckdb"))
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "9")  # where nothing listens
+    return Place(tmp_path)
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[int]:
+    """Somebody who answers everything with that; gives the port."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_before_anything_ever_ran_there_is_nothing_wrong_and_nothing_made(place: Place) -> None:
+    found = place.examined()
+    assert not found.failed
+    assert {check.name: check.verdict for check in found.checks} == {
+        "configuration": Verdict.OK,
+        "keys": Verdict.OK,
+        "log": Verdict.NOTE,
+        "warehouse": Verdict.NOTE,
+        "server": Verdict.NOTE,
+        "replica": Verdict.NOTE,
+    }
+    assert all(check.do for check in found.checks if check.verdict is not Verdict.OK)
+    assert [each.name for each in place.folder.iterdir()] == ["holdtime.toml"]
+
+
+@pytest.mark.parametrize("key", ["", "bm90IGEga2V5"])
+def test_a_key_that_is_none_fails(place: Place, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("TELNYX_PUBLIC_KEY", key)
+    assert place.examined().failed
+    assert "TELNYX_PUBLIC_KEY" in place.check("keys").found
+
+
+def test_every_fault_of_the_configuration_is_a_failed_check(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.path("holdtime.toml").write_text("keep_log_days = -1\nweather = 1\n")
+    monkeypatch.setenv("HOLDTIME_HTTP_PORT", "many")
+    found = place.examined()
+    assert [(check.name, check.verdict) for check in found.checks] == [("configuration", Verdict.FAILED)] * 3
+
+
+def test_two_files_that_are_one_fail(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDTIME_REPLICA", str(place.path("warehouse.duckdb")))
+    assert place.check("files").verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("name", ["log.sqlite", "warehouse.duckdb", "replica.duckdb"])
+def test_a_file_that_is_something_else_fails_and_stays(place: Place, name: str) -> None:
+    place.path(name).write_bytes(b"somebody's diary " * 100)
+    assert place.check(name.partition(".")[0]).verdict is Verdict.FAILED
+    assert place.path(name).read_bytes() == b"somebody's diary " * 100
+
+
+def test_a_replica_of_another_schema_fails_with_both_versions(place: Place) -> None:
+    db = open_writer(place.path("replica.duckdb"))
+    db.execute("update warehouse set schema_version = 99")
+    db.close()
+    assert "schema version 99" in place.check("replica").found
+
+
+def test_what_has_not_landed_fails_only_when_it_had_time_to(place: Place) -> None:
+    place.logged(3)
+    place.landed(a_call().queued(at=NOON).abandoned(after=3).events[0])
+    soon, late = (
+        place.check("lag", now=LATER + timedelta(seconds=9)),
+        place.check("lag", now=LATER + timedelta(hours=1)),
+    )
+    assert (soon.verdict, soon.found[:9]) == (Verdict.OK, "2 records")
+    assert (late.verdict, late.found[:9]) == (Verdict.FAILED, "2 records")
+    assert "holdtime up" in late.do
+
+
+def test_a_log_that_ends_before_the_warehouse_fails(place: Place) -> None:
+    place.logged(1)
+    place.landed(a_call().queued(at=NOON).abandoned(after=3))
+    assert "ends at position 1, but the warehouse has landed up to 3" in place.check("lag").found
+
+
+def test_a_log_without_a_replica_fails(place: Place) -> None:
+    place.logged(1)
+    assert place.check("replica").verdict is Verdict.FAILED
+
+
+def test_a_clock_that_was_set_back_fails(place: Place) -> None:
+    place.landed(a_call().queued(at=NOON))
+    assert place.check("clock").verdict is Verdict.OK
+    assert "the last landing said 2026-02-03 13:00:00" in place.check("clock", now=LATER - timedelta(hours=1)).found
+
+
+def test_a_clock_that_is_behind_fails_and_one_event_from_the_future_does_not(place: Place) -> None:
+    call = a_call().queued(at=NOON).answered(after=10).talked(10)
+    future = a_call("bob").queued(at=NOON + timedelta(days=30))
+    place.landed(call, future, received=NOON + timedelta(seconds=21))
+    assert place.check("clock").verdict is Verdict.OK
+    place.path("warehouse.duckdb").unlink()
+    place.landed(call, future, received=NOON - timedelta(seconds=60))
+    check = place.check("clock")
+    assert (check.verdict, "before they happened" in check.found) == (Verdict.FAILED, True)
+
+
+def test_what_was_rejected_is_a_note_and_what_was_stale_has_a_way_back(place: Place) -> None:
+    place.landed(b"not json", b"[]")
+    check = place.check("rejected")
+    assert (check.verdict, check.found) == (Verdict.NOTE, "1 no_event_id, 1 not_json")
+    assert "stale" not in check.do
+
+
+def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(b'{"lag_events": 17}') as port:
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
+        assert "17 records behind" in place.check("server").found
+    with answering(b"<html>") as port:
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
+        check = place.check("server")
+    assert (check.verdict, "something else answers" in check.found) == (Verdict.NOTE, True)
+
+
+def an_open_place(place: Place) -> Examination:
+    place.landed(
+        *(a_call(f"w{n}").queued(at=NOON + timedelta(minutes=n)) for n in range(3)),
+        a_call("u").queued(at=NOON).dequeued("spirited away", after=5),
+        a_conference("open").created().joined("w0", 300),
+        a_conference("over", start=NOON + timedelta(hours=1)).created().joined("x", 1).left("x", 2).ended(3),
+        now=NOON + timedelta(hours=2),
+        received=NOON + timedelta(hours=2),
+    )
+    return place.examined(now=NOON + timedelta(hours=2), most=2)
+
+
+def test_open_work_is_counted_and_the_oldest_named_with_what_was_heard_last(place: Place) -> None:
+    waiting, unknown, stays, conferences = an_open_place(place).open_work
+    assert [(kind.name, kind.count) for kind in (waiting, unknown, stays, conferences)] == [
+        ("waiting", 3),
+        ("unknown", 1),
+        ("unclosed stays", 1),
+        ("conferences in progress", 1),
+    ]
+    first, second = waiting.oldest
+    assert (first.id, first.where, first.call_session_id, first.since) == ("w0-00", "support", "session-of-w0", NOON)
+    assert (first.last_event, first.last_heard_at) == ("conference.participant.joined", NOON + timedelta(minutes=5))
+    assert (second.id, second.last_event) == ("w1-00", "call.enqueued")
+    assert conferences.oldest[0].id == "open"
+    assert stays.oldest[0].where == "open"
+
+
+def test_open_work_is_no_failure(place: Place) -> None:
+    assert not an_open_place(place).failed
+
+
+def test_findings_are_told_to_machines_with_ages(place: Place) -> None:
+    told = json.loads(findings.as_json(an_open_place(place)))
+    assert told["ok"] is True
+    assert told["open_work"]["waiting"]["count"] == 3
+    assert told["open_work"]["waiting"]["oldest"][0]["age_ms"] == 7_200_000
+    assert all(kind["do"] for kind in told["open_work"].values())
+    assert {check["verdict"] for check in told["checks"]} == {"ok", "note"}
+
+
+def test_findings_are_told_to_people_and_texts_from_outside_cannot_drive_the_screen(place: Place) -> None:
+    place.landed(a_call("a").queued(at=NOON, queue="\x1b[2J[red]\u202e"))
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard", _environ={})
+    console.print(findings.renderable(place.examined(now=NOON + timedelta(hours=3))))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "\\x1b[2J[red]\\u202e" in shown
+    assert "\x1b[2J" not in shown
+    assert "3 h" in shown
+    assert "call.enqueued, 3 h ago" in shown
