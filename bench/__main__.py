@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, landing
+from bench import ingest, landing, rebuild
 
 BARS = {
     "ingest_vs_bare_receiver": (">=", 0.85),
@@ -22,6 +22,8 @@ BARS = {
     "landing_10k_vs_read_json": (">=", 0.1),
     "landing_flatness": ("<=", 1.3),
     "landing_peak_memory_mib": ("<", 1024.0),
+    "rebuild_vs_read_json": (">=", 1.0),
+    "rebuild_peak_memory_mib": ("<", 4096.0),
 }
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -31,7 +33,7 @@ def main() -> int:
     quick = "--quick" in sys.argv
     console = Console()
     figures: dict[str, float | str] = {}
-    for name, module in (("ingest", ingest), ("landing", landing)):
+    for name, module in (("ingest", ingest), ("landing", landing), ("rebuild", rebuild)):
         with console.status(f"measuring {name}"):
             figures |= module.measure(quick=quick)
     figures |= {

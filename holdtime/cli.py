@@ -119,7 +119,8 @@ def report(
 def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     """Derive every fact anew from the warehouse's events, with the definitions that landing uses.
 
-    Needs the warehouse to itself: stop `holdtime up` first. Either all of it happens or nothing.
+    Needs the warehouse to itself: stop `holdtime up` first. Nobody sees the new facts before all of them are there;
+    stopped half-way, the next rebuild goes on where this one was, unless something landed meanwhile.
     """
     from holdtime.parts import require_apart
     from processors import rebuild as rebuilding
@@ -135,7 +136,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
             require_apart(paths.warehouse, paths.replica)
         except ValueError as error:
             raise ConfigurationError([str(error)]) from None
-        db = open_writer(paths.warehouse, memory_limit="2GB")
+        db = open_writer(paths.warehouse, memory_limit=rebuilding.MEMORY_LIMIT, bulk=True)
         task = progress.add_task("deriving facts", total=None)
         longest_wait = timedelta(hours=configured.configuration.longest_wait_hours)
         for done, total in rebuilding.rebuild(db, longest_wait=longest_wait):

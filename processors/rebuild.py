@@ -1,60 +1,175 @@
-"""Rebuilding every fact from the whole history, with the definitions that landing uses."""
+"""Rebuilding every fact from the whole history, slice by slice of time, with the definitions that landing uses."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+import hashlib
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 
 import duckdb
 
 from processors import derivation, history
 from processors.derivation import Judgement
 from processors.facts import FACTS
+from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
+from warehouse import tables
 from warehouse.query import value
 
-EVENTS_A_SHARE = 2_000_000
-"""How many events are derived from at a time: about what half a gigabyte of memory takes."""
+MEMORY_LIMIT = "2GB"
+"""What DuckDB needs for slices of the usual size; with less it uses the disk."""
+
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""After all events: what is carried over it ends there."""
 
 
-def rebuild(db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT) -> Iterator[tuple[int, int]]:
-    """Derive all facts anew, in one transaction; yields (shares done, shares in all) for a progress bar.
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """How history is cut: a slice is whole granules of time, as few of them as hold `events`.
 
+    Lives that may go on after a slice are carried into the next one, so a granule much shorter than a life may last
+    makes the same events pass by again and again.
+    """
+
+    events: int = 1_000_000
+    granule: timedelta = timedelta(days=1)
+
+
+def rebuild(
+    db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, slicing: Slicing = Slicing()
+) -> Generator[tuple[int, int], None, None]:
+    """Derive all facts anew; yields (events done, events in all) for a progress bar, at the start and after each slice.
+
+    Each slice is committed to tables of its own, which take the place of the old facts in one transaction at the end:
+    until the iterator is exhausted nobody sees anything of it. One that was not, be it that the process was killed, is
+    gone on with by the next, unless something landed meanwhile or the definitions are others: then it begins anew.
     The facts are judged by the clock that they were last judged by, so a rebuild changes nothing but mistakes.
-    Only when the iterator is exhausted has anything changed.
     """
     history.prepare(db)
-    shares = 1 + value(db, "select count(*) from stored_events") // EVENTS_A_SHARE
+    judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
+    judgement = Judgement(judged_at, longest_wait)
+    _begin(db, _basis(db, longest_wait))
+    with _bridges_heard(db):
+        done, total = value(db, "select events from rebuilding"), value(db, "select count(*) from stored_events")
+        yield done, total
+        for end, events in _slices(db, slicing):
+            with transaction(db):
+                _derive_until(db, end, judgement)
+                db.execute("update rebuilding set reached = ?, events = events + ?", [end, events])
+            done += events
+            yield done, total
+        with transaction(db):
+            _put_in_place(db, longest_wait)
+
+
+def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
+    """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
+    definitions = hashlib.sha256()
+    for file in sorted((files("processors") / "facts").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".sql"):
+            definitions.update(file.read_bytes())
+    definitions.update((files("processors") / "macros.sql").read_bytes())
+    held = db.execute("select count(*), (select epoch_us(judged_at) from warehouse) from stored_events").fetchall()
+    landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
+    return json.dumps([definitions.hexdigest(), longest_wait // timedelta(milliseconds=1), held, landed])
+
+
+def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
+    """Make the tables that a rebuild fills, unless there are some that were begun on the same basis."""
+    if tables.exists(db, "rebuilding") and value(db, "select basis from rebuilding") == basis:
+        return
     with transaction(db):
-        judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
-        judgement = Judgement(judged_at, longest_wait)
-        db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
-        for table in ("bridged_connections", *(fact.table for fact in FACTS)):
-            db.execute(f"delete from {table}")
+        db.execute("create or replace table rebuilding (basis varchar, reached timestamptz, events bigint)")
+        db.execute("insert into rebuilding values (?, ?, 0)", [basis, EPOCH])
+        db.execute(f"create or replace table rebuilt_carried as select {history.COLUMNS} from stored_events limit 0")
         for fact in FACTS:
-            db.execute(f"create or replace temp table {fact.table}_all as from {fact.table} limit 0")
-        db.execute(
-            """
-            insert into bridged_connections
-            select distinct connection_id from stored_events
-            where event_type = 'call.bridged' and connection_id is not null
-            """
-        )
-        for share in range(shares):
-            db.execute(
-                f"""
-                create or replace temp table share as
-                select {history.COLUMNS} from stored_events
-                where event_type in (from relevant_types) and hash(entity) % ? = ?
-                """,
-                [shares, share],
-            )
-            db.execute("create or replace temp view found as select *, true as is_seed from share")
-            history.number_lives(db, longest_wait)
-            history.gather_lives(db)
-            derived, _ = derivation.derive(db, judgement)
-            for fact in derived:
-                db.execute(f"insert into {fact.table}_all from {fact.table}_now")
-            yield share + 1, shares
-        for fact in FACTS:
-            # A share is spread over all of history; lookups rely on tables that are in time order.
-            db.execute(f"insert into {fact.table} from {fact.table}_all order by entity_since")
-            db.execute(f"drop table {fact.table}_all")
+            tables.create_like(db, fact.table, f"rebuilt_{fact.table}")
+
+
+@contextmanager
+def _bridges_heard(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let the definitions see the connections on which bridges are heard in all of history, and nobody else as yet."""
+    db.execute(
+        """
+        create or replace temp table bridged_connections as
+        select distinct connection_id from stored_events
+        where event_type = 'call.bridged' and connection_id is not null
+        """
+    )
+    try:
+        yield
+    finally:
+        with suppress(duckdb.ConnectionException):  # closed, and with it the table is gone
+            db.execute("drop table temp.bridged_connections")
+
+
+def _slices(db: duckdb.DuckDBPyConnection, slicing: Slicing) -> Iterator[tuple[datetime, int]]:
+    """What is still to be done: where each slice ends, and how many events are in it. The last one never ends."""
+    granule = slicing.granule // timedelta(microseconds=1)
+    granules = db.execute(
+        """
+        select epoch_us(occurred_at) // $granule as nth, count(*)
+        from stored_events
+        where occurred_at >= (select reached from rebuilding)
+        group by nth
+        order by nth
+        """,
+        {"granule": granule},
+    ).fetchall()
+    held = 0
+    for nth, events in granules[:-1]:
+        held += events
+        if held >= slicing.events:
+            yield EPOCH + (nth + 1) * slicing.granule, held
+            held = 0
+    if granules:
+        yield FOREVER, held + granules[-1][1]
+
+
+def _derive_until(db: duckdb.DuckDBPyConnection, end: datetime, judgement: Judgement) -> None:
+    """Derive the facts of the lives that are over by `end`, from the events since the last slice and those carried."""
+    db.execute(
+        f"""
+        create or replace temp table slice as
+        select {history.COLUMNS} from stored_events
+        where occurred_at >= (select reached from rebuilding) and occurred_at < ?
+        and event_type in (from relevant_types)
+        union all
+        from rebuilt_carried
+        """,
+        [end],
+    )
+    db.execute("create or replace temp view found as select *, true as is_seed from slice")
+    history.number_lives(db, judgement.longest_wait)
+    # As near to the end as this, the next slice may hold more of the life.
+    open_since = end - judgement.longest_wait
+    db.execute(
+        f"""
+        create or replace table rebuilt_carried as
+        select {history.COLUMNS} from slice
+        semi join (from lives where until >= ?) as going_on
+        on slice.entity = going_on.entity and slice.occurred_at >= going_on.entity_since
+        """,
+        [open_since],
+    )
+    db.execute("delete from lives where until >= ?", [open_since])
+    history.gather_lives(db)
+    derived, _ = derivation.derive(db, judgement)
+    for fact in derived:
+        # Lookups rely on tables that are in time order.
+        db.execute(f"insert into rebuilt_{fact.table} from {fact.table}_now order by entity_since")
+
+
+def _put_in_place(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:
+    """Make what was rebuilt the facts, and leave nothing else of it."""
+    for fact in FACTS:
+        db.execute(f"drop table {fact.table}")
+        db.execute(f"alter table rebuilt_{fact.table} rename to {fact.table}")
+    stored = f'"{value(db, "select current_database()")}".bridged_connections'
+    db.execute(f"delete from {stored}")
+    db.execute(f"insert into {stored} from temp.bridged_connections")
+    db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
+    db.execute("drop table rebuilt_carried")
+    db.execute("drop table rebuilding")

@@ -31,8 +31,8 @@ class WarehouseError(Exception):
     """The warehouse cannot be opened; the text says what was expected, what came and what to do."""
 
 
-def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
-    """Open the warehouse for writing, creating it and its tables when new.
+def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse for writing, creating it and its tables when new; `bulk`: for a few statements over much.
 
     Raises WarehouseError when another process has it, when it is not a warehouse, or when its schema is another one.
     """
@@ -47,9 +47,10 @@ def open_writer(path: Path, *, memory_limit: str = "512MB") -> duckdb.DuckDBPyCo
         # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
         db.execute("set wal_autocheckpoint = '256MB'")
         db.execute("set preserve_insertion_order = false")
-        # Our statements name the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
-        # The other two make every statement slower to plan, and none of ours faster.
-        db.execute("set disabled_optimizers = 'build_side_probe_side, column_lifetime, compressed_materialization'")
+        if not bulk:
+            # Landing names the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
+            # The other two make every statement slower to plan, and none over a batch faster.
+            db.execute("set disabled_optimizers = 'build_side_probe_side, column_lifetime, compressed_materialization'")
         db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
     if not _tables(db):
         create_tables(db)

@@ -1,0 +1,34 @@
+"""Tables as the catalog knows them."""
+
+import duckdb
+
+from warehouse.query import value
+
+
+def exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Say whether the warehouse has a table of that name."""
+    return bool(
+        value(
+            db,
+            "select count(*) from duckdb_tables() where database_name = current_database() and table_name = ?",
+            [table],
+        )
+    )
+
+
+def create_like(db: duckdb.DuckDBPyConnection, table: str, name: str) -> None:
+    """Make an empty table that is `table` in everything but its name: types, constraints, compression, comments."""
+    made = "database_name = current_database() and table_name = ?"
+    columns = value(db, f"select sql from duckdb_tables() where {made}", [table]).partition("(")[2]
+    db.execute(f"create or replace table {name} ({columns}")
+    ((said,),) = db.execute(f"select comment from duckdb_tables() where {made}", [table]).fetchall()
+    db.execute(f"comment on table {name} is {_literal(said)}")
+    comments = db.execute(
+        f"select column_name, comment from duckdb_columns() where {made} and comment is not null", [table]
+    ).fetchall()
+    for column, said in comments:
+        db.execute(f'comment on column {name}."{column}" is {_literal(said)}')
+
+
+def _literal(text: str | None) -> str:
+    return "null" if text is None else "'" + text.replace("'", "''") + "'"
