@@ -124,7 +124,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     """
     from holdtime.parts import require_apart
     from processors import rebuild as rebuilding
-    from warehouse.database import open_writer
+    from processors.migration import open_current
     from warehouse.replica import publish
 
     with _explained(), _progress() as progress:
@@ -136,8 +136,14 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
             require_apart(paths.warehouse, paths.replica)
         except ValueError as error:
             raise ConfigurationError([str(error)]) from None
-        db = open_writer(paths.warehouse, memory_limit=rebuilding.MEMORY_LIMIT, bulk=True)
-        task = progress.add_task("deriving facts", total=None)
+        task = progress.add_task("bringing the warehouse up to date", total=None)
+        db = open_current(
+            paths.warehouse,
+            told=lambda done, total: progress.update(task, completed=done, total=total),
+            memory_limit=rebuilding.MEMORY_LIMIT,
+            bulk=True,
+        )
+        progress.update(task, description="deriving facts", completed=0, total=None)
         longest_wait = timedelta(hours=configured.configuration.longest_wait_hours)
         for done, total in rebuilding.rebuild(db, longest_wait=longest_wait):
             progress.update(task, completed=done, total=total)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import structlog
 from nacl.signing import VerifyKey
 from prometheus_client import CollectorRegistry
 
@@ -21,9 +22,12 @@ from ingest.sqlite_file import UnusableLogError
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
-from warehouse.database import WarehouseError, open_writer
+from processors.migration import open_current
+from warehouse.database import OutdatedError, WarehouseError, open_writer
 
 T = TypeVar("T")
+
+logger = structlog.get_logger("warehouse")
 
 EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueError)
 """What can be wrong with a configuration, as against with holdtime."""
@@ -69,7 +73,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
                 attempt(lambda name=name, path=path: _require_writable(name, path))  # type: ignore[misc]
         attempt(lambda: require_apart(log_path, environment.warehouse, environment.replica))
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
-        db = attempt(lambda: _open_warehouse(environment.warehouse, stack)) if environment.warehouse.exists() else None
+        db = attempt(lambda: _open_existing(environment.warehouse, stack))
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry, keys=len(keys or ()))
         log = SqliteLog(log_path, on_commit=metrics.group_committed) if log_path else None
@@ -148,8 +152,19 @@ def _require_writable(name: str, path: Path) -> None:
         raise OSError(f"{name}: {path} is not readable and writable for this user: change its mode or owner")
 
 
+def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection | None:
+    if not path.exists():
+        return None
+    try:
+        db = open_writer(path)
+    except OutdatedError:
+        return None  # bringing it up to date takes a while: once there is no other fault
+    stack.callback(db.close)
+    return db
+
+
 def _open_warehouse(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection:
-    db = open_writer(path)
+    db = open_current(path, told=lambda done, total: logger.info("warehouse_migrating", done=done, total=total))
     stack.callback(db.close)
     return db
 

@@ -4,8 +4,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 
 import duckdb
@@ -15,30 +14,16 @@ from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
+from processors.slices import BY_THE_DAY, Slicing
 from warehouse import tables
 from warehouse.query import value
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB needs for slices of the usual size; with less it uses the disk."""
 
-FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""After all events: what is carried over it ends there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slicing:
-    """How history is cut: a slice is whole granules of time, as few of them as hold `events`.
-
-    Lives that may go on after a slice are carried into the next one, so a granule much shorter than a life may last
-    makes the same events pass by again and again.
-    """
-
-    events: int = 1_000_000
-    granule: timedelta = timedelta(days=1)
-
 
 def rebuild(
-    db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, slicing: Slicing = Slicing()
+    db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, slicing: Slicing = BY_THE_DAY
 ) -> Generator[tuple[int, int], None, None]:
     """Derive all facts anew; yields (events done, events in all) for a progress bar, at the start and after each slice.
 
@@ -54,7 +39,7 @@ def rebuild(
     with _bridges_heard(db):
         done, total = value(db, "select events from rebuilding"), value(db, "select count(*) from stored_events")
         yield done, total
-        for end, events in _slices(db, slicing):
+        for end, events in slicing.cut(db, "stored_events", since=_reached(db)):
             with transaction(db):
                 _derive_until(db, end, judgement)
                 db.execute("update rebuilding set reached = ?, events = events + ?", [end, events])
@@ -67,10 +52,10 @@ def rebuild(
 def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
     """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
     definitions = hashlib.sha256()
-    for file in sorted((files("processors") / "facts").iterdir(), key=lambda file: file.name):
+    for file in sorted((files(__package__) / "facts").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".sql"):
             definitions.update(file.read_bytes())
-    definitions.update((files("processors") / "macros.sql").read_bytes())
+    definitions.update((files(__package__) / "macros.sql").read_bytes())
     held = db.execute("select count(*), (select epoch_us(judged_at) from warehouse) from stored_events").fetchall()
     landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
     return json.dumps([definitions.hexdigest(), longest_wait // timedelta(milliseconds=1), held, landed])
@@ -78,7 +63,7 @@ def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
 
 def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
     """Make the tables that a rebuild fills, unless there are some that were begun on the same basis."""
-    if tables.exists(db, "rebuilding") and value(db, "select basis from rebuilding") == basis:
+    if "rebuilding" in tables.names(db) and value(db, "select basis from rebuilding") == basis:
         return
     with transaction(db):
         db.execute("create or replace table rebuilding (basis varchar, reached timestamptz, events bigint)")
@@ -86,6 +71,10 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
         db.execute(f"create or replace table rebuilt_carried as select {history.COLUMNS} from stored_events limit 0")
         for fact in FACTS:
             tables.create_like(db, fact.table, f"rebuilt_{fact.table}")
+
+
+def _reached(db: duckdb.DuckDBPyConnection) -> datetime:
+    return history.instant(value(db, "select epoch_us(reached) from rebuilding"))
 
 
 @contextmanager
@@ -103,29 +92,6 @@ def _bridges_heard(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     finally:
         with suppress(duckdb.ConnectionException):  # closed, and with it the table is gone
             db.execute("drop table temp.bridged_connections")
-
-
-def _slices(db: duckdb.DuckDBPyConnection, slicing: Slicing) -> Iterator[tuple[datetime, int]]:
-    """What is still to be done: where each slice ends, and how many events are in it. The last one never ends."""
-    granule = slicing.granule // timedelta(microseconds=1)
-    granules = db.execute(
-        """
-        select epoch_us(occurred_at) // $granule as nth, count(*)
-        from stored_events
-        where occurred_at >= (select reached from rebuilding)
-        group by nth
-        order by nth
-        """,
-        {"granule": granule},
-    ).fetchall()
-    held = 0
-    for nth, events in granules[:-1]:
-        held += events
-        if held >= slicing.events:
-            yield EPOCH + (nth + 1) * slicing.granule, held
-            held = 0
-    if granules:
-        yield FOREVER, held + granules[-1][1]
 
 
 def _derive_until(db: duckdb.DuckDBPyConnection, end: datetime, judgement: Judgement) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse import migrations, tables
 from warehouse.query import value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
@@ -31,11 +32,85 @@ class WarehouseError(Exception):
     """The warehouse cannot be opened; the text says what was expected, what came and what to do."""
 
 
+class LockedError(WarehouseError):
+    """Another process writes the warehouse."""
+
+
+class OutdatedError(WarehouseError):
+    """The warehouse was made by an older holdtime, and its events have to be read anew (`processors.migration`)."""
+
+
 def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, creating it and its tables when new; `bulk`: for a few statements over much.
 
-    Raises WarehouseError when another process has it, when it is not a warehouse, or when its schema is another one.
+    A schema of an older version is brought up to date first, where SQL alone can do that. Raises OutdatedError where it
+    cannot, and WarehouseError when another process has the file, when it is not a warehouse, or a later holdtime's.
     """
+    db = _connected(path, memory_limit=memory_limit, bulk=bulk)
+    if not tables.names(db):
+        create_tables(db)
+    found = _schema_version(db, path)
+    if found < SCHEMA_VERSION:
+        steps = migrations.statements(found, SCHEMA_VERSION)
+        if steps is None:
+            db.close()
+            raise OutdatedError(
+                f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: "
+                "`holdtime up` and `holdtime rebuild` bring it up to date"
+            )
+        migrations.apply(db, steps)
+    path.chmod(0o600)  # phone numbers are personal data
+    _harden(db)
+    return db
+
+
+def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """Open the new warehouse for writing, made if it is not there, with an older one beside it, as `old`, to read.
+
+    Everything that the old one's write-ahead log held is in its file then. Raises WarehouseError as `open_writer`.
+    """
+    with _explained(old), duckdb.connect() as db:
+        db.execute(f"attach {_quoted(old)} as old")
+        db.execute("checkpoint old")
+    db = _connected(new, memory_limit=memory_limit, bulk=True)
+    with _explained(old):
+        db.execute(f"attach {_quoted(old)} as old (read_only)")
+    if not tables.names(db):
+        create_tables(db)
+    new.chmod(0o600)
+    _harden(db)
+    return db
+
+
+def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
+    if not path.is_file():
+        raise WarehouseError(
+            f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
+            "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
+        )
+    with _explained(path):
+        db = duckdb.connect(path, read_only=True, config={"memory_limit": memory_limit})
+    found = _schema_version(db, path)
+    if found < SCHEMA_VERSION:
+        db.close()
+        raise WarehouseError(
+            f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: start this version's "
+            "`holdtime up`, which brings the warehouse up to date and publishes a new replica"
+        )
+    _harden(db)
+    return db
+
+
+def create_tables(db: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of `schema.sql` in an empty database."""
+    db.begin()
+    db.execute(files(__package__).joinpath("schema.sql").read_text())
+    db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
+    db.commit()
+
+
+def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyConnection:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _explained(path):
         db = duckdb.connect(config={"memory_limit": memory_limit})
@@ -52,34 +127,7 @@ def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) 
             # The other two make every statement slower to plan, and none over a batch faster.
             db.execute("set disabled_optimizers = 'build_side_probe_side, column_lifetime, compressed_materialization'")
         db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
-    if not _tables(db):
-        create_tables(db)
-    _check_schema(db, path)
-    path.chmod(0o600)  # phone numbers are personal data
-    _harden(db)
     return db
-
-
-def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
-    """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
-    if not path.is_file():
-        raise WarehouseError(
-            f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
-            "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
-        )
-    with _explained(path):
-        db = duckdb.connect(path, read_only=True, config={"memory_limit": memory_limit})
-    _check_schema(db, path)
-    _harden(db)
-    return db
-
-
-def create_tables(db: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables of `schema.sql` in an empty database."""
-    db.begin()
-    db.execute(files(__package__).joinpath("schema.sql").read_text())
-    db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
-    db.commit()
 
 
 @contextmanager
@@ -90,7 +138,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise WarehouseError(f"{path} is open in this very process with other settings: {_first(error)}") from None
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
-            raise WarehouseError(
+            raise LockedError(
                 f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: "
                 "read the replica instead (HOLDTIME_REPLICA), or stop the other holdtime first"
             ) from None
@@ -104,20 +152,18 @@ def _harden(db: duckdb.DuckDBPyConnection) -> None:
         db.execute(f"set {setting}")
 
 
-def _check_schema(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if "warehouse" not in _tables(db):
+def _schema_version(db: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The version of the warehouse in `path`; closes what is none, or a later one, with an error."""
+    if "warehouse" not in tables.names(db):
         db.close()
         raise WarehouseError(f"{path} is not a holdtime warehouse: expected its tables in that DuckDB file")
-    found = value(db, "select schema_version from warehouse")
-    if found != SCHEMA_VERSION:
+    found: int = value(db, "select schema_version from warehouse")
+    if found > SCHEMA_VERSION:
         db.close()
         raise WarehouseError(
             f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: use the holdtime that made it"
         )
-
-
-def _tables(db: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in db.execute("select table_name from duckdb_tables() where not internal").fetchall()}
+    return found
 
 
 def _quoted(path: Path) -> str:

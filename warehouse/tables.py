@@ -5,15 +5,10 @@ import duckdb
 from warehouse.query import value
 
 
-def exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Say whether the warehouse has a table of that name."""
-    return bool(
-        value(
-            db,
-            "select count(*) from duckdb_tables() where database_name = current_database() and table_name = ?",
-            [table],
-        )
-    )
+def names(db: duckdb.DuckDBPyConnection) -> set[str]:
+    """All tables of the warehouse that the connection uses; what is temporary or attached beside it is not its."""
+    found = db.execute("select table_name from duckdb_tables() where database_name = current_database()").fetchall()
+    return {name for (name,) in found}
 
 
 def create_like(db: duckdb.DuckDBPyConnection, table: str, name: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -212,6 +213,26 @@ def test_a_rebuild_leaves_the_same_facts_and_a_replica(machine: Machine) -> None
     assert said.code == 0, said.words
     with duckdb.connect(machine.folder / "data" / "replica.duckdb", read_only=True) as db:
         assert db.execute("select outcome, wait_ms from queue_visits").fetchall() == [("answered", 4_000)]
+
+
+def test_a_rebuild_brings_an_older_warehouse_up_to_date(machine: Machine) -> None:
+    (machine.folder / "data").mkdir()
+    older = Path(__file__).parents[2] / "fixtures" / "warehouse-v1.duckdb"
+    shutil.copy(older, machine.folder / "data" / "warehouse.duckdb")
+    said = machine.run("rebuild")
+    assert said.code == 0, said.words
+    assert machine.run("report", "conferences", "--from", "2026-02-01", "--to", "2026-02-04").code == 0
+    assert machine.files == {"data", "data/warehouse.duckdb", "data/replica.duckdb"}
+
+
+def test_a_report_of_an_older_replica_says_what_publishes_a_new_one(machine: Machine) -> None:
+    (machine.folder / "data").mkdir()
+    older = Path(__file__).parents[2] / "fixtures" / "warehouse-v1.duckdb"
+    shutil.copy(older, machine.folder / "data" / "replica.duckdb")
+    said = machine.run("report", "sla")
+    assert said.code == 2
+    assert "schema version 1" in said.words
+    assert "publishes a new replica" in said.words
 
 
 def test_a_simulators_public_key_stays_the_same_and_its_seed_is_its_owners(machine: Machine) -> None:

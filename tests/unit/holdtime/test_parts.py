@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from ingest.log import Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from tests.builders import a_batch
-from warehouse.database import open_writer
+from warehouse.database import SCHEMA_VERSION, open_writer
+from warehouse.query import value
 
+OLDER = Path(__file__).parents[2] / "fixtures" / "warehouse-v1.duckdb"
 BODY = b'{"data": {"event_type": "call.hangup", "id": "one"}}'
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -76,3 +79,33 @@ def test_one_file_for_two_purposes_is_refused_before_it_is_made(folder: Path, mo
     with pytest.raises(ConfigurationError, match="must be different files"):
         asyncio.run(scenario())
     assert not (folder / "data").exists()
+
+
+def test_an_older_warehouse_is_brought_up_to_date(folder: Path) -> None:
+    (folder / "data").mkdir()
+    shutil.copy(OLDER, folder / "data" / "warehouse.duckdb")
+
+    async def scenario() -> tuple[int, int]:
+        async with opened(settings.load()) as parts:
+            return value(parts.db, "select schema_version from warehouse"), await append(parts.log)
+
+    version, position = asyncio.run(scenario())
+    assert version == SCHEMA_VERSION
+    assert position > 500
+
+
+def test_an_older_warehouse_is_left_alone_while_anything_else_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELNYX_PUBLIC_KEY", "not a key")
+    (folder / "data").mkdir()
+    path = folder / "data" / "warehouse.duckdb"
+    shutil.copy(OLDER, path)
+
+    async def scenario() -> None:
+        async with opened(settings.load()):
+            pass
+
+    with pytest.raises(ConfigurationError, match="TELNYX_PUBLIC_KEY"):
+        asyncio.run(scenario())
+    assert path.read_bytes() == OLDER.read_bytes()
