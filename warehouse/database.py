@@ -122,6 +122,7 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
         # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
         db.execute("set wal_autocheckpoint = '256MB'")
         db.execute("set preserve_insertion_order = false")
+        db.execute("set enable_progress_bar = false")  # drawn on standard output where DuckDB takes us for a notebook
         if not bulk:
             # Landing names the larger side of a join first; left to guess, DuckDB takes the batch for the smaller.
             # The other two make every statement slower to plan, and none over a batch faster.
