@@ -17,12 +17,15 @@ from warehouse.query import value
 
 TABLES = {
     "bridged_connections",
+    "calls",
     "conferences",
     "fact_definitions",
     "stored_events",
     "log_positions",
     "participant_stays",
+    "playbacks",
     "queue_visits",
+    "recordings",
     "rejected",
     "undated_events",
     "warehouse",
