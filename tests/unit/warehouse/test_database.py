@@ -19,6 +19,7 @@ TABLES = {
     "bridged_connections",
     "calls",
     "conferences",
+    "contradictions",
     "fact_definitions",
     "stored_events",
     "log_positions",
