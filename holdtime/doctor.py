@@ -173,6 +173,7 @@ def _inside(source: Source, end: int | None, now: datetime) -> Iterator[Check]:
         yield _lag(source, end, now)
     yield _clock(source.db, now)
     yield _rejected(source.db)
+    yield _contradictions(source.db)
 
 
 def _lag(source: Source, end: int, now: datetime) -> Check:
@@ -224,3 +225,15 @@ def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
     if any(reason == "stale" for reason, _ in rows):
         do += "; those that are stale are authentic: `holdtime rejected replay --reason stale` lands them"
     return Check("rejected", Verdict.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)
+
+
+def _contradictions(db: duckdb.DuckDBPyConnection) -> Check:
+    count = value(db, "select count(*) from contradictions")
+    if not count:
+        return Check("contradictions", Verdict.OK, "no event id came with two contents")
+    return Check(
+        "contradictions",
+        Verdict.NOTE,
+        f"{count:,} events do not count, because their id came with another content too",
+        "see the table contradictions; the bodies of all of them are in stored_events",
+    )

@@ -176,6 +176,8 @@ window walk as (
 create or replace view abandoned_calls as
 select
     queue,
+    from_number,
+    to_number,
     enqueued_at,
     make_timestamptz((epoch_us(enqueued_at) // 1000 + wait_ms) * 1000) as abandoned_at,
     wait_ms,
@@ -199,14 +201,17 @@ select
     -- a merge leaves out what is null
     json_merge_patch(
         '{}',
-        json_object('reason', reason, 'position', position, 'reported_wait_secs', reported_wait_secs)
+        json_object(
+            'direction', direction, 'reason', reason, 'hangup_source', hangup_source, 'position', position,
+            'reported_wait_secs', reported_wait_secs
+        )
     ) as details,
     origin,
     verified,
     received_at,
     occurred_at_source,
     event_id
-from stored_events
+from events
 union all
 select
     call_session_id,
@@ -323,5 +328,113 @@ select
     null,
     null
 from conferences
+where ended_at is not null
+union all
+select
+    call_session_id,
+    initiated_at,
+    'fact',
+    'leg began',
+    coalesce(call_leg_id, call_control_id),
+    null,
+    null,
+    json_merge_patch('{}', json_object('direction', direction)),
+    null,
+    null,
+    null,
+    null,
+    null
+from calls
+where initiated_at is not null
+union all
+select
+    call_session_id,
+    ended_at,
+    'fact',
+    'leg ended',
+    coalesce(call_leg_id, call_control_id),
+    null,
+    null,
+    json_merge_patch(
+        '{}',
+        json_object(
+            'hangup_cause', hangup_cause, 'hangup_source', hangup_source, 'ring_ms', ring_ms, 'talk_ms', talk_ms,
+            'holds', nullif(holds, 0), 'hold_ms', nullif(hold_ms, 0)
+        )
+    ),
+    null,
+    null,
+    null,
+    null,
+    null
+from calls
+where ended_at is not null
+union all
+select
+    call_session_id,
+    started_at,
+    'fact',
+    'recording began',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    json_merge_patch('{}', json_object('channels', channels, 'format', format)),
+    null,
+    null,
+    null,
+    null,
+    null
+from recordings
+where started_at is not null
+union all
+select
+    call_session_id,
+    ended_at,
+    'fact',
+    'recording ended',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    json_merge_patch('{}', json_object('duration_ms', duration_ms)),
+    null,
+    null,
+    null,
+    null,
+    null
+from recordings
+where ended_at is not null
+union all
+select
+    call_session_id,
+    started_at,
+    'fact',
+    kind || ' began',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    json_merge_patch('{}', json_object('scope', scope, 'media_name', media_name)),
+    null,
+    null,
+    null,
+    null,
+    null
+from playbacks
+where started_at is not null
+union all
+select
+    call_session_id,
+    ended_at,
+    'fact',
+    kind || ' ended',
+    coalesce(call_leg_id, call_control_id),
+    conference_id,
+    null,
+    json_merge_patch('{}', json_object('duration_ms', duration_ms)),
+    null,
+    null,
+    null,
+    null,
+    null
+from playbacks
 where ended_at is not null
 order by moment;

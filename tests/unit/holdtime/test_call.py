@@ -22,7 +22,9 @@ EVENTS_OF_ANN = [
     "conference.participant.left",
     "call.hangup",
 ]
-FACTS_OF_ANN = ["conference began", "visit began", "visit ended", "stay began", "stay ended", "conference ended"]
+FACTS_OF_ANN = [
+    *(f"{fact} {bound}" for fact in ("leg", "visit", "conference", "stay") for bound in ("began", "ended")),
+]
 
 
 @pytest.fixture
@@ -79,6 +81,29 @@ def test_a_conference_brings_everybody_in_it(warehouse: Warehouse) -> None:
     assert timeline.found_as == "conference"
     assert {entry.leg for entry in timeline.entries} == {None, "ann", "host"}
     assert {entry.conference_id for entry in timeline.entries} == {"room"}
+
+
+def test_recordings_and_what_was_played_are_in_it(warehouse: Warehouse) -> None:
+    room = a_conference("second", creator="dan").created().joined("dan", 1).recorded(2, 8)
+    warehouse.land(room.heard(3, 5, leg="dan", media="https://example.com/hold.mp3").heard(6, 7))
+    whats = [entry.what for entry in found(warehouse, "session-of-dan").entries if entry.kind == "fact"]
+    assert whats == [
+        "conference began",
+        "stay began",
+        "recording began",
+        "playback began",
+        "playback ended",
+        "speak began",
+        "speak ended",
+        "recording ended",
+    ]
+
+
+def test_of_two_contents_of_one_id_only_the_one_that_counts_is_in_it(warehouse: Warehouse) -> None:
+    (told,) = a_call("eve").queued(at=NOON)
+    warehouse.land(told, told.saying(queue="another"))
+    entries = [entry for entry in found(warehouse, "eve").entries if entry.kind == "event"]
+    assert len(entries) == 1
 
 
 @pytest.mark.parametrize("asked", ["nobody", "", "' or true --", "%"])

@@ -26,7 +26,7 @@ def test_a_call_is_shown_for_whatever_id_somebody_has(machine: Machine, asked: s
     assert said.code == 0, said.words
     for word in ("2026-02-03 14:00:00.000", "call.enqueued", "visit ended", "outcome answered", "support"):
         assert word in said.words
-    assert len(json.loads(machine.run("call", asked, "--json").out)["entries"]) == 6
+    assert len(json.loads(machine.run("call", asked, "--json").out)["entries"]) == 7
 
 
 def test_a_call_that_nobody_has_heard_of_exits_with_1_and_says_what_was_expected(machine: Machine) -> None:

@@ -194,6 +194,16 @@ def test_what_was_rejected_is_a_note_and_what_was_stale_has_a_way_back(place: Pl
     assert "stale" not in check.do
 
 
+def test_an_id_that_came_with_two_contents_is_a_note(place: Place) -> None:
+    place.landed(a_call().queued(at=NOON))
+    assert place.check("contradictions").verdict is Verdict.OK
+    place.path("warehouse.duckdb").unlink()
+    (told,) = a_call().queued(at=NOON)
+    place.landed(told, told.saying(queue="another"))
+    check = place.check("contradictions")
+    assert (check.verdict, check.found[:8]) == (Verdict.NOTE, "1 events")
+
+
 def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(b'{"lag_events": 17}') as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
