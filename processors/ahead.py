@@ -30,14 +30,13 @@ class ReadAhead:
     def read(self, after: Positions) -> Batch:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
-        # The first of many is a small one, so that the next is read while it lands.
-        read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after, WORTH_IT)
+        read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after)
         if ahead is not None and not len(read):
-            read = self._read(after, WORTH_IT)  # there was nothing then; there may be now
+            read = self._read(after)  # there was nothing then; there may be now
         if len(read) >= WORTH_IT:
             reached = {**after, **read.reached()}
-            self._next = (reached, self._thread.submit(self._read, reached, self.limit))
+            self._next = (reached, self._thread.submit(self._read, reached))
         return read
 
-    def _read(self, after: Positions, limit: int) -> Batch:
-        return self.reader.read(after, min(limit, self.limit))
+    def _read(self, after: Positions) -> Batch:
+        return self.reader.read(after, self.limit)

@@ -78,15 +78,11 @@ def replace(db: duckdb.DuckDBPyConnection, derived: Derived) -> dict[str, int]:
 
 
 def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> int:
-    db.execute(f"create or replace temp table before as select rowid as row_id, * from {table} limit 0")
-    known = 0
-    for start, end in spans:
-        # A life that grew may have swallowed another that was thought to be apart: that one began within it.
-        known += value(
-            db,
+    # A life that grew may have swallowed another that was thought to be apart: that one began within it.
+    known = " union all ".join(
+        [
             f"""
-            insert into before
-            select stored.rowid, stored.* from {table} as stored
+            select stored.rowid as row_id, stored.* from {table} as stored
             where stored.entity_since >= ? and stored.entity_since < ?
             and exists (
                 from lives
@@ -94,19 +90,22 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
                 and stored.entity_since >= lives.entity_since
                 and stored.entity_since <= lives.until
             )
-            """,
-            [start, end],
-        )
-    if not known:
+            """
+        ]
+        * len(spans)
+    )
+    bounds = [moment for span in spans for moment in span]
+    if not value(db, f"create or replace temp table before as {known}", bounds):
         return int(value(db, f"insert into {table} from {table}_now"))
     columns = [column[0] for column in db.execute(f"select * from {table}_now limit 0").description or ()]
     same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
-    db.execute(
-        f"create or replace temp table stale as select row_id from before anti join {table}_now as now on {same}"
-    )
-    for start, end in spans:
+    for start, end in spans:  # one after the other: only a plain bound keeps DuckDB from looking everywhere
         db.execute(
-            f"delete from {table} where entity_since >= ? and entity_since < ? and rowid in (select row_id from stale)",
+            f"""
+            delete from {table}
+            where entity_since >= ? and entity_since < ?
+            and rowid in (select row_id from before anti join {table}_now as now on {same})
+            """,
             [start, end],
         )
     return int(value(db, f"insert into {table} select * from {table}_now as now anti join before on {same}"))

@@ -31,20 +31,37 @@ create or replace temp macro is_of_call(event_type) as (
     )
 );
 
--- What begins or ends with an event of that type, or null.
+-- The types that begin or end something.
+create or replace temp macro is_of_pair(event_type) as (
+    event_type in (
+        'call.dequeued',
+        'call.enqueued',
+        'call.hold',
+        'call.playback.ended',
+        'call.playback.started',
+        'call.speak.ended',
+        'call.speak.started',
+        'call.unhold',
+        'conference.participant.joined',
+        'conference.participant.left',
+        'conference.participant.playback.ended',
+        'conference.participant.playback.started',
+        'conference.participant.speak.ended',
+        'conference.participant.speak.started',
+        'conference.playback.ended',
+        'conference.playback.started',
+        'conference.speak.ended',
+        'conference.speak.started'
+    )
+);
+
+-- What it is that begins or ends: a visit, a stay, a hold, or a playback by whose and what it is.
 create or replace temp macro kind_of_pair(event_type) as (
     case
         when event_type in ('call.enqueued', 'call.dequeued') then 'visit'
         when event_type in ('conference.participant.joined', 'conference.participant.left') then 'stay'
         when event_type in ('call.hold', 'call.unhold') then 'hold'
-        when event_type in ('call.playback.started', 'call.playback.ended') then 'call.playback'
-        when event_type in ('call.speak.started', 'call.speak.ended') then 'call.speak'
-        when event_type in ('conference.playback.started', 'conference.playback.ended') then 'conference.playback'
-        when event_type in ('conference.speak.started', 'conference.speak.ended') then 'conference.speak'
-        when event_type in ('conference.participant.playback.started', 'conference.participant.playback.ended')
-            then 'conference.participant.playback'
-        when event_type in ('conference.participant.speak.started', 'conference.participant.speak.ended')
-            then 'conference.participant.speak'
+        else regexp_replace(event_type, '\.(started|ended)$', '')
     end
 );
 

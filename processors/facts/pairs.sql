@@ -2,8 +2,9 @@
 -- its unhold, the start of something played or spoken with its end.
 --
 -- Needs `touched`: whole lives, each event once. Gives a row for each opening with the closing that ends it, and one
--- for each closing that nothing opened. A leg cannot be twice in one queue or conference at a moment, nor held twice,
--- nor is one medium played to it twice; so for each leg and place, in time order:
+-- for each closing that nothing opened; `opening` and `closing` are rows of `touched`. A leg cannot be twice in one
+-- queue or conference at a moment, nor held twice, nor is one medium played to it twice at once; so for each leg and
+-- place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
@@ -34,7 +35,7 @@ with edges as (
         or event_type like '%.started' as opens,
         rowid as event
     from touched
-    where kind is not null
+    where is_of_pair(event_type)
     and (event_type like 'call.%' or conference_id is not null)
 ),
 crowded as (
@@ -121,8 +122,8 @@ select
     closed.position as position_out,
     closed.reason,
     closed.reported_wait_secs,
-    opened.details as opening_details,
-    closed.details as closing_details,
+    matched.opening,
+    matched.closing,
     reopened_at
 from matched
 left join touched as opened on matched.opening = opened.rowid

@@ -2,16 +2,21 @@
 -- `pairs`.
 --
 -- Ended by its own end and by nothing else: what a conference or a call was playing when it was over, nobody said.
-with played as (
+with words as (
+    select rowid as event, details
+    from touched
+    where details is not null
+),
+played as (
     select
-        *,
-        coalesce(opening_details, closing_details) ->> '$.creator_call_session_id' as creator_session_id
+        pairs.*,
+        coalesce(started.details ->> '$.media_url', ended.details ->> '$.media_url') as media_url,
+        coalesce(started.details ->> '$.media_name', ended.details ->> '$.media_name') as media_name,
+        coalesce(started.details, ended.details) ->> '$.creator_call_session_id' as creator_session_id
     from pairs
-    where kind in (
-        'call.playback', 'call.speak',
-        'conference.participant.playback', 'conference.participant.speak',
-        'conference.playback', 'conference.speak'
-    )
+    left join words as started on pairs.opening = started.event
+    left join words as ended on pairs.closing = ended.event
+    where kind not in ('visit', 'stay', 'hold')
 )
 select
     pair_id as playback_id,
@@ -30,8 +35,8 @@ select
         if(kind in ('conference.playback', 'conference.speak'), creator_session_id, null)
     ) as call_session_id,
     connection_id,
-    coalesce(opening_details ->> '$.media_url', closing_details ->> '$.media_url') as media_url,
-    coalesce(opening_details ->> '$.media_name', closing_details ->> '$.media_name') as media_name,
+    media_url,
+    media_name,
     opened_at as started_at,
     closed_at as ended_at,
     ms_between(opened_at, closed_at) as duration_ms,
