@@ -46,7 +46,7 @@ bench-reliability: $(STAMP) ## break it on purpose, for half an hour; writes ben
 	$(BIN)/python -m bench.reliability
 
 lock: | $(UV) ## resolve the dependencies anew
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --python-version 3.11 pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --extra tracing --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean: ## remove everything that make created
 	rm -rf $(VENV) $(TOOLS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
