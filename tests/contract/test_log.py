@@ -1,4 +1,4 @@
-"""What every event log promises, run on each log. A new log joins by one more entry in LOGS."""
+"""What every event log promises, run on each log. A new log joins by one more parameter of `opener`."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
 
+from ingest import kafka_connection
 from ingest.batch import Batch, Positions
+from ingest.kafka_connection import Connection
+from ingest.kafka_log import KafkaLog
+from ingest.kafka_topics import Layout
 from ingest.log import Appender, Origin, Reader, Record
 from ingest.sqlite_log import SqliteLog
 
@@ -36,12 +41,32 @@ def sqlite_log(folder: Path) -> Opener:
     return opened
 
 
-LOGS: dict[str, Callable[[Path], Opener]] = {"sqlite": sqlite_log}
+def kafka_log(servers: str) -> Opener:
+    layout = Layout(prefix=f"{uuid4().hex}.")
+
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Log]:
+        log = KafkaLog(Connection(kafka_connection.servers(servers), layout=layout))
+        await log.start()
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    return opened
 
 
-@pytest.fixture(params=LOGS.keys())
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    return LOGS[request.param](tmp_path)
+    if request.param == "sqlite":
+        return sqlite_log(tmp_path)
+    return kafka_log(request.getfixturevalue("kafka"))
+
+
+@pytest.fixture(name="forgetful")
+def forgetful_opener(tmp_path: Path) -> Opener:
+    """The logs that are told what to forget; in Kafka that is a setting of the topic."""
+    return sqlite_log(tmp_path)
 
 
 def an_event(number: int, *, size: int = 0) -> Record:
@@ -223,7 +248,7 @@ def test_a_body_of_one_mebibyte_comes_back_whole(opener: Opener) -> None:
     run(scenario, opener)
 
 
-def test_forgetting_drops_what_is_old_and_landed_and_nothing_else(opener: Opener) -> None:
+def test_forgetting_drops_what_is_old_and_landed_and_nothing_else(forgetful: Opener) -> None:
     async def scenario(log: Log) -> None:
         for number in range(40):
             await log.append(an_event(number))
@@ -235,18 +260,18 @@ def test_forgetting_drops_what_is_old_and_landed_and_nothing_else(opener: Opener
         assert await asyncio.to_thread(log.forget, {}, an_event(999).received_us) == 0
         assert await asyncio.to_thread(log.forget, landed, an_event(999).received_us) == 0
 
-    run(scenario, opener)
+    run(scenario, forgetful)
 
 
-def test_a_position_is_never_given_twice_even_when_all_was_forgotten(opener: Opener) -> None:
+def test_a_position_is_never_given_twice_even_when_all_was_forgotten(forgetful: Opener) -> None:
     async def scenario() -> None:
-        async with opener() as log:
+        async with forgetful() as log:
             for number in range(5):
                 await log.append(an_event(number))
             end = log.end()
             assert await asyncio.to_thread(log.forget, end, an_event(999).received_us) == 5
             assert log.end() == end
-        async with opener() as log:
+        async with forgetful() as log:
             assert log.end() == end
             await log.append(an_event(5))
             assert await bodies(log, end) == [an_event(5).body]
@@ -254,7 +279,7 @@ def test_a_position_is_never_given_twice_even_when_all_was_forgotten(opener: Ope
     asyncio.run(scenario())
 
 
-def test_appends_go_on_while_it_forgets(opener: Opener) -> None:
+def test_appends_go_on_while_it_forgets(forgetful: Opener) -> None:
     async def scenario(log: Log) -> None:
         await asyncio.gather(*(log.append(an_event(number)) for number in range(3000)))
         forgetting = asyncio.create_task(asyncio.to_thread(log.forget, log.end(), an_event(9999).received_us))
@@ -262,7 +287,7 @@ def test_appends_go_on_while_it_forgets(opener: Opener) -> None:
         assert await forgetting == 3000
         assert sorted(await bodies(log)) == sorted(an_event(number).body for number in range(3000, 3100))
 
-    run(scenario, opener)
+    run(scenario, forgetful)
 
 
 async def landed_up_to(log: Log, count: int) -> Positions:

@@ -1,0 +1,135 @@
+"""The writing side of the log on Kafka."""
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import stamina
+import structlog
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from faststream.exceptions import FastStreamException
+from faststream.kafka import KafkaBroker
+
+from ingest import kafka_topics
+from ingest.kafka_connection import Connection
+from ingest.kafka_records import address, headers
+from ingest.log import LogUnavailableError, Record
+
+DEADLINE_S = 1.4
+"""An idempotent producer tries for ever; the sender of a webhook waits for 2 s, and the log's port promises 1.5."""
+
+STUCK_S = 20.0
+"""When nothing got through for so long although a cluster answers, the producer is at fault: a new one is made."""
+
+FAILURES = (KafkaError, FastStreamException, OSError)
+
+log = structlog.get_logger("kafka")
+
+
+class KafkaAppender:
+    """Appends records to the cluster's topics; a record counts when all in-sync copies have it.
+
+    `await start()` on the event loop that will append. It returns at once: the cluster may be away, and may come.
+    A record that was given up on may still get there later: what is in the log twice lands once.
+    """
+
+    def __init__(self, connection: Connection, *, deadline_s: float = DEADLINE_S) -> None:
+        self._connection = connection
+        self._deadline_s = deadline_s
+        self._broker: KafkaBroker | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._succeeded_at = time.monotonic()
+        self._in_flight: set[asyncio.Task[Any] | None] = set()
+        self.unavailable: str | None = "the Kafka cluster has not answered yet"
+
+    async def start(self) -> None:
+        """Begin to connect; raise UnusableTopicError where the cluster answers at once with topics that lose records."""
+        self._connecting = asyncio.create_task(self._connect())
+        done, _ = await asyncio.wait([self._connecting], timeout=5)
+        if done:
+            self._connecting.result()
+
+    async def close(self) -> None:
+        """Let what is being appended come to its end, then let go of the cluster."""
+        while self._in_flight:  # noqa: ASYNC110 - each of them ends at its own deadline
+            await asyncio.sleep(0.01)
+        for task in (self._connecting, *self._retired):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, kafka_topics.UnusableTopicError):
+                    await task
+        if self._broker is not None:
+            with contextlib.suppress(TimeoutError, *FAILURES):
+                await asyncio.wait_for(self._broker.stop(), 5)
+            self._broker = None
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable; raise LogUnavailableError."""
+        broker = self._broker
+        if broker is None:
+            raise LogUnavailableError(self.unavailable or "not connected to Kafka")
+        to = address(record, self._connection.layout)
+        task = asyncio.current_task()
+        self._in_flight.add(task)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                await broker.publish(
+                    record.body, to.topic, key=to.key, headers=headers(record, to), correlation_id=to.event_id or "none"
+                )
+        except TimeoutError:
+            self._failed(broker, f"Kafka did not confirm a record within {self._deadline_s} s", fatal=False)
+        except FAILURES as error:
+            self._failed(broker, f"Kafka: {type(error).__name__}", fatal=not _is_passing(error))
+        else:
+            self.unavailable = None
+            self._succeeded_at = time.monotonic()
+        finally:
+            self._in_flight.discard(task)
+
+    def _failed(self, broker: KafkaBroker, reason: str, *, fatal: bool) -> None:
+        """Note that a record did not get through; an idempotent producer that failed for good never works again."""
+        if self.unavailable is None:
+            log.error("log_unavailable", reason=reason)
+        self.unavailable = reason
+        stuck = time.monotonic() - self._succeeded_at > STUCK_S
+        idle = self._connecting is None or self._connecting.done()
+        if (fatal or stuck) and broker is self._broker and idle:
+            self._connecting = asyncio.create_task(self._connect())
+        raise LogUnavailableError(reason)
+
+    async def _connect(self) -> None:
+        """Make a producer, however long that takes, and put it in the place of the one before."""
+        async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):
+            with attempt:
+                broker = await self._connected()
+        before, self._broker = self._broker, broker
+        self._succeeded_at = time.monotonic()
+        self.unavailable = None
+        log.info("log_connected", servers=",".join(self._connection.servers))
+        if before is not None:  # what it still holds it may still deliver
+            retiring = asyncio.create_task(before.stop())
+            self._retired.add(retiring)
+            retiring.add_done_callback(self._retired.discard)
+
+    async def _connected(self) -> KafkaBroker:
+        async with contextlib.AsyncExitStack() as stack:
+            admin = self._connection.admin()
+            stack.push_async_callback(admin.close)
+            await admin.start()
+            await kafka_topics.ensure(admin, self._connection.layout)
+            broker = self._connection.broker()
+            try:
+                await broker.start()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    await broker.stop()
+                raise
+            return broker
+
+
+
+def _is_passing(error: Exception) -> bool:
+    """Say whether the next attempt of the same producer may succeed."""
+    return isinstance(error, (KafkaTimeoutError, OSError)) or getattr(error, "retriable", False)

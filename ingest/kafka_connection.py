@@ -1,0 +1,94 @@
+"""How to reach a Kafka cluster: addresses, security, and the clients made from them."""
+
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from faststream.kafka import KafkaBroker
+from faststream.kafka.security import parse_security
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from ingest.kafka_topics import MAX_RECORD_BYTES, Layout
+
+MECHANISMS = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+
+_REQUEST_TIMEOUT_MS = 5_000
+"""A broker that does not answer for so long is given up on, and another one asked. Kafka's clients wait for 40 s."""
+
+_BATCH_BYTES = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A cluster and how to talk to it. `middlewares` see every record that is published or read (tracing, say)."""
+
+    servers: tuple[str, ...]
+    security: BaseSecurity | None = field(default=None, repr=False)
+    layout: Layout = Layout()
+    middlewares: Sequence[Any] = ()
+
+    def broker(self, *, consumer_only: bool = False) -> KafkaBroker:
+        """A FastStream broker that hands on bytes as they are; its producer never loses, repeats or reorders."""
+        return KafkaBroker(
+            list(self.servers),
+            security=self.security,
+            client_id="holdtime",
+            consumer_only=consumer_only,
+            allow_auto_create_topics=False,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=60_000,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_RECORD_BYTES,
+            max_batch_size=_BATCH_BYTES,
+            apply_types=False,
+            middlewares=self.middlewares,
+            graceful_timeout=None,
+            logger=None,
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """A client that looks at topics and makes them."""
+        secured = parse_security(self.security)
+        return AIOKafkaAdminClient(
+            bootstrap_servers=list(self.servers),
+            client_id="holdtime",
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            security_protocol=secured.pop("security_protocol", "PLAINTEXT"),
+            **secured,
+        )
+
+
+def servers(text: str) -> tuple[str, ...]:
+    """Return the addresses in `host:port,...`. Raises ValueError."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for server in found:
+        host, separator, port = server.rpartition(":")
+        if not (separator and host and port.isdigit() and 0 < int(port) < 65_536):
+            raise ValueError(f"expected host:port,... of Kafka brokers, found {server!r}")
+    if not found:
+        raise ValueError("expected host:port,... of Kafka brokers, found nothing")
+    return found
+
+
+def is_loopback(server: str) -> bool:
+    """Say whether a `host:port` is on this machine, so that nobody else can listen in."""
+    host = server.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def security(
+    *, mechanism: str | None, username: str, password: str, tls: bool, ca_file: Path | None
+) -> BaseSecurity | None:
+    """Return how to prove who we are and whom we talk to, or None for neither. Raises OSError, ssl.SSLError."""
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None) if tls else None
+    if mechanism is None:
+        return BaseSecurity(ssl_context=context, use_ssl=True) if tls else None
+    return MECHANISMS[mechanism](username=username, password=password, ssl_context=context, use_ssl=tls)

@@ -1,0 +1,300 @@
+"""A real Apache Kafka cluster on this machine: KRaft, one broker or several, each a process that can be killed.
+
+    python -m tests.kafka.cluster up      (BROKERS=3 for three)
+    python -m tests.kafka.cluster down
+"""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tests.kafka.jars import NoBrokerError, gathered, java
+
+HOST = "127.0.0.1"
+READY_S = 90.0
+ROOT = Path(__file__).parents[2]
+STANDING = ROOT / ".kafka"
+"""Where the cluster of `make kafka-up` lives."""
+
+_LOGGING = """
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %c{1} %m%n
+"""
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python complains of a process that it forgets while it runs; a standing broker outlives its starter."""
+
+_HEAP = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+
+
+@dataclass(slots=True)
+class Broker:
+    """One broker process, which keeps its data in its folder."""
+
+    number: int
+    folder: str
+    port: int
+    pid: int | None = None
+
+    def start(self) -> None:
+        """Start the process, or start it again with the data it had."""
+        folder = Path(self.folder)
+        with (folder / "broker.log").open("ab") as words:
+            process = subprocess.Popen(
+                [*_java(folder), "kafka.Kafka", str(folder / "server.properties")],
+                stdout=words,
+                stderr=words,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.pid = process.pid
+        _STARTED.append(process)
+
+    def send(self, kind: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP and SIGCONT, or what ends it; a broker that is gone takes none."""
+        if self.is_alive():
+            os.kill(self._pid(), kind)
+
+    def kill(self) -> None:
+        """End it with `kill -9` and wait until it is gone."""
+        self.send(signal.SIGKILL)
+        self._gone(30)
+
+    def stop(self, patience_s: float = 30) -> None:
+        """End it as an operator does, with the leadership of its partitions handed over."""
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGTERM)
+        if not self._gone(patience_s):
+            self.kill()
+
+    def is_alive(self) -> bool:
+        """Say whether the process is there, and is ours."""
+        if self.pid is None:
+            return False
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            pass  # started by another process of ours
+        process = Path(f"/proc/{self.pid}")
+        try:
+            command, state = (process / "cmdline").read_bytes(), (process / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state != "Z" and (not command or self.folder.encode() in command)  # Java has none while it starts itself
+
+    def _pid(self) -> int:
+        assert self.pid is not None
+        return self.pid
+
+    def _gone(self, patience_s: float) -> bool:
+        give_up = time.monotonic() + patience_s
+        while self.is_alive():
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.05)
+        return True
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Brokers that know each other."""
+
+    brokers: list[Broker]
+
+    @classmethod
+    def made(cls, folder: Path, brokers: int = 1) -> Self:
+        """Format the storage of so many brokers in `folder`, and start them. Raises NoBrokerError."""
+        gathered()
+        ports = _free_ports(2 * brokers)
+        voters = ",".join(f"{number}@{HOST}:{ports[brokers + number - 1]}" for number in range(1, brokers + 1))
+        cluster_id = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        made = []
+        for number in range(1, brokers + 1):
+            home = folder / f"broker-{number}"
+            home.mkdir(parents=True)
+            (home / "log4j2.properties").write_text(_LOGGING)
+            (home / "server.properties").write_text(
+                _properties(home, number, voters, ports[number - 1], ports[brokers + number - 1], brokers)
+            )
+            format_storage = [*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster_id]
+            done = subprocess.run(
+                [*format_storage, "-c", str(home / "server.properties")], capture_output=True, text=True, check=False
+            )
+            if done.returncode != 0:
+                raise NoBrokerError(f"the broker's storage could not be formatted: {done.stdout}{done.stderr}")
+            made.append(Broker(number, str(home), ports[number - 1]))
+        cluster = cls(made)
+        for broker in made:
+            broker.start()
+        cluster.wait()
+        return cluster
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path, brokers: int = 1) -> Iterator[Self]:
+        """A cluster for as long as the context lasts."""
+        cluster = cls.made(folder, brokers)
+        try:
+            yield cluster
+        finally:
+            cluster.kill()
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients begin."""
+        return ",".join(f"{HOST}:{broker.port}" for broker in self.brokers)
+
+    def wait(self) -> None:
+        """Wait until all brokers are members. Raises NoBrokerError with what the brokers said."""
+        give_up = time.monotonic() + READY_S
+        members = 0
+        while members < len(self.brokers):
+            if time.monotonic() > give_up or not all(broker.is_alive() for broker in self.brokers):
+                words = "\n".join(Path(b.folder, "broker.log").read_text()[-2000:] for b in self.brokers)
+                raise NoBrokerError(f"{members} of {len(self.brokers)} brokers came up:\n{words}")
+            if all(map(_listens, self.brokers)):
+                members = asyncio.run(_members(self.bootstrap))
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End all brokers at once; their data is worth nothing after that."""
+        for broker in self.brokers:
+            broker.kill()
+
+
+def _listens(broker: Broker) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, broker.port)) == 0
+
+
+async def _members(bootstrap: str) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
+    try:
+        await admin.start()
+        return len((await admin.describe_cluster())["brokers"])
+    except (KafkaError, OSError):
+        return 0
+    finally:
+        await admin.close()
+
+
+def _java(home: Path) -> list[str]:
+    return [
+        java(),
+        *_HEAP,
+        f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
+        f"-Dkafka.logs.dir={home}",
+        "-cp",
+        f"{gathered()}/*",
+    ]
+
+
+def _properties(home: Path, number: int, voters: str, port: int, controller: int, brokers: int) -> str:
+    """The broker's settings: small, and quick to notice that another one is gone."""
+    copies = min(3, brokers)
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": number,
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": home / "data",
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": copies,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "offsets.topic.num.partitions": 1,
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3_000,
+        "num.network.threads": 2,
+        "num.io.threads": 2,
+        "log.cleaner.dedupe.buffer.size": 16 << 20,
+        "log.cleaner.threads": 1,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def up(brokers: int) -> str:
+    """See to it that a cluster stands, and return where clients begin. Raises NoBrokerError."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        return given
+    note = STANDING / "cluster.json"
+    if note.exists():
+        standing = Cluster([Broker(**broker) for broker in json.loads(note.read_text())])
+        if len(standing.brokers) == brokers and all(broker.is_alive() for broker in standing.brokers):
+            return standing.bootstrap
+        down()
+    if brokers == 1 and _docker_answers():
+        subprocess.run([*_COMPOSE, "up", "--detach", "--wait", "kafka"], cwd=ROOT, check=True)
+        return f"{HOST}:9092"
+    cluster = Cluster.made(STANDING, brokers)
+    note.write_text(json.dumps([asdict(broker) for broker in cluster.brokers]))
+    return cluster.bootstrap
+
+
+def down() -> None:
+    """Stop what `up` started, and forget what it held."""
+    note = STANDING / "cluster.json"
+    if note.exists():
+        for broker in json.loads(note.read_text()):
+            Broker(**broker).kill()
+    elif not os.environ.get("KAFKA_BOOTSTRAP_SERVERS") and _docker_answers():
+        subprocess.run([*_COMPOSE, "rm", "--stop", "--force", "kafka"], cwd=ROOT, check=True)
+    shutil.rmtree(STANDING, ignore_errors=True)
+
+
+_COMPOSE = ("docker", "compose", "--file", "compose.yaml")
+
+
+def _docker_answers() -> bool:
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+if __name__ == "__main__":
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that nobody answers yet is what it waits for
+    try:
+        if sys.argv[1:] == ["up"]:
+            print(up(int(os.environ.get("BROKERS", "1"))))  # noqa: T201 - the address is what one runs it for
+        elif sys.argv[1:] == ["down"]:
+            down()
+        else:
+            sys.exit(__doc__)
+    except NoBrokerError as error:
+        sys.exit(f"no Kafka broker: {error}")
