@@ -80,6 +80,34 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
 
 
 @app.command()
+def ingest(config: ConfigOption = CONFIG_FILE) -> None:
+    """Take Telnyx's webhooks in, and nothing else: as many of these as you like, before a log on Kafka.
+
+    Needs TELNYX_PUBLIC_KEY and HOLDTIME_LOG=kafka://host:port,... Answers 503 while the cluster cannot take a delivery,
+    or, with `spool` in the [kafka] section of holdtime.toml, keeps it on this machine until the cluster can.
+    """
+    from holdtime import up as served
+
+    logs.configure()
+    with explained():
+        served.run(settings.load(config, also=served.key_faults), lands=False)
+
+
+@app.command()
+def process(config: ConfigOption = CONFIG_FILE) -> None:
+    """Land what the log holds in the warehouse, and publish the replica; take no webhooks.
+
+    Needs HOLDTIME_LOG=kafka://host:port,... A warehouse has one writer: a second process waits, answers /readyz with
+    "standby", and takes over within seconds when the first one is gone. Serves /livez, /readyz, /metrics and /status.
+    """
+    from holdtime import up as served
+
+    logs.configure()
+    with explained():
+        served.run(settings.load(config), ingests=False)
+
+
+@app.command()
 def report(
     name: ReportName,
     from_: FromOption = None,

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from holdtime import open_work, settings
+from holdtime import event_log, open_work, settings
 from holdtime.open_work import Kind
 from holdtime.parts import public_keys, require_apart
-from holdtime.settings import ConfigurationError, Environment
-from ingest.log import LogUnavailableError
+from holdtime.settings import ConfigurationError, Environment, Settings
+from ingest.log import Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
 from ingest.sqlite_file import UnusableLogError
-from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.history import instant
 from reports import wording
 from reports.errors import SourceError
@@ -87,14 +86,14 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
         return Examination(tuple(faults), (), now)
     environment, timezone = configured.environment, configured.configuration.timezone
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
-    log, end = _log(environment)
+    log, extent = _log(configured)
     checks += [log, _warehouse(environment.warehouse), _server(environment)]
     try:
         with opened(environment.replica) as source:
-            checks += [_replica(source, now), *_inside(source, end, now)]
+            checks += [_replica(source, now), *_inside(source, extent, now)]
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
     except SourceError as error:
-        if environment.replica.exists() or end:
+        if environment.replica.exists() or (extent and extent.held):
             checks.append(Check("replica", Verdict.FAILED, str(error)))
         else:
             checks.append(Check("replica", Verdict.NOTE, "not there yet", "`holdtime up` publishes it"))
@@ -108,23 +107,27 @@ def _places(environment: Environment) -> Iterator[Check]:
     except UnusableKeyError as error:
         yield Check("keys", Verdict.FAILED, str(error))
     try:
-        require_apart(environment.log_path, environment.warehouse, environment.replica)
+        log = () if environment.log_is_kafka else (environment.log_path,)
+        require_apart(*log, environment.warehouse, environment.replica)
     except ValueError as error:
         yield Check("files", Verdict.FAILED, str(error))
 
 
-def _log(environment: Environment) -> tuple[Check, int | None]:
-    """The log, and its last position; None where that cannot be said."""
+def _log(configured: Settings) -> tuple[Check, Extent | None]:
+    """The log, and how far it reaches; None where that cannot be said."""
+    environment = configured.environment
     try:
-        path = environment.log_path
-        if not path.exists():
-            return Check("log", Verdict.NOTE, f"{path} is not there yet", "`holdtime up` makes it"), 0
-        log = SqliteLog(path)
-        end = log.end().get(PARTITION, 0)
-        asyncio.run(log.close())
+        log = event_log.of(configured)
+        if not environment.log_is_kafka and not environment.log_path.exists():
+            absent = Check("log", Verdict.NOTE, f"{environment.log_path} is not there yet", "`holdtime up` makes it")
+            return absent, Extent({}, log.FIRST_OFFSET)
+        try:
+            extent = Extent.of(log)
+        finally:
+            asyncio.run(log.close())
     except (UnusableLogError, LogUnavailableError, ValueError) as error:
         return Check("log", Verdict.FAILED, str(error)), None
-    return Check("log", Verdict.OK, f"ends at position {end:,}"), end
+    return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
 
 
 def _warehouse(path: Path) -> Check:
@@ -167,33 +170,34 @@ def _age_ms(source: Source, now: datetime) -> float:
     return 0 if source.published_at is None else (now - source.published_at) / timedelta(milliseconds=1)
 
 
-def _inside(source: Source, end: int | None, now: datetime) -> Iterator[Check]:
+def _inside(source: Source, log: Extent | None, now: datetime) -> Iterator[Check]:
     """What the replica says."""
-    if end is not None:
-        yield _lag(source, end, now)
+    if log is not None:
+        yield _lag(source, log, now)
     yield _clock(source.db, now)
     yield _rejected(source.db)
     yield _contradictions(source.db)
 
 
-def _lag(source: Source, end: int, now: datetime) -> Check:
-    landed = dict(source.basis().positions).get(PARTITION, 0)
-    behind = end - landed
-    if behind < 0 < end:
+def _lag(source: Source, log: Extent, now: datetime) -> Check:
+    landed = dict(source.basis().positions)
+    for partition, end in log.ends.items():
+        if end < landed.get(partition, -1):
+            return Check(
+                "lag",
+                Verdict.FAILED,
+                f"the log ends at position {end:,}, but the warehouse has landed up to {landed[partition]:,}",
+                "put back the log that the warehouse was made from, or move this one away",
+            )
+    lag = log.lag(landed)
+    if lag and _age_ms(source, now) > PATIENCE / timedelta(milliseconds=1):
         return Check(
             "lag",
             Verdict.FAILED,
-            f"the log ends at position {end:,}, but the warehouse has landed up to {landed:,}",
-            "put back the log that the warehouse was made from, or move this one away",
-        )
-    if behind > 0 and _age_ms(source, now) > PATIENCE / timedelta(milliseconds=1):
-        return Check(
-            "lag",
-            Verdict.FAILED,
-            f"{behind:,} records of the log are not in the replica",
+            f"{lag:,} records of the log are not in the replica",
             "start `holdtime up`; where it runs, its log says why: look for not_landed and replica_not_published",
         )
-    return Check("lag", Verdict.OK, f"{max(behind, 0):,} records of the log are not in the replica yet")
+    return Check("lag", Verdict.OK, f"{lag:,} records of the log are not in the replica yet")
 
 
 def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:

@@ -69,7 +69,7 @@ def positions_of(text: str, landed: dict[int, int]) -> dict[int, int]:
             f"position {text} does not say of which partition: the log has {len(landed)}; expected something like "
             + ",".join(f"{partition}:{text}" for partition in sorted(landed))
         )
-    pairs = [(0, int(text))] if ":" not in text else [_pair(pair) for pair in text.split(",")]
+    pairs = [(next(iter(landed), 0), int(text))] if ":" not in text else [_pair(pair) for pair in text.split(",")]
     if len(dict(pairs)) < len(pairs):
         raise RequestError(f"position {text} names a partition twice: expected each once")
     return dict(pairs)

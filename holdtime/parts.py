@@ -1,5 +1,6 @@
 """What a running holdtime is made of, opened only when all of it can be."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -16,7 +17,9 @@ import structlog
 from nacl.signing import VerifyKey
 from prometheus_client import CollectorRegistry
 
+from holdtime import event_log
 from holdtime.settings import ConfigurationError, Settings
+from ingest.log import Log, LogUnavailableError
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
@@ -37,13 +40,20 @@ EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueEr
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Keys that verify, a log and a warehouse that are ours alone, and a socket that listens."""
+class Warehouse:
+    """A warehouse that is ours alone."""
 
-    keys: tuple[VerifyKey, ...]
-    log: SqliteLog
     db: duckdb.DuckDBPyConnection
     landing: Landing
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A log and a socket that listens; keys that verify, and a warehouse, where the process is to have them."""
+
+    keys: tuple[VerifyKey, ...]
+    log: Log
+    warehouse: Warehouse | None
     listener: socket.socket
     registry: CollectorRegistry
     ingest_metrics: IngestMetrics
@@ -51,8 +61,12 @@ class Parts:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Parts]:
-    """Open everything, or raise ConfigurationError with every fault and leave nothing open and nothing made."""
+async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True) -> AsyncIterator[Parts]:
+    """Open everything, or raise ConfigurationError with every fault and leave nothing open and nothing made.
+
+    A process that does not ingest has no keys and does not open the log for writing; one that does not land here and
+    now (it has nothing to land, or waits for its turn) has no warehouse.
+    """
     environment = settings.environment
     faults: list[str] = []
 
@@ -64,44 +78,58 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             return None
 
     async with AsyncExitStack() as stack:
-        keys = attempt(lambda: public_keys(environment.public_key))
+        keys = attempt(lambda: public_keys(environment.public_key)) if ingests else ()
         listener = attempt(lambda: stack.enter_context(_listen(environment.http_host, environment.http_port)))
-        log_path = attempt(lambda: environment.log_path)
-        for name, path in (
-            ("HOLDTIME_LOG", log_path),
-            ("HOLDTIME_WAREHOUSE", environment.warehouse),
-            ("HOLDTIME_REPLICA", environment.replica),
-        ):
-            if path is not None:
-                attempt(lambda name=name, path=path: _require_writable(name, path))  # type: ignore[misc]
-        attempt(lambda: require_apart(log_path, environment.warehouse, environment.replica))
-        # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
-        db = attempt(lambda: _open_existing(environment.warehouse, stack))
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry, keys=len(keys or ()))
-        log = SqliteLog(log_path, on_commit=metrics.group_committed) if log_path else None
-        log_existed = bool(log_path and log_path.exists())
-        if log and log_existed:
+        log = attempt(lambda: event_log.of(settings, on_commit=metrics.group_committed))
+        for name, path in _files(settings):
+            attempt(lambda name=name, path=path: _require_writable(name, path))  # type: ignore[misc]
+        attempt(lambda: require_apart(*(path for _, path in _files(settings))))
+        # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
+        db = attempt(lambda: _open_existing(environment.warehouse, stack)) if lands else None
+        exists = isinstance(log, SqliteLog) and environment.log_path.exists()
+        if log and ingests and exists:
             await _start(log, stack, faults)
-        if faults or keys is None or listener is None or log is None or log_path is None:
+        if faults or keys is None or listener is None or log is None:
             raise ConfigurationError(faults)
-        if not log_existed:
+        if ingests and not exists:
             await _start(log, stack, faults)
-        db = db or attempt(lambda: _open_warehouse(environment.warehouse, stack))
-        longest_wait = timedelta(hours=settings.configuration.longest_wait_hours)
-        landing = attempt(lambda: Landing(db, longest_wait=longest_wait)) if db else None
-        if faults or db is None or landing is None:
+        elif not ingests:
+            stack.push_async_callback(log.close)
+        db = db or (attempt(lambda: open_warehouse(environment.warehouse, stack)) if lands else None)
+        landing = attempt(lambda: Landing(db, longest_wait=longest_wait(settings))) if db else None
+        if faults or (lands and landing is None):
             raise ConfigurationError(faults)
-        await _agree(log, landing)
+        warehouse = Warehouse(db, landing) if db and landing else None
+        if landing:
+            await agree(log, landing)
         listener.listen(2048)
-        yield Parts(keys, log, db, landing, listener, registry, metrics, ProcessorMetrics(registry))
+        yield Parts(keys, log, warehouse, listener, registry, metrics, ProcessorMetrics(registry))
+
+
+def longest_wait(settings: Settings) -> timedelta:
+    """How long a visit may last."""
+    return timedelta(hours=settings.configuration.longest_wait_hours)
+
+
+def _files(settings: Settings) -> list[tuple[str, Path]]:
+    """The files that the settings name, each with the name of its setting."""
+    environment, spool = settings.environment, settings.configuration.kafka.spool
+    files = [("HOLDTIME_WAREHOUSE", environment.warehouse), ("HOLDTIME_REPLICA", environment.replica)]
+    if environment.log_is_kafka:
+        return [*files, ("[kafka] spool", spool)] if spool else files
+    try:
+        return [("HOLDTIME_LOG", environment.log_path), *files]
+    except ValueError:
+        return files  # said where the log is opened
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """A log and a warehouse that are ours alone, for a command that works on history."""
 
-    log: SqliteLog
+    log: Log
     landing: Landing
     publish: Callable[[], None]
 
@@ -113,38 +141,53 @@ async def opened_store(settings: Settings, bounds: Bounds) -> AsyncIterator[Stor
         try:
             store = await _open_store(settings, bounds, stack)
         except (UnusableLogError, WarehouseError) as error:
-            alone = "this command needs the log and the warehouse to itself: `holdtime up` must not run meanwhile"
+            alone = (
+                "this command needs the log and the warehouse to itself: `holdtime up` must not run meanwhile, "
+                "nor `process`"
+            )
             raise ConfigurationError([str(error), alone]) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LogUnavailableError) as error:
             raise ConfigurationError([str(error)]) from None
         yield store
 
 
 async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Store:
-    environment = settings.environment
-    log_path, warehouse, replica = environment.log_path, environment.warehouse, environment.replica
-    for name, path in (("HOLDTIME_LOG", log_path), ("HOLDTIME_WAREHOUSE", warehouse), ("HOLDTIME_REPLICA", replica)):
+    warehouse, replica = settings.environment.warehouse, settings.environment.replica
+    for name, path in _files(settings):
         _require_writable(name, path)
-    require_apart(log_path, warehouse, replica)
-    log = SqliteLog(log_path, bounds=bounds)
+    require_apart(*(path for _, path in _files(settings)))
+    log = event_log.of(settings, bounds=bounds)
     await log.start()
     stack.push_async_callback(log.close)
-    db = _open_warehouse(warehouse, stack)
-    landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
-    await _agree(log, landing)
+    db = open_warehouse(warehouse, stack)
+    landing = Landing(db, longest_wait=longest_wait(settings))
+    await agree(log, landing)
     return Store(log, landing, partial(publish, db, warehouse, replica))
 
 
-async def _agree(log: SqliteLog, landing: Landing) -> None:
-    """See to it that what the log will hold is not taken for what has landed from an older log."""
-    end, landed = log.end().get(PARTITION, 0), landing.positions().get(PARTITION, 0)
-    if end == 0 < landed:
-        await log.continue_after(landed)
-    elif end < landed:
+async def agree(log: Log, landing: Landing) -> None:
+    """See to it that what the log will hold is not taken for what has landed from an older log.
+
+    Raises ConfigurationError; of a cluster that is away there is nothing to be said yet.
+    """
+    try:
+        ends = await asyncio.to_thread(log.end)
+    except LogUnavailableError:
+        return
+    landed = landing.positions()
+    if isinstance(log, SqliteLog) and not ends and landed.get(PARTITION):
+        await log.continue_after(landed[PARTITION])
+        return
+    ours = {PARTITION} if isinstance(log, SqliteLog) else landed.keys() - {PARTITION}
+    behind = [partition for partition in sorted(ours & landed.keys()) if ends.get(partition, -1) < landed[partition]]
+    if behind:
+        partition = behind[0]
         raise ConfigurationError(
             [
-                f"HOLDTIME_LOG ends at position {end}, but the warehouse has landed up to {landed}: expected the log "
-                "that it was made from, or a new one; put that log back, or move this one away"
+                f"HOLDTIME_LOG ends at position {ends.get(partition, 'none')}"
+                + (f" of partition {partition}" if partition else "")
+                + f", but the warehouse has landed up to {landed[partition]}: expected the log that it was made from, "
+                "or a new one; put that log back, or move this one away"
             ]
         )
 
@@ -172,9 +215,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def require_apart(*paths: Path | None) -> None:
+def require_apart(*paths: Path) -> None:
     """Raise ValueError when two of the paths are one file: each would destroy the other."""
-    files = [path.resolve() for path in paths if path is not None]
+    files = [path.resolve() for path in paths]
     if len(set(files)) < len(files):
         raise ValueError(
             "HOLDTIME_LOG, HOLDTIME_WAREHOUSE and HOLDTIME_REPLICA must be different files: two are the same"
@@ -204,13 +247,14 @@ def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnecti
     return db
 
 
-def _open_warehouse(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection:
+def open_warehouse(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse, brought up to date if need be, until the stack ends. Raises WarehouseError, LockedError."""
     db = open_current(path, told=lambda done, total: logger.info("warehouse_migrating", done=done, total=total))
     stack.callback(db.close)
     return db
 
 
-async def _start(log: SqliteLog, stack: AsyncExitStack, faults: list[str]) -> None:
+async def _start(log: Log, stack: AsyncExitStack, faults: list[str]) -> None:
     try:
         await log.start()
     except EXPECTED as error:

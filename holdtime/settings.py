@@ -3,11 +3,13 @@
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.kafka_connection import servers
 
 CONFIG_FILE = Path("holdtime.toml")
 
@@ -40,6 +42,20 @@ class ServiceLevel(_Section):
     target: float = Field(default=0.8, gt=0, le=1)
 
 
+class Kafka(_Section):
+    """`[kafka]`: how the log on Kafka is reached and kept; nothing of it matters to a log in a file."""
+
+    tls: bool = False
+    ca_file: Path | None = None
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    allow_plaintext: bool = False
+    partitions: int = Field(default=12, ge=1, le=10_000)
+    copies: int = Field(default=3, ge=1, le=7)
+    retention_days: float | None = Field(default=None, gt=0, le=36_500)
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    spool: Path | None = None
+
+
 class Configuration(_Section):
     """`holdtime.toml`, all of it optional."""
 
@@ -47,6 +63,7 @@ class Configuration(_Section):
     longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
+    kafka: Kafka = Kafka()
 
 
 class Environment(BaseSettings):
@@ -62,13 +79,31 @@ class Environment(BaseSettings):
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
     api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TELNYX_API_KEY")
 
+    kafka_username: str = Field(default="", validation_alias="HOLDTIME_KAFKA_USERNAME")
+    kafka_password: SecretStr = Field(default=SecretStr(""), validation_alias="HOLDTIME_KAFKA_PASSWORD")
+
+    @property
+    def log_is_kafka(self) -> bool:
+        """Whether the log is in a Kafka cluster, as against in a file."""
+        return self.log.startswith("kafka:")
+
+    @property
+    def kafka_servers(self) -> tuple[str, ...]:
+        """The addresses of the cluster's brokers. Raises ValueError."""
+        if not self.log.startswith("kafka://"):
+            raise ValueError(f"HOLDTIME_LOG: expected kafka://host:port,... found {self.log!r}")
+        try:
+            return servers(self.log.removeprefix("kafka://"))
+        except ValueError as error:
+            raise ValueError(f"HOLDTIME_LOG: {error}") from None
+
     @property
     def log_path(self) -> Path:
         """The SQLite log's file. Raises ValueError where the log is of another kind."""
         kind, separator, rest = self.log.partition(":")
         if kind == "sqlite" and separator and rest:
             return Path(rest)
-        raise ValueError(f"HOLDTIME_LOG: expected sqlite:PATH, found {self.log!r}; other logs are not supported yet")
+        raise ValueError(f"HOLDTIME_LOG: expected sqlite:PATH or kafka://host:port,... found {self.log!r}")
 
 
 class Settings(_Section):

@@ -1,11 +1,13 @@
-"""`holdtime up`: ingest, processor and replica in one process."""
+"""Serving: `holdtime up`, which does everything in one process, and `ingest` and `process`, which do one thing each."""
 
 import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -13,44 +15,143 @@ import structlog
 import uvicorn
 import uvloop
 
-from holdtime.parts import Parts, opened, public_keys
+from holdtime.parts import Parts, Warehouse, agree, longest_wait, open_warehouse, opened, public_keys
 from holdtime.settings import Settings
+from holdtime.watchdog import Watchdog
 from ingest import app as ingest_app
 from ingest.checker import Checker
+from ingest.log import Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError, Verifier
-from ingest.sqlite_log import PARTITION
 from ingest.webhook import WebhookEndpoint
 from processors.app import Processor
+from processors.landing import Landing
+from warehouse.database import LockedError
 from warehouse.replica import publish
 
 DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
 
+_TURN_S = 1.0
+_WATCH_S = 2.0
+
 log = structlog.get_logger("holdtime")
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, ingests: bool = True, lands: bool = True) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and return.
 
     Raises ConfigurationError, with every fault in it, before anything has started; what stops the processor on its own
-    is raised when the server has stopped.
+    is raised when the server has stopped. A process that only lands waits while another one has the warehouse.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings))
+        runner.run(_run(settings, ingests=ingests, lands=lands))
 
 
-async def _run(settings: Settings) -> None:
-    async with opened(settings) as parts:
-        processor = Processor(
-            reader=parts.log,
-            landing=parts.landing,
-            publish=partial(publish, parts.db, settings.environment.warehouse, settings.environment.replica),
-            metrics=parts.processor_metrics,
-            keep_landed=timedelta(days=settings.configuration.keep_log_days),
-        )
-        checker = Checker(Verifier(parts.keys))
-        await checker.start()
-        app = _app(parts, processor, checker)
+@dataclass(slots=True)
+class _Service:
+    """What this process does, and how far it is."""
+
+    settings: Settings
+    parts: Parts
+    ingests: bool
+    lands: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    processor: Processor | None = None
+
+    def unready(self) -> str | None:
+        """Why nothing should be sent here now, or None."""
+        if self.ingests and self.parts.log.unavailable:
+            return self.parts.log.unavailable
+        if not self.lands:
+            return None
+        if self.processor is None:
+            return "standby: another process has the warehouse"
+        return None if self.processor.progress.replica_at else "the warehouse is still being opened"
+
+    def status(self) -> dict[str, object]:
+        """How far log, warehouse and replica are; null where that cannot be said."""
+        progress = self.processor.progress if self.processor else None
+        held = lag = None
+        try:
+            extent = Extent.of(self.parts.log)
+            held, lag = extent.held, extent.lag(progress.landed if progress else {})
+        except LogUnavailableError as error:
+            log.warning("log_unreadable", reason=str(error))
+        return {
+            "log_end": held,
+            "landed": held - lag if progress and held is not None and lag is not None else None,
+            "lag_events": lag if progress else None,
+            "last_landed_at": _iso(progress.last_landed_at if progress else None),
+            "replica_at": _iso(progress.replica_at if progress else None),
+            "standby": self.lands and self.processor is None,
+        }
+
+    async def process(self) -> None:
+        """Land until told to stop, as soon as the warehouse is ours."""
+        async with AsyncExitStack() as stack:
+            warehouse = self.parts.warehouse or await self._our_turn(stack)
+            if warehouse is None:
+                return
+            paths = self.settings.environment
+            self.processor = Processor(
+                reader=self.parts.log,
+                landing=warehouse.landing,
+                publish=partial(publish, warehouse.db, paths.warehouse, paths.replica),
+                metrics=self.parts.processor_metrics,
+                keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
+            )
+            watching = asyncio.create_task(self._watch(self.processor))
+            try:
+                await asyncio.to_thread(self.processor.run, self.stop, drain_for=DRAIN)
+            finally:
+                watching.cancel()
+
+    async def _our_turn(self, stack: AsyncExitStack) -> Warehouse | None:
+        """Wait until nobody else has the warehouse, then open it; None if told to stop before."""
+        standby = self.parts.processor_metrics.standby
+        while not self.stop.is_set():
+            try:
+                db = await asyncio.to_thread(open_warehouse, self.settings.environment.warehouse, stack)
+            except LockedError:
+                if standby._value.get() == 0:
+                    log.info("standing_by")
+                standby.set(1)
+                await asyncio.to_thread(self.stop.wait, _TURN_S)
+                continue
+            standby.set(0)
+            landing = Landing(db, longest_wait=longest_wait(self.settings))
+            await agree(self.parts.log, landing)
+            log.info("taking_over")
+            return Warehouse(db, landing)
+        return None
+
+    async def _watch(self, processor: Processor) -> None:
+        """Keep the lag's metric true, and end the process when landing is stuck: what was promised is in the log."""
+        watchdog = Watchdog()
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            try:
+                extent = await asyncio.to_thread(Extent.of, self.parts.log)
+            except LogUnavailableError:
+                watchdog.excuse()
+                continue
+            lag = extent.lag(dict(processor.progress.landed))
+            landed = extent.held - lag
+            metrics = self.parts.processor_metrics
+            metrics.lag.set(lag)
+            if processor.progress.replica_at:
+                metrics.replica_at.set(processor.progress.replica_at.timestamp())
+            if watchdog.is_stuck(landed, lag, time.monotonic()):
+                log.error("no_progress", landed=landed, lag=lag, patience_s=watchdog.patience.total_seconds())
+                os._exit(1)  # a thread that is stuck would keep any gentler end waiting
+
+
+async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
+    waits = lands and not ingests
+    async with opened(settings, ingests=ingests, lands=lands and not waits) as parts, AsyncExitStack() as stack:
+        service = _Service(settings, parts, ingests, lands)
+        endpoint = await _endpoint(parts, stack) if ingests else None
+        app = ingest_app.build(endpoint, registry=parts.registry, unready=service.unready, status=service.status)
         host, port = parts.listener.getsockname()[:2]
         config = ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds()))
         server = uvicorn.Server(config)
@@ -62,44 +163,44 @@ async def _run(settings: Settings) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, stop_serving)
-        async with _processing(processor, stop_serving):
-            ready = asyncio.create_task(_tell_when_ready(server, parts))
+        async with _processing(service, stop_serving):
+            ready = asyncio.create_task(_tell_when_ready(server, service))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
-            await checker.close()
 
 
-def _app(parts: Parts, processor: Processor, checker: Checker) -> ingest_app.IngestApp:
-    endpoint = WebhookEndpoint(
-        verifier=Verifier(parts.keys), signer=checker.signer, appender=parts.log, metrics=parts.ingest_metrics
-    )
-    return ingest_app.build(
-        endpoint,
-        registry=parts.registry,
-        unready=partial(_unready, processor),
-        status=partial(_status, parts, processor),
-    )
+async def _endpoint(parts: Parts, stack: AsyncExitStack) -> WebhookEndpoint:
+    verifier = Verifier(parts.keys)
+    checker = Checker(verifier)
+    await checker.start()
+    stack.push_async_callback(checker.close)
+    return WebhookEndpoint(verifier=verifier, signer=checker.signer, appender=parts.log, metrics=parts.ingest_metrics)
 
 
 @asynccontextmanager
-async def _processing(processor: Processor, stop_serving: Callable[[], None]) -> AsyncIterator[None]:
-    """Run the processor in a thread; if it ends of itself, stop serving too, and raise what ended it."""
-    stop = threading.Event()
-    processing = asyncio.create_task(asyncio.to_thread(processor.run, stop, drain_for=DRAIN))
+async def _processing(service: _Service, stop_serving: Callable[[], None]) -> AsyncIterator[None]:
+    """Process beside serving, if we are to; if it ends of itself, stop serving too, and raise what ended it."""
+    if not service.lands:
+        yield
+        return
+    processing = asyncio.create_task(service.process())
     processing.add_done_callback(lambda _: stop_serving())
     try:
         yield
     finally:
-        stop.set()
+        service.stop.set()
         await processing
 
 
-async def _tell_when_ready(server: uvicorn.Server, parts: Parts) -> None:
+async def _tell_when_ready(server: uvicorn.Server, service: _Service) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    host, port = parts.listener.getsockname()[:2]
+    host, port = service.parts.listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
+    if service.ingests:
+        log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
+    else:
+        log.info("serving", url=address)
 
 
 def key_faults() -> list[str]:
@@ -109,23 +210,6 @@ def key_faults() -> list[str]:
     except UnusableKeyError as error:
         return [str(error)]
     return []
-
-
-def _unready(processor: Processor) -> str | None:
-    return None if processor.progress.replica_at else "the warehouse is still being opened"
-
-
-def _status(parts: Parts, processor: Processor) -> dict[str, object]:
-    progress = processor.progress
-    end = parts.log.end().get(PARTITION, 0)
-    landed = progress.landed.get(PARTITION, 0)
-    return {
-        "log_end": end,
-        "landed": landed,
-        "lag_events": end - landed,
-        "last_landed_at": _iso(progress.last_landed_at),
-        "replica_at": _iso(progress.replica_at),
-    }
 
 
 def _iso(at: datetime | None) -> str | None:

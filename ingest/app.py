@@ -29,14 +29,15 @@ Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
 class IngestApp:
     """The outermost ASGI callable: deliveries go straight to their endpoint, everything else to Starlette."""
 
-    def __init__(self, webhook: WebhookEndpoint, shell: ASGIApp) -> None:
-        """Join the endpoint and the shell."""
+    def __init__(self, webhook: WebhookEndpoint | None, shell: ASGIApp) -> None:
+        """Join the endpoint, where this process has one, and the shell."""
         self._webhook = webhook
         self._shell = shell
+        self.accepting = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
-        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+        if self._webhook and scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
             await self._webhook(scope, receive, send)
             return
         if scope["type"] == "lifespan":
@@ -45,18 +46,20 @@ class IngestApp:
 
     def stop_accepting(self) -> None:
         """Answer new deliveries with 503 and Retry-After from now on; those in flight are finished."""
-        self._webhook.accepting = False
+        self.accepting = False
+        if self._webhook:
+            self._webhook.accepting = False
 
 
 def build(
-    webhook: WebhookEndpoint,
+    webhook: WebhookEndpoint | None,
     *,
     registry: CollectorRegistry,
     unready: Callable[[], str | None],
     status: Callable[[], Mapping[str, object]],
     lifespan: Lifespan | None = None,
 ) -> IngestApp:
-    """Put the application together.
+    """Put the application together; without an endpoint it takes no deliveries.
 
     `unready` says why deliveries should not be sent here now, or None. `status` is the JSON of `/status`; its values
     are what JSON can hold. Both run in a thread, so they may block for a moment. `lifespan` opens and closes what the
@@ -67,7 +70,7 @@ def build(
         return PlainTextResponse("alive\n")
 
     def readyz(_: Request) -> Response:
-        reason = unready() if webhook.accepting else "shutting down"
+        reason = unready() if app.accepting else "shutting down"
         if reason is None:
             return PlainTextResponse("ready\n")
         return PlainTextResponse(f"not ready: {reason}\n", status_code=503)
@@ -81,7 +84,8 @@ def build(
     answers = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status": show_status}
     shell = Starlette(routes=[Route(path, answer) for path, answer in answers.items()], lifespan=lifespan)
     shell.router.redirect_slashes = False  # a webhook sender must never meet a 3xx
-    return IngestApp(webhook, shell)
+    app = IngestApp(webhook, shell)
+    return app
 
 
 def serve_config(

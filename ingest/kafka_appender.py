@@ -45,7 +45,7 @@ class KafkaAppender:
         self.unavailable: str | None = "the Kafka cluster has not answered yet"
 
     async def start(self) -> None:
-        """Begin to connect; raise UnusableTopicError where the cluster answers at once with topics that lose records."""
+        """Begin to connect; raise UnusableTopicError where the cluster is there and its topics lose records."""
         self._connecting = asyncio.create_task(self._connect())
         done, _ = await asyncio.wait([self._connecting], timeout=5)
         if done:
@@ -127,7 +127,6 @@ class KafkaAppender:
                     await broker.stop()
                 raise
             return broker
-
 
 
 def _is_passing(error: Exception) -> bool:

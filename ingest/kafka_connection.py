@@ -28,7 +28,7 @@ class Connection:
 
     servers: tuple[str, ...]
     security: BaseSecurity | None = field(default=None, repr=False)
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     middlewares: Sequence[Any] = ()
 
     def broker(self, *, consumer_only: bool = False) -> KafkaBroker:

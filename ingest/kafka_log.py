@@ -3,7 +3,7 @@
 import asyncio
 
 from ingest.batch import Batch, Positions
-from ingest.kafka_appender import KafkaAppender
+from ingest.kafka_appender import DEADLINE_S, KafkaAppender
 from ingest.kafka_connection import Connection
 from ingest.kafka_reader import KafkaReader
 from ingest.log import LogUnavailableError, Record
@@ -18,8 +18,8 @@ class KafkaLog:
 
     FIRST_OFFSET = KafkaReader.FIRST_OFFSET
 
-    def __init__(self, connection: Connection) -> None:
-        self._appender = KafkaAppender(connection)
+    def __init__(self, connection: Connection, *, deadline_s: float = DEADLINE_S) -> None:
+        self._appender = KafkaAppender(connection, deadline_s=deadline_s)
         self._reader = KafkaReader(connection)
         self._started = False
 
@@ -47,7 +47,7 @@ class KafkaLog:
         await self._appender.append(record)
 
     def read(self, after: Positions, limit: int) -> Batch:
-        """Return up to `limit` records that follow `after`, at least one if there are any; raise LogUnavailableError."""
+        """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
         return self._reader.read(after, limit)
 
     def end(self) -> Positions:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import stamina
 import structlog
@@ -18,6 +18,8 @@ from aiokafka import TopicPartition as Partition
 from aiokafka.errors import KafkaError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker, KafkaMessage, TopicPartition
+from faststream.kafka.message import FAKE_CONSUMER
+from faststream.kafka.subscriber.usecase import LogicSubscriber
 from faststream.middlewares import AckPolicy
 
 from ingest import kafka_topics
@@ -28,7 +30,7 @@ from ingest.kafka_topics import partition_number
 from ingest.log import LogUnavailableError
 
 T = TypeVar("T")
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = ConsumerRecord
 
 BUFFER_BYTES = 96 << 20
 """As much is read ahead, beside the batch that lands."""
@@ -74,7 +76,7 @@ class KafkaReader:
         thread.join(10)
 
     def read(self, after: Positions, limit: int) -> Batch:
-        """Return up to `limit` records that follow `after`, at least one if there are any; raise LogUnavailableError."""
+        """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
         give_up = time.monotonic() + self._patience_s
         session = self._ready(give_up)
         if not session.stands_after(after):
@@ -114,7 +116,8 @@ class KafkaReader:
 
     def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         """The answer of the reader's own loop."""
-        assert self._loop is not None
+        if self._loop is None:
+            raise LogUnavailableError("reading has not begun")
         asked = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
             return asked.result(self._patience_s)
@@ -153,7 +156,7 @@ class KafkaReader:
         async with session.open():
             self._session = session
             try:
-                while not await session.has_more_partitions():
+                while not session.has_more_partitions():  # noqa: ASYNC110 - Kafka has no event for it
                     await asyncio.sleep(_PARTITIONS_EVERY_S)
             finally:
                 self._session = None
@@ -212,9 +215,7 @@ class _Session:
         require_manual(self.broker)
         try:
             await self.broker.start()
-            consumer = subscriber.consumer
-            assert consumer is not None
-            self._consumer = consumer
+            self._consumer = subscriber.consumer
             for topic, count in self.partitions.items():
                 for number in range(count):
                     self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
@@ -257,8 +258,7 @@ class _Session:
 
     async def seek(self, after: Positions) -> None:
         """Read on after those positions, whatever was read before."""
-        consumer = self._consumer
-        assert consumer is not None
+        consumer = self._subscribed()
         with self._changed:
             self._buffer.clear()
             self._bytes = 0
@@ -271,14 +271,13 @@ class _Session:
 
     async def ends(self) -> Positions:
         """The offset that each partition's next record will have."""
-        assert self._consumer is not None
-        ends = await self._consumer.end_offsets([self._partition(number) for number in self.next_read])
+        ends = await self._subscribed().end_offsets([self._partition(number) for number in self.next_read])
         return {partition_number(partition.topic, partition.partition): offset for partition, offset in ends.items()}
 
-    async def has_more_partitions(self) -> bool:
+    def has_more_partitions(self) -> bool:
         """Say whether a topic has got partitions that are not read here."""
-        assert self._consumer is not None
-        known = {topic: self._consumer.partitions_for_topic(topic) or set() for topic in self.partitions}
+        consumer = self._subscribed()
+        known = {topic: consumer.partitions_for_topic(topic) or set() for topic in self.partitions}
         return any(len(known[topic]) > count for topic, count in self.partitions.items())
 
     def break_off(self, reason: str) -> None:
@@ -286,6 +285,11 @@ class _Session:
         with self._changed:
             self.broken = reason
             self._changed.notify_all()
+
+    def _subscribed(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise LogUnavailableError("not subscribed yet")
+        return self._consumer
 
     def _partition(self, number: int) -> Partition:
         return Partition(*self.layout.topic_and_partition(number))
@@ -317,14 +321,13 @@ class _Session:
 
     async def _look_at_gap(self, number: int, following: int) -> None:
         """Find out whether Kafka dropped what should have come next; if it is still there, read it."""
-        assert self._consumer is not None
-        partition_ = self._partition(number)
-        first = (await self._consumer.beginning_offsets([partition_]))[partition_]
+        consumer, partition_ = self._subscribed(), self._partition(number)
+        first = (await consumer.beginning_offsets([partition_]))[partition_]
         if first > following:
             log.error("log_records_lost", topic=partition_.topic, partition=number, first_lost=following, next=first)
             self._gaps.add(number)
         else:
-            self._consumer.seek(partition_, following)
+            consumer.seek(partition_, following)
 
 
 def require_manual(broker: KafkaBroker) -> None:
@@ -332,16 +335,16 @@ def require_manual(broker: KafkaBroker) -> None:
 
     FastStream's default commits before the handler has run, and a policy of the broker does not reach all subscribers.
     """
-    for subscriber in broker.subscribers:
+    for subscriber in cast("list[LogicSubscriber[Any]]", broker.subscribers):
         policy = subscriber.ack_policy
-        commits = subscriber._connection_args.get("enable_auto_commit", True)  # noqa: SLF001 - there is no public look
+        commits = subscriber._connection_args.get("enable_auto_commit", True)
         if policy is not AckPolicy.MANUAL or commits or subscriber.group_id is not None:
             raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
 
 
 async def _as_it_is(records: tuple[Record, ...]) -> KafkaMessage:
     """Spare the parsing of each record's headers: who takes the batch reads them."""
-    return KafkaMessage(raw_message=records, body=b"", headers=_text_headers(records[0]), consumer=None)
+    return KafkaMessage(raw_message=records, body=b"", headers=_text_headers(records[0]), consumer=FAKE_CONSUMER)
 
 
 def _text_headers(record: Record) -> dict[str, str]:
@@ -350,5 +353,3 @@ def _text_headers(record: Record) -> dict[str, str]:
 
 async def _raw(message: KafkaMessage) -> object:
     return message.raw_message
-
-

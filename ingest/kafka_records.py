@@ -57,7 +57,7 @@ def headers(record: Record, to: Address) -> dict[str, str]:
     return found
 
 
-def batch(records: Sequence[ConsumerRecord[bytes, bytes]]) -> Batch:
+def batch(records: Sequence[ConsumerRecord]) -> Batch:
     """Return those records, which are in the order of their offsets within each partition, as a batch.
 
     What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it is
@@ -79,7 +79,7 @@ def batch(records: Sequence[ConsumerRecord[bytes, bytes]]) -> Batch:
 _REPLAY = Origin.REPLAY.value.encode()
 
 
-def _received_us(said: dict[str, bytes], record: ConsumerRecord[bytes, bytes]) -> int:
+def _received_us(said: dict[str, bytes], record: ConsumerRecord) -> int:
     received = said.get("received_at", b"")
     return int(received) if received.isdigit() else record.timestamp * 1000
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from ingest.batch import Batch, Positions
 
@@ -44,6 +44,9 @@ class Appender(Protocol):
 class Reader(Protocol):
     """The reading side, used by processors in a thread of their own."""
 
+    FIRST_OFFSET: int
+    """The offset of a partition's first record."""
+
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, possibly none; raise LogUnavailableError."""
 
@@ -52,3 +55,39 @@ class Reader(Protocol):
 
     def forget(self, landed: Positions, before_us: int) -> int:
         """Drop records at or before `landed` that were received before `before_us`; return how many."""
+
+
+class Log(Appender, Reader, Protocol):
+    """Both sides, as a process opens them."""
+
+    async def start(self) -> None:
+        """Open the log for writing, on the event loop that will append."""
+
+    async def close(self) -> None:
+        """Make durable what waits, then let go of the log."""
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the log cannot take records now, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a log reaches: the last offset of every partition, and the offset that a partition begins with."""
+
+    ends: Positions
+    first: int
+
+    @classmethod
+    def of(cls, log: Reader) -> Self:
+        """Ask the log. Raises LogUnavailableError."""
+        return cls(log.end(), log.FIRST_OFFSET)
+
+    @property
+    def held(self) -> int:
+        """How many records the log ever held."""
+        return sum(end - self.first + 1 for end in self.ends.values())
+
+    def lag(self, landed: Positions) -> int:
+        """How many of them have still to land."""
+        return sum(max(0, end - landed.get(partition, self.first - 1)) for partition, end in self.ends.items())

@@ -39,6 +39,9 @@ class SqliteLog:
     file at a time. To read, from any thread of any process, neither is needed; `close()` then frees the file.
     """
 
+    FIRST_OFFSET = 1
+    unavailable: str | None = None
+
     def __init__(
         self,
         path: Path,

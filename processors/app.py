@@ -113,7 +113,7 @@ class Processor:
             return False
         self.progress.landed = self.landing.positions()
         self.progress.last_landed_at = self.clock()
-        self.metrics.count(landed)
+        self.metrics.count(landed, batch, self.progress.last_landed_at)
         log.info(
             "batch_landed",
             records=landed.records,

@@ -1,37 +1,89 @@
-"""What the processors tell Prometheus."""
+"""What the processors tell Prometheus: every name with its meaning, in one list."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from dataclasses import dataclass
+from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ingest.batch import Batch
 from processors.landing import Landed
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
+
+    name: str
+    meaning: str
+
+
+RECORDS_LANDED = Metric(
+    "holdtime_records_landed",
+    "Log records landed, by what became of them: event; duplicate, known already; rejected, kept with the reason.",
+)
+FACTS_WRITTEN = Metric("holdtime_facts_written", "Facts that are new or changed, by table.")
+CONTRADICTIONS = Metric(
+    "holdtime_contradictions",
+    "Events that do not count because another content of their id does, of the entities that landed.",
+)
+LANDING_SECONDS = Metric("holdtime_landing_seconds", "Seconds to land a batch.")
+BATCH_RECORDS = Metric("holdtime_batch_records", "Records of the batches that landed.")
+FRESHNESS_SECONDS = Metric(
+    "holdtime_freshness_seconds",
+    "Seconds from receiving a record (200 to Telnyx) until it was visible in the warehouse. The replica comes later.",
+)
+LAG_RECORDS = Metric("holdtime_lag_records", "Records in the log that have not landed. Grows without end: see above.")
+REPLICA_AGE_SECONDS = Metric("holdtime_replica_published_timestamp_seconds", "When the replica was published last.")
+STANDBY = Metric("holdtime_standby", "1 while another process has the warehouse and this one waits to take over.")
+METRICS = (
+    RECORDS_LANDED,
+    FACTS_WRITTEN,
+    CONTRADICTIONS,
+    LANDING_SECONDS,
+    BATCH_RECORDS,
+    FRESHNESS_SECONDS,
+    LAG_RECORDS,
+    REPLICA_AGE_SECONDS,
+    STANDBY,
+)
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+
+
 class ProcessorMetrics:
-    """Counters of what landed; one a registry."""
+    """The numbers themselves; one a registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._records = Counter(
-            "holdtime_records_landed", "Log records landed, by what became of them", ["outcome"], registry=registry
-        )
-        self._facts = Counter(
-            "holdtime_facts_written", "Facts that are new or changed, by table", ["table"], registry=registry
-        )
-        self._contradictions = Counter(
-            "holdtime_contradictions",
-            "Events that do not count because another content of their id does, of the entities that landed",
-            registry=registry,
-        )
-        self.landing_seconds = Histogram(
-            "holdtime_landing_seconds",
-            "Time to land a batch",
-            registry=registry,
-            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-        )
+        self._records = Counter(*_told(RECORDS_LANDED), ["outcome"], registry=registry)
+        self._facts = Counter(*_told(FACTS_WRITTEN), ["table"], registry=registry)
+        self._contradictions = Counter(*_told(CONTRADICTIONS), registry=registry)
+        self.landing_seconds = Histogram(*_told(LANDING_SECONDS), registry=registry, buckets=_SECONDS)
+        self._batches = Histogram(*_told(BATCH_RECORDS), registry=registry, buckets=_SIZES)
+        self._freshness = Histogram(*_told(FRESHNESS_SECONDS), registry=registry, buckets=_SECONDS)
+        self.lag = Gauge(*_told(LAG_RECORDS), registry=registry)
+        self.replica_at = Gauge(*_told(REPLICA_AGE_SECONDS), registry=registry)
+        self.standby = Gauge(*_told(STANDBY), registry=registry)
+        for outcome in ("event", "duplicate", "rejected"):
+            self._records.labels(outcome)  # dashboards see zeros, not gaps
 
-    def count(self, landed: Landed) -> None:
-        """Add one batch."""
+    def count(self, landed: Landed, batch: Batch, now: datetime) -> None:
+        """Add one batch, which was visible at `now`."""
         self._records.labels("event").inc(landed.events)
         self._records.labels("duplicate").inc(landed.duplicates)
         self._records.labels("rejected").inc(landed.rejected)
         self._contradictions.inc(landed.contradictions)
+        self._batches.observe(landed.records)
+        received = batch.table.column("received_at").cast(pa.int64())
+        # The oldest and the mean stand for all: to observe each of 100,000 would take longer than to land them.
+        now_us = now.timestamp() * 1_000_000
+        for at_us in (pc.min(received).as_py(), pc.mean(received).as_py()):
+            self._freshness.observe(max(0.0, now_us - at_us) / 1_000_000)
         for table, rows in landed.facts.items():
             self._facts.labels(table).inc(rows)
+
+
+def _told(metric: Metric) -> tuple[str, str]:
+    return metric.name, metric.meaning

@@ -16,6 +16,7 @@ settings.register_profile("default", deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("campaign", deadline=None, suppress_health_check=_SLOW, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what needs a broker only when told to."""
     if os.environ.get(UNTESTED) != "off":
@@ -27,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested."""
-    untested = [report.nodeid for report in terminalreporter.stats.get("skipped", []) if UNTESTED in str(report.longrepr)]
+    untested = [
+        report.nodeid for report in terminalreporter.stats.get("skipped", []) if UNTESTED in str(report.longrepr)
+    ]
     if untested:
         terminalreporter.section(f"NOT TESTED: {len(untested)} tests need a Kafka broker, and {UNTESTED}=off", red=True)
         for nodeid in untested:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,10 +16,10 @@ _NOTE = "kafka.json"
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where a broker is that tests may fill with topics of their own; they name them by a prefix nobody else has."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    yield given or _shared(run_folder(tmp_path_factory))
+    return given or _shared(run_folder(tmp_path_factory))
 
 
 def run_folder(factory: pytest.TempPathFactory) -> Path:

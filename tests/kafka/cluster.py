@@ -1,7 +1,7 @@
 """A real Apache Kafka cluster on this machine: KRaft, one broker or several, each a process that can be killed.
 
-    python -m tests.kafka.cluster up      (BROKERS=3 for three)
-    python -m tests.kafka.cluster down
+python -m tests.kafka.cluster up      (BROKERS=3 for three)
+python -m tests.kafka.cluster down
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -92,13 +92,14 @@ class Broker:
         """Say whether the process is there, and is ours."""
         if self.pid is None:
             return False
-        try:
+        with suppress(ChildProcessError):  # it may have been started by another process of ours
             os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass  # started by another process of ours
         process = Path(f"/proc/{self.pid}")
         try:
-            command, state = (process / "cmdline").read_bytes(), (process / "stat").read_text().rpartition(")")[2].split()[0]
+            command, state = (
+                (process / "cmdline").read_bytes(),
+                (process / "stat").read_text().rpartition(")")[2].split()[0],
+            )
         except OSError:
             return False
         return state != "Z" and (not command or self.folder.encode() in command)  # Java has none while it starts itself
@@ -135,7 +136,7 @@ class Cluster:
             home.mkdir(parents=True)
             (home / "log4j2.properties").write_text(_LOGGING)
             (home / "server.properties").write_text(
-                _properties(home, number, voters, ports[number - 1], ports[brokers + number - 1], brokers)
+                _properties(home, number, voters, (ports[number - 1], ports[brokers + number - 1]), brokers)
             )
             format_storage = [*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster_id]
             done = subprocess.run(
@@ -210,9 +211,10 @@ def _java(home: Path) -> list[str]:
     ]
 
 
-def _properties(home: Path, number: int, voters: str, port: int, controller: int, brokers: int) -> str:
+def _properties(home: Path, number: int, voters: str, ports: tuple[int, int], brokers: int) -> str:
     """The broker's settings: small, and quick to notice that another one is gone."""
     copies = min(3, brokers)
+    port, controller = ports
     settings = {
         "process.roles": "broker,controller",
         "node.id": number,

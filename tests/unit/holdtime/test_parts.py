@@ -12,7 +12,7 @@ from nacl.signing import SigningKey
 from holdtime import settings
 from holdtime.parts import opened
 from holdtime.settings import ConfigurationError
-from ingest.log import Record
+from ingest.log import Log, Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from tests.builders import a_batch
@@ -39,7 +39,7 @@ def landed_up_to(position: int) -> None:
     db.close()
 
 
-async def append(log: SqliteLog) -> int:
+async def append(log: Log) -> int:
     await log.append(Record(BODY, 1))
     return log.end()[PARTITION]
 
@@ -87,7 +87,8 @@ def test_an_older_warehouse_is_brought_up_to_date(folder: Path) -> None:
 
     async def scenario() -> tuple[int, int]:
         async with opened(settings.load()) as parts:
-            return value(parts.db, "select schema_version from warehouse"), await append(parts.log)
+            assert parts.warehouse is not None
+            return value(parts.warehouse.db, "select schema_version from warehouse"), await append(parts.log)
 
     version, position = asyncio.run(scenario())
     assert version == SCHEMA_VERSION

@@ -266,6 +266,8 @@ class Balky:
     log: SqliteLog
     refusals: int = 1
 
+    FIRST_OFFSET = SqliteLog.FIRST_OFFSET
+
     def read(self, after: Positions, limit: int) -> Batch:
         """Read, but not at first."""
         if self.refusals:

@@ -1,0 +1,30 @@
+"""A watch over the processor: a process that no longer gets anywhere had better end, and be started anew."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+PATIENCE = timedelta(minutes=2)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Told how far landing is, says when it is stuck: records come in, and for `patience` not one has landed.
+
+    A log that cannot be asked says nothing: whoever waits for it is not stuck, and starting anew would not help.
+    """
+
+    patience: timedelta = PATIENCE
+    _landed: int = -1
+    _lag: int = 0
+    _since: float = 0.0
+
+    def is_stuck(self, landed: int, lag: int, now_s: float) -> bool:
+        """Say whether the position has stood still too long while the lag grew; `now_s` of a clock that never jumps."""
+        if landed != self._landed or lag == 0:
+            self._landed, self._lag, self._since = landed, lag, now_s
+            return False
+        return lag > self._lag and now_s - self._since > self.patience.total_seconds()
+
+    def excuse(self) -> None:
+        """Begin to watch anew."""
+        self._landed = -1

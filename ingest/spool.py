@@ -1,0 +1,125 @@
+"""A spool beside the log on Kafka: while the cluster is away, deliveries are durable here, and go on later."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+
+import structlog
+
+from ingest.batch import Batch, Positions
+from ingest.kafka_connection import Connection
+from ingest.kafka_log import KafkaLog
+from ingest.kafka_records import address
+from ingest.log import LogUnavailableError, Origin, Record
+from ingest.sqlite_log import PARTITION, SqliteLog
+
+MOST_RECORDS = 5_000_000
+"""When so many wait, the spool is full: the cluster has been away for hours."""
+
+_DIRECT_S = 0.7
+_DRAIN_RECORDS = 1_000
+_PAUSE_S = 0.5
+
+log = structlog.get_logger("spool")
+
+
+class SpooledLog:
+    """A log on Kafka that takes records while the cluster is away.
+
+    As long as anything waits in the spool everything goes through it, so what belongs together is drained in the order
+    in which it came. What was on its way when the cluster or this process went is sent again: it lands once.
+    """
+
+    FIRST_OFFSET = KafkaLog.FIRST_OFFSET
+
+    def __init__(self, connection: Connection, spool: SqliteLog, *, most_records: int = MOST_RECORDS) -> None:
+        self._layout = connection.layout
+        self._log = KafkaLog(connection, deadline_s=_DIRECT_S)
+        self._spool = spool
+        self._most_records = most_records
+        self._drained: Positions = {}
+        self._appending = 0
+        self._came = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
+        self.unavailable: str | None = None
+
+    async def start(self) -> None:
+        """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
+        await self._spool.start()
+        await self._log.start()
+        self._draining = asyncio.create_task(self._drain())
+
+    async def close(self) -> None:
+        """Stop draining; what waits stays in the spool and is drained by the next process."""
+        if self._draining is not None:
+            self._draining.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._draining
+        await self._log.close()
+        await self._spool.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many records are in the spool."""
+        return self._spool.end().get(PARTITION, 0) - self._drained.get(PARTITION, 0)
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
+        if not self._appending and not self.waiting:
+            with contextlib.suppress(LogUnavailableError):
+                return await self._log.append(record)
+        if self.waiting >= self._most_records:
+            raise LogUnavailableError(f"the spool is full: {self._most_records} records wait for the Kafka cluster")
+        self._appending += 1
+        try:
+            await self._spool.append(record)
+        finally:
+            self._appending -= 1
+        self._came.set()
+        return None
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records of the cluster's log that follow `after`; raise LogUnavailableError."""
+        return self._log.read(after, limit)
+
+    def end(self) -> Positions:
+        """Return the last offset of every partition of the cluster's log; raise LogUnavailableError."""
+        return self._log.end()
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        return self._log.forget(landed, before_us)
+
+    async def _drain(self) -> None:
+        while True:
+            self._came.clear()
+            try:
+                batch = await asyncio.to_thread(self._spool.read, self._drained, _DRAIN_RECORDS)
+                if not len(batch):
+                    await self._came.wait()
+                    continue
+                await self._send(batch)
+                reached = batch.reached()
+                await asyncio.to_thread(self._spool.forget, reached, 1 << 62)
+            except LogUnavailableError as error:
+                log.warning("spool_waits", records=self.waiting, reason=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                self._drained = reached
+                log.info("spool_drained", records=len(batch), waiting=self.waiting)
+
+    async def _send(self, batch: Batch) -> None:
+        """Send what belongs together one after the other, and the rest side by side."""
+        together: dict[bytes | None, list[Record]] = defaultdict(list)
+        columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections)
+        for body, received_us, origin, verified, rejection in zip(*columns, strict=True):
+            record = Record(body, received_us, Origin(origin), verified, rejection)
+            together[address(record, self._layout).key].append(record)
+
+        async def in_turn(records: list[Record]) -> None:
+            for record in records:
+                await self._log.append(record)
+
+        for outcome in await asyncio.gather(*map(in_turn, together.values()), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
