@@ -1,17 +1,22 @@
 """The event log that the settings name, of whichever kind."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from holdtime.settings import Kafka, Settings
-from ingest import kafka_connection
-from ingest.kafka_connection import Connection
-from ingest.kafka_log import KafkaLog
-from ingest.kafka_topics import FOR_EVER, Layout
+from ingest import kafka_address
 from ingest.log import Log
-from ingest.spool import SpooledLog
 from ingest.sqlite_log import SqliteLog
 from ingest.sqlite_writer import Bounds
+
+if TYPE_CHECKING:
+    from ingest.kafka_connection import Connection
+
+# What speaks Kafka is imported where Kafka is: it takes longer than all the rest together.
+# ruff: noqa: PLC0415
 
 _DAY_MS = 86_400_000
 
@@ -23,14 +28,21 @@ def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[
     """
     environment, kafka = settings.environment, settings.configuration.kafka
     if environment.log_is_kafka:
-        connection = _connection(settings)
+        from ingest.kafka_log import KafkaLog
+        from ingest.spool import SpooledLog
+
+        connection = connection_of(settings)
         if kafka.spool is None:
             return KafkaLog(connection)
         return SpooledLog(connection, SqliteLog(kafka.spool, bounds=bounds, on_commit=on_commit))
     return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
 
 
-def _connection(settings: Settings) -> Connection:
+def connection_of(settings: Settings) -> Connection:
+    """The cluster that the settings name, not asked yet. Raises ValueError."""
+    from ingest.kafka_connection import Connection, security
+    from ingest.kafka_topics import FOR_EVER, Layout
+
     environment, kafka = settings.environment, settings.configuration.kafka
     servers = environment.kafka_servers
     _require_private(servers, kafka)
@@ -40,19 +52,19 @@ def _connection(settings: Settings) -> Connection:
             f"[kafka] sasl is {kafka.sasl}: expected HOLDTIME_KAFKA_USERNAME and HOLDTIME_KAFKA_PASSWORD to be set"
         )
     try:
-        security = kafka_connection.security(
+        secured = security(
             mechanism=kafka.sasl, username=username, password=password, tls=kafka.tls, ca_file=kafka.ca_file
         )
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"[kafka] ca_file: {kafka.ca_file} cannot be used: {error.strerror or error}") from None
     retention_ms = FOR_EVER if kafka.retention_days is None else int(kafka.retention_days * _DAY_MS)
     layout = Layout(kafka.partitions, kafka.copies, retention_ms, kafka.topic_prefix)
-    return Connection(servers, security, layout)
+    return Connection(servers, secured, layout)
 
 
 def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:
     """Phone numbers go over this wire: in the clear only where nobody else listens, or on purpose."""
-    remote = [server for server in servers if not kafka_connection.is_loopback(server)]
+    remote = [server for server in servers if not kafka_address.is_loopback(server)]
     if remote and not kafka.tls and not kafka.allow_plaintext:
         raise ValueError(
             f"HOLDTIME_LOG: {', '.join(remote)} would be talked to in the clear: set tls = true in [kafka] of "

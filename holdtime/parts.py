@@ -98,7 +98,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         elif not ingests:
             stack.push_async_callback(log.close)
         db = db or (attempt(lambda: open_warehouse(environment.warehouse, stack)) if lands else None)
-        landing = attempt(lambda: Landing(db, longest_wait=longest_wait(settings))) if db else None
+        landing = attempt(lambda: landing_of(db, settings)) if db else None
         if faults or (lands and landing is None):
             raise ConfigurationError(faults)
         warehouse = Warehouse(db, landing) if db and landing else None
@@ -111,6 +111,16 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
 def longest_wait(settings: Settings) -> timedelta:
     """How long a visit may last."""
     return timedelta(hours=settings.configuration.longest_wait_hours)
+
+
+def landing_of(db: duckdb.DuckDBPyConnection, settings: Settings) -> Landing:
+    """The landing as the settings want it: where changed facts are published, it notes them. Raises ValueError."""
+    return Landing(db, longest_wait=longest_wait(settings), tells=tells_facts(settings))
+
+
+def tells_facts(settings: Settings) -> bool:
+    """Whether changed facts are published."""
+    return settings.environment.log_is_kafka and settings.configuration.kafka.facts
 
 
 def _files(settings: Settings) -> list[tuple[str, Path]]:
@@ -160,7 +170,7 @@ async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack)
     await log.start()
     stack.push_async_callback(log.close)
     db = open_warehouse(warehouse, stack)
-    landing = Landing(db, longest_wait=longest_wait(settings))
+    landing = landing_of(db, settings)
     await agree(log, landing)
     return Store(log, landing, partial(publish, db, warehouse, replica))
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ingest.kafka_connection import servers
+from ingest.kafka_address import servers
 
 CONFIG_FILE = Path("holdtime.toml")
 
@@ -54,6 +54,7 @@ class Kafka(_Section):
     retention_days: float | None = Field(default=None, gt=0, le=36_500)
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     spool: Path | None = None
+    facts: bool = True
 
 
 class Configuration(_Section):

@@ -15,8 +15,10 @@ import structlog
 import uvicorn
 import uvloop
 
-from holdtime.parts import Parts, Warehouse, agree, longest_wait, open_warehouse, opened, public_keys
+from holdtime import event_log
+from holdtime.parts import Parts, Warehouse, agree, landing_of, open_warehouse, opened, public_keys, tells_facts
 from holdtime.settings import Settings
+from holdtime.topics import Topics
 from holdtime.watchdog import Watchdog
 from ingest import app as ingest_app
 from ingest.checker import Checker
@@ -24,7 +26,7 @@ from ingest.log import Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError, Verifier
 from ingest.webhook import WebhookEndpoint
 from processors.app import Processor
-from processors.landing import Landing
+from processors.outbox import Change
 from warehouse.database import LockedError
 from warehouse.replica import publish
 
@@ -93,11 +95,13 @@ class _Service:
             if warehouse is None:
                 return
             paths = self.settings.environment
+            tell = await self._fact_stream(stack)
             self.processor = Processor(
                 reader=self.parts.log,
                 landing=warehouse.landing,
                 publish=partial(publish, warehouse.db, paths.warehouse, paths.replica),
                 metrics=self.parts.processor_metrics,
+                tell=tell,
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
             )
             watching = asyncio.create_task(self._watch(self.processor))
@@ -105,6 +109,16 @@ class _Service:
                 await asyncio.to_thread(self.processor.run, self.stop, drain_for=DRAIN)
             finally:
                 watching.cancel()
+
+    async def _fact_stream(self, stack: AsyncExitStack) -> Callable[[list[Change]], None] | None:
+        if not tells_facts(self.settings):
+            return None
+        from processors.fact_stream import FactStream  # noqa: PLC0415 - only those who use Kafka wait for its import
+
+        stream = FactStream(event_log.connection_of(self.settings))
+        await stream.start()
+        stack.push_async_callback(stream.close)
+        return stream.publish
 
     async def _our_turn(self, stack: AsyncExitStack) -> Warehouse | None:
         """Wait until nobody else has the warehouse, then open it; None if told to stop before."""
@@ -119,7 +133,7 @@ class _Service:
                 await asyncio.to_thread(self.stop.wait, _TURN_S)
                 continue
             standby.set(0)
-            landing = Landing(db, longest_wait=longest_wait(self.settings))
+            landing = landing_of(db, self.settings)
             await agree(self.parts.log, landing)
             log.info("taking_over")
             return Warehouse(db, landing)
@@ -150,8 +164,12 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
     waits = lands and not ingests
     async with opened(settings, ingests=ingests, lands=lands and not waits) as parts, AsyncExitStack() as stack:
         service = _Service(settings, parts, ingests, lands)
+        topics = Topics(settings)
+        pages = {"/asyncapi": topics.page, "/asyncapi.json": topics.document}
         endpoint = await _endpoint(parts, stack) if ingests else None
-        app = ingest_app.build(endpoint, registry=parts.registry, unready=service.unready, status=service.status)
+        app = ingest_app.build(
+            endpoint, registry=parts.registry, unready=service.unready, status=service.status, pages=pages
+        )
         host, port = parts.listener.getsockname()[:2]
         config = ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds()))
         server = uvicorn.Server(config)

@@ -57,13 +57,14 @@ def build(
     registry: CollectorRegistry,
     unready: Callable[[], str | None],
     status: Callable[[], Mapping[str, object]],
+    pages: Mapping[str, Callable[[Request], Response]] | None = None,
     lifespan: Lifespan | None = None,
 ) -> IngestApp:
     """Put the application together; without an endpoint it takes no deliveries.
 
     `unready` says why deliveries should not be sent here now, or None. `status` is the JSON of `/status`; its values
-    are what JSON can hold. Both run in a thread, so they may block for a moment. `lifespan` opens and closes what the
-    wiring needs around the serving.
+    are what JSON can hold. Both run in a thread, so they may block for a moment, and so do `pages`, by path. `lifespan`
+    opens and closes what the wiring needs around the serving.
     """
 
     async def livez(_: Request) -> Response:
@@ -82,7 +83,8 @@ def build(
         return JSONResponse(dict(status()))
 
     answers = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status": show_status}
-    shell = Starlette(routes=[Route(path, answer) for path, answer in answers.items()], lifespan=lifespan)
+    routes = [Route(path, answer) for path, answer in {**answers, **(pages or {})}.items()]
+    shell = Starlette(routes=routes, lifespan=lifespan)
     shell.router.redirect_slashes = False  # a webhook sender must never meet a 3xx
     app = IngestApp(webhook, shell)
     return app

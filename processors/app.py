@@ -14,6 +14,7 @@ from ingest.log import LogUnavailableError, Reader
 from processors.ahead import ReadAhead
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
+from processors.outbox import Change
 
 MOST_RECORDS = 100_000
 """A batch of more is not landed any faster, and takes more memory."""
@@ -45,13 +46,15 @@ class Processor:
     """Lands batches one after the other. `run` belongs in a thread of its own, and so does everything it is given.
 
     `publish` puts out the replica; it is called when something landed and the last copy is `publish_every` old, or
-    ten times as old as a copy takes, so that copying never takes more than a tenth of the time.
+    ten times as old as a copy takes, so that copying never takes more than a tenth of the time. `tell` publishes
+    facts that changed, for a landing that tells.
     """
 
     reader: Reader
     landing: Landing
     publish: Callable[[], None]
     metrics: ProcessorMetrics
+    tell: Callable[[list[Change]], None] | None = None
     publish_every: timedelta = timedelta(seconds=2)
     keep_landed: timedelta = timedelta(days=7)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -83,6 +86,7 @@ class Processor:
         unpublished = False
         while not stop.is_set():
             landed = self._step(reading)
+            told = self._tell()
             now = self.clock()
             if not landed and ticking.is_due(now):
                 landed = self._let_time_pass(now)
@@ -92,10 +96,10 @@ class Processor:
                 unpublished = False
             if trimming.is_due(now):
                 self._trim(now)
-            if not landed:
+            if not (landed or told):
                 stop.wait(IDLE_S)
         give_up = self.clock() + drain_for
-        while self.clock() < give_up and self._step(reading):
+        while self.clock() < give_up and (self._step(reading) or self._tell()):
             pass
         self._publish()
 
@@ -124,6 +128,16 @@ class Processor:
             **landed.facts,
         )
         return True
+
+    def _tell(self) -> bool:
+        """Tell what changed, if anybody is to be told; returns whether there was anything."""
+        if self.tell is None:
+            return False
+        try:
+            return self.landing.tell(self.tell) > 0
+        except (LogUnavailableError, duckdb.IOException) as error:
+            log.warning("facts_not_told", reason=str(error))
+            return False
 
     def _let_time_pass(self, now: datetime) -> bool:
         """Land nothing but the time; returns whether that changed a fact."""

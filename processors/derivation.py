@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors import contradictions, facts, history
+from processors import contradictions, facts, history, outbox
 from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import value
@@ -68,16 +68,17 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
     return Derived(possible, history.spans_of_quarters(quarters or []), disputed)
 
 
-def replace(db: duckdb.DuckDBPyConnection, derived: Derived) -> dict[str, int]:
+def replace(db: duckdb.DuckDBPyConnection, derived: Derived, *, noted: bool = False) -> dict[str, int]:
     """Make the stored facts of the entities in `lives` equal to the tables that `derive` made.
 
     The spans hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
-    A fact that did not change is not written again. Returns how many rows were written, by table.
+    A fact that did not change is not written again. Returns how many rows were written, by table. With `noted`, what
+    changed is noted in the outbox too.
     """
-    return {fact.table: _replace(db, fact.table, derived.spans) for fact in derived.facts}
+    return {fact.table: _replace(db, fact.table, derived.spans, noted) for fact in derived.facts}
 
 
-def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> int:
+def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span], noted: bool) -> int:
     # A life that grew may have swallowed another that was thought to be apart: that one began within it.
     known = " union all ".join(
         [
@@ -96,9 +97,13 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
     )
     bounds = [moment for span in spans for moment in span]
     if not value(db, f"create or replace temp table before as {known}", bounds):
+        if noted:
+            outbox.note(db, table, key=_columns(db, table)[0], same=None)
         return int(value(db, f"insert into {table} from {table}_now"))
-    columns = [column[0] for column in db.execute(f"select * from {table}_now limit 0").description or ()]
+    columns = _columns(db, table)
     same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
+    if noted:
+        outbox.note(db, table, key=columns[0], same=same)
     for start, end in spans:  # one after the other: only a plain bound keeps DuckDB from looking everywhere
         db.execute(
             f"""
@@ -109,3 +114,7 @@ def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> in
             [start, end],
         )
     return int(value(db, f"insert into {table} select * from {table}_now as now anti join before on {same}"))
+
+
+def _columns(db: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    return [column[0] for column in db.execute(f"select * from {table}_now limit 0").description or ()]

@@ -1,6 +1,6 @@
 """Landing: a batch of log records becomes events and facts, in one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from importlib.resources import files
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history, rejected
+from processors import contradictions, definitions, derivation, history, outbox, rejected
 from processors.derivation import Judgement
 from processors.spans import Span
 from warehouse.query import value
@@ -51,12 +51,29 @@ class Landing:
     batch and changes nothing. Not for use by two threads at once.
     """
 
-    def __init__(self, db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT) -> None:
+    def __init__(
+        self, db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, tells: bool = False
+    ) -> None:
+        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, for `tell`."""
         self._db = db
+        self._tells = tells
         self._longest_wait = longest_wait
         history.prepare(db)
         agree_on_longest_wait(db, longest_wait)
         definitions.note(db)
+        if tells:
+            outbox.prepare(db)
+
+    def tell(self, publish: Callable[[list[outbox.Change]], None]) -> int:
+        """Hand over changed facts that have not been told, at least once each and the latest last; return how many.
+
+        What `publish` raises is raised, and they are handed over again the next time.
+        """
+        pending = outbox.pending(self._db)
+        if pending.changes:
+            publish(pending.changes)
+            outbox.told(self._db, pending.up_to)
+        return len(pending.changes)
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""
@@ -111,7 +128,7 @@ class Landing:
         facts: dict[str, int] = {}
         if history.find_touched(db, reach=self._longest_wait):
             derived = derivation.derive(db, judgement)
-            facts = derivation.replace(db, derived)
+            facts = derivation.replace(db, derived, noted=self._tells)
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
         events = self._keep_events(said, now)

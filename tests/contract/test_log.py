@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from ingest import kafka_connection
+from ingest import kafka_address
 from ingest.batch import Batch, Positions
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
@@ -46,7 +46,7 @@ def kafka_log(servers: str) -> Opener:
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Log]:
-        log = KafkaLog(Connection(kafka_connection.servers(servers), layout=layout))
+        log = KafkaLog(Connection(kafka_address.servers(servers), layout=layout))
         await log.start()
         try:
             yield log
