@@ -1,0 +1,104 @@
+"""From signed deliveries to the replica, over a real broker and through the loss of processes."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import duckdb
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from holdtime.simulator import Faults, deliver
+from tests.e2e.test_up import ROUGH, a_world, truth_of, until
+from tests.kafka.cluster import Cluster
+from tests.kafka.node import Node, Nodes
+
+pytestmark = pytest.mark.kafka
+
+
+def test_two_ingests_and_a_standby_tell_the_truth_although_a_processor_and_an_ingest_are_killed(
+    tmp_path: Path, kafka: str
+) -> None:
+    world = a_world(seed=21)
+    deliveries = deliver(world.events, ROUGH, seed=21)
+    with Nodes.around(tmp_path, kafka) as nodes:
+        ingests = [nodes.node("ingest"), nodes.node("ingest")]
+        processors = [nodes.node("process"), nodes.node("process")]
+        for node in (*ingests, processors[0]):
+            node.start()
+        processors[1].begin()
+        until(lambda: "standby" in processors[1].readiness(), processors[1].readiness)
+
+        async def post() -> None:
+            posting = asyncio.gather(*(node.post(deliveries[place::2]) for place, node in enumerate(ingests)))
+            until_landed = asyncio.to_thread(
+                until, lambda: bool(processors[0].status()["landed"]), processors[0].status
+            )
+            await until_landed
+            processors[0].kill()
+            ingests[0].kill()
+            await asyncio.to_thread(ingests[0].start)
+            await posting
+
+        asyncio.run(post())
+        processors[1].until_found(truth_of(world))
+        told = asyncio.run(latest_told(kafka, f"{nodes.prefix}holdtime.facts.queue-visits"))
+        assert processors[1].stop(signal.SIGTERM) == 0
+        with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as db:
+            held = db.execute("select visit_id, revision, wait_ms from queue_visits").fetchall()
+        assert sorted((said["visit_id"], said["revision"], said["wait_ms"]) for said in told) == sorted(held)
+
+
+def has_landed(node: Node) -> bool:
+    return bool(node.status()["landed"])
+
+
+async def latest_told(servers: str, topic: str) -> list[dict[str, object]]:
+    """What somebody who keeps the last record of each key holds at the end."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = consumer.assignment()
+        ends = await consumer.end_offsets(partitions)
+        latest: dict[bytes, bytes | None] = {}
+        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
+            for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                latest.update((record.key, record.value) for record in records)
+        return [json.loads(value) for value in latest.values() if value is not None]
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.parametrize("spooled", [True, False], ids=["with a spool", "without a spool"])
+def test_deliveries_while_the_cluster_is_away_are_taken_or_asked_for_again_and_none_is_lost(
+    tmp_path: Path, spooled: bool
+) -> None:
+    world = a_world(seed=22)
+    deliveries = deliver(world.events, Faults(), seed=22)
+    configuration = 'spool = "spool.sqlite"\n' if spooled else ""
+    with (
+        Cluster.running(tmp_path / "kafka") as cluster,
+        Nodes.around(tmp_path, cluster.bootstrap, configuration) as nodes,
+    ):
+        (broker,) = cluster.brokers
+        ingest, process = nodes.node("ingest"), nodes.node("process")
+        ingest.start()
+        process.start()
+        first, second = deliveries[: len(deliveries) // 2], deliveries[len(deliveries) // 2 :]
+        assert not asyncio.run(ingest.post(first)).given_up
+        broker.send(signal.SIGSTOP)
+
+        async def post() -> None:
+            posting = asyncio.create_task(ingest.post(second[:40]))
+            if spooled:
+                assert set((await posting).statuses) == {200}
+                assert ingest.readiness() == "ready"
+            else:
+                await asyncio.to_thread(until, lambda: "Kafka" in ingest.readiness(), ingest.readiness)
+            broker.send(signal.SIGCONT)
+            await posting
+            await ingest.post(second[40:])
+
+        asyncio.run(post())
+        process.until_found(truth_of(world))
