@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup demo test check bench bench-reliability lock clean
+.PHONY: help setup demo test check kafka-up kafka-down bench bench-reliability lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,12 @@ demo: $(STAMP) ## a simulated center, signed webhooks over HTTP, a report: under
 test: $(STAMP) ## all tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
+kafka-up: $(STAMP) ## a real Apache Kafka, of BROKERS brokers (1); prints its address
+	@$(BIN)/python -m tests.kafka.cluster up
+
+kafka-down: $(STAMP) ## stop it, and forget what it held
+	@$(BIN)/python -m tests.kafka.cluster down
+
 check: $(STAMP) ## lint, format, types, import rules: what CI runs before the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,4 +55,4 @@ lock: | $(UV) ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --extra tracing --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean: ## remove everything that make created
-	rm -rf $(VENV) $(TOOLS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .kafka $(VENV) $(TOOLS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

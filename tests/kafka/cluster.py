@@ -29,6 +29,7 @@ from tests.kafka.jars import NoBrokerError, gathered, java
 
 HOST = "127.0.0.1"
 READY_S = 90.0
+USERNAME, PASSWORD = "holdtime", "a-secret-of-the-tests"
 ROOT = Path(__file__).parents[2]
 STANDING = ROOT / ".kafka"
 """Where the cluster of `make kafka-up` lives."""
@@ -124,8 +125,11 @@ class Cluster:
     brokers: list[Broker]
 
     @classmethod
-    def made(cls, folder: Path, brokers: int = 1) -> Self:
-        """Format the storage of so many brokers in `folder`, and start them. Raises NoBrokerError."""
+    def made(cls, folder: Path, brokers: int = 1, *, secured: bool = False) -> Self:
+        """Format the storage of so many brokers in `folder`, and start them. Raises NoBrokerError.
+
+        With `secured`, clients need TLS with `folder/ca.pem` and SASL as `USERNAME` with `PASSWORD`.
+        """
         gathered()
         ports = _free_ports(2 * brokers)
         voters = ",".join(f"{number}@{HOST}:{ports[brokers + number - 1]}" for number in range(1, brokers + 1))
@@ -137,8 +141,11 @@ class Cluster:
             (home / "log4j2.properties").write_text(_LOGGING)
             (home / "server.properties").write_text(
                 _properties(home, number, voters, (ports[number - 1], ports[brokers + number - 1]), brokers)
+                + (_security(folder) if secured else "")
             )
             format_storage = [*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster_id]
+            if secured:
+                format_storage += ["--add-scram", f"SCRAM-SHA-512=[name={USERNAME},password={PASSWORD}]"]
             done = subprocess.run(
                 [*format_storage, "-c", str(home / "server.properties")], capture_output=True, text=True, check=False
             )
@@ -148,14 +155,15 @@ class Cluster:
         cluster = cls(made)
         for broker in made:
             broker.start()
-        cluster.wait()
+        if not secured:
+            cluster.wait()
         return cluster
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, brokers: int = 1) -> Iterator[Self]:
-        """A cluster for as long as the context lasts."""
-        cluster = cls.made(folder, brokers)
+    def running(cls, folder: Path, brokers: int = 1, *, secured: bool = False) -> Iterator[Self]:
+        """A cluster for as long as the context lasts; a secured one may still be coming up."""
+        cluster = cls.made(folder, brokers, secured=secured)
         try:
             yield cluster
         finally:
@@ -234,6 +242,45 @@ def _properties(home: Path, number: int, voters: str, ports: tuple[int, int], br
         "num.io.threads": 2,
         "log.cleaner.dedupe.buffer.size": 16 << 20,
         "log.cleaner.threads": 1,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _security(folder: Path) -> str:
+    """A certificate of our own for 127.0.0.1, and the settings that ask for it and for a password."""
+    store, secret = folder / "keys.p12", secrets.token_hex(8)
+    keytool = [
+        str(Path(java()).with_name("keytool")),
+        "-keystore",
+        str(store),
+        "-storepass",
+        secret,
+        "-alias",
+        "broker",
+    ]
+    subject = ["-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1", "-validity", "30", "-keyalg", "EC"]
+    subprocess.run([*keytool, "-genkeypair", *subject, "-storetype", "PKCS12"], check=True, capture_output=True)
+    certificate = [*keytool, "-exportcert", "-rfc", "-file", str(folder / "ca.pem")]
+    subprocess.run(certificate, check=True, capture_output=True)
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    settings = {
+        "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": scram,
+        "listener.name.plaintext.plain.sasl.jaas.config": (
+            f'{plain} username="{USERNAME}" password="{PASSWORD}" user_{USERNAME}="{PASSWORD}";'
+        ),
+        "ssl.keystore.location": store,
+        "ssl.keystore.password": secret,
+        "ssl.key.password": secret,
+        "ssl.keystore.type": "PKCS12",
+        "ssl.truststore.location": store,
+        "ssl.truststore.password": secret,
+        "ssl.truststore.type": "PKCS12",
+        "ssl.endpoint.identification.algorithm": "",
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

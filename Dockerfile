@@ -1,0 +1,23 @@
+# One image for every role; see compose.yaml. It installs what the lock file names, with its hashes, and nothing else.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+RUN python -m venv /opt/holdtime
+COPY requirements.lock pyproject.toml README.md ./
+RUN /opt/holdtime/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY holdtime holdtime
+COPY ingest ingest
+COPY processors processors
+COPY reports reports
+COPY warehouse warehouse
+RUN /opt/holdtime/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /data holdtime && install --directory --owner holdtime --mode 0700 /data
+COPY --from=build /opt/holdtime /opt/holdtime
+ENV PATH=/opt/holdtime/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOLDTIME_HTTP_HOST=0.0.0.0
+USER 10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+ENTRYPOINT ["holdtime"]
+CMD ["up"]

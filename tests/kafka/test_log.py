@@ -1,0 +1,200 @@
+"""What the log on Kafka promises beyond what every log does: see tests/contract for that."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.errors import OutOfOrderSequenceNumber
+from faststream.kafka import KafkaBroker, KafkaRouter
+from faststream.middlewares import AckPolicy
+from structlog.testing import capture_logs
+
+from ingest import kafka_address, kafka_connection, kafka_topics
+from ingest.batch import Positions
+from ingest.kafka_connection import Connection
+from ingest.kafka_log import KafkaLog
+from ingest.kafka_reader import require_manual
+from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, UnusableTopicError
+from ingest.log import LogUnavailableError, Record
+from tests.contract.test_log import bodies, read_all
+from tests.kafka.cluster import PASSWORD, USERNAME, Cluster
+
+pytestmark = pytest.mark.kafka
+
+
+def a_connection(servers: str, **layout: int) -> Connection:
+    """A connection to topics that nobody else has."""
+    return Connection(kafka_address.servers(servers), layout=Layout(prefix=f"{uuid4().hex}.", **layout))
+
+
+@contextlib.asynccontextmanager
+async def opened(connection: Connection) -> AsyncIterator[KafkaLog]:
+    log = KafkaLog(connection)
+    await log.start()
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+@contextlib.asynccontextmanager
+async def administered(connection: Connection) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = connection.admin()
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+def an_event(number: int, session: str = "s") -> Record:
+    body = b'{"data":{"id":"%d","event_type":"call.enqueued","payload":{"call_session_id":"%s"}}}'
+    return Record(body % (number, session.encode()), received_us=number)
+
+
+def test_what_belongs_together_is_in_one_partition_and_what_nobody_can_read_is_apart(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=6)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            for number in range(60):
+                await log.append(an_event(number, session=f"session {number % 20}"))
+            await log.append(Record(b"\xff", 1))
+            await log.append(Record(an_event(1).body, 1, rejection="stale"))
+            batches = await read_all(log)
+        found: dict[str, set[int]] = {}
+        for batch in batches:
+            for partition, body in zip(batch.partitions, batch.bodies, strict=True):
+                found.setdefault(body.decode(errors="replace").partition("session_id")[2], set()).add(partition)
+        unreadable = [found.pop(""), found.pop('":"s"}}}')]
+        assert unreadable == [{REJECTED_PARTITIONS}] * 2
+        assert len(found) == 20
+        assert all(len(partitions) == 1 for partitions in found.values())
+        assert {partition for partitions in found.values() for partition in partitions} <= set(
+            range(EVENTS_PARTITIONS, EVENTS_PARTITIONS + 6)
+        )
+        assert len(set.union(*found.values())) > 1
+
+    asyncio.run(scenario())
+
+
+def test_a_producer_that_failed_for_good_is_replaced(kafka: str) -> None:
+    async def scenario() -> None:
+        async with opened(a_connection(kafka, partitions=1)) as log:
+            await log.append(an_event(1))
+            broker: Any = log._appender._broker
+            broker.config.producer._producer.producer._message_accumulator.fail_all(OutOfOrderSequenceNumber())
+            with pytest.raises(LogUnavailableError, match="OutOfOrderSequenceNumber"):
+                await log.append(an_event(2))
+            async with asyncio.timeout(30):
+                while True:
+                    with contextlib.suppress(LogUnavailableError):
+                        await log.append(an_event(3))
+                        break
+                    await asyncio.sleep(0.05)
+            assert log.unavailable is None
+            assert await bodies(log) == [an_event(1).body, an_event(3).body]
+
+    asyncio.run(scenario())
+
+
+def test_what_kafka_dropped_before_it_was_read_is_said_and_the_rest_is_read(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            for number in range(10):
+                await log.append(an_event(number))
+            async with administered(connection) as admin:
+                await admin.delete_records(
+                    {TopicPartition(connection.layout.events, 0): RecordsToDelete(before_offset=6)}
+                )
+            with capture_logs() as said:
+                after: Positions = {EVENTS_PARTITIONS: 2}
+                assert await bodies(log, after) == [an_event(number).body for number in range(6, 10)]
+        assert [(entry["first_lost"], entry["next"]) for entry in said if entry["event"] == "log_records_lost"] == [
+            (3, 6)
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_would_lose_events_is_refused(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+
+    async def scenario() -> None:
+        async with administered(connection) as admin:
+            wrong = {"cleanup.policy": "compact", "retention.ms": "1000", "max.message.bytes": "1000000"}
+            await kafka_topics.make(admin, connection.layout.events, 1, 1, wrong)
+        with pytest.raises(UnusableTopicError, match=r"compaction drops events.*retention\.ms.*max\.message\.bytes"):
+            async with opened(connection):
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_partitions_that_are_added_later_are_read_too(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.kafka_reader._PARTITIONS_EVERY_S", 0.2)
+    connection = a_connection(kafka, partitions=1)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            await log.append(an_event(0))
+            assert len(await bodies(log)) == 1
+            async with administered(connection) as admin:
+                await admin.create_partitions({connection.layout.events: NewPartitions(total_count=8)})
+        async with opened(connection) as log:
+            for number in range(1, 40):
+                await log.append(an_event(number, session=str(number)))
+            assert sorted(await bodies(log)) == sorted(
+                [an_event(0).body, *(an_event(number, session=str(number)).body for number in range(1, 40))]
+            )
+
+    asyncio.run(scenario())
+
+
+def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path) -> None:
+    async def scenario(servers: str, mechanism: str, password: str) -> None:
+        security = kafka_connection.security(
+            mechanism=mechanism, username=USERNAME, password=password, tls=True, ca_file=tmp_path / "kafka" / "ca.pem"
+        )
+        async with opened(Connection((servers,), security, Layout(partitions=1, prefix=f"{mechanism}."))) as log:
+            async with asyncio.timeout(60):
+                while log.unavailable:  # noqa: ASYNC110 - the log has no event for it
+                    await asyncio.sleep(0.1)
+            await log.append(an_event(1))
+            assert await bodies(log) == [an_event(1).body]
+            assert PASSWORD not in repr(log._appender._connection)
+
+    with Cluster.running(tmp_path / "kafka", secured=True) as cluster:
+        for mechanism in ("SCRAM-SHA-512", "PLAIN"):
+            asyncio.run(scenario(cluster.bootstrap, mechanism, PASSWORD))
+        with pytest.raises(LogUnavailableError):
+            asyncio.run(asyncio.wait_for(refused(cluster.bootstrap, tmp_path / "kafka" / "ca.pem"), 30))
+
+
+async def refused(servers: str, ca_file: Path) -> None:
+    security = kafka_connection.security(
+        mechanism="PLAIN", username=USERNAME, password="wrong", tls=True, ca_file=ca_file
+    )
+    async with opened(Connection((servers,), security, Layout(partitions=1, prefix="refused."))) as log:
+        await log.append(an_event(1))
+
+
+@pytest.mark.parametrize("policy", [AckPolicy.ACK_FIRST, AckPolicy.ACK, AckPolicy.NACK_ON_ERROR, None])
+def test_a_subscriber_that_could_lose_records_is_refused(policy: AckPolicy | None) -> None:
+    broker = KafkaBroker(ack_policy=AckPolicy.MANUAL)
+    router = KafkaRouter()
+    if policy is None:
+        router.subscriber("a topic", batch=True)  # the broker's policy does not reach it
+        broker.include_router(router)
+    else:
+        broker.subscriber("a topic", batch=True, ack_policy=policy)
+    with pytest.raises(AssertionError, match="would lose records"):
+        require_manual(broker)
