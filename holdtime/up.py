@@ -1,4 +1,4 @@
-"""`holdtime up`: ingest, processor and replica in one process."""
+"""`holdtime up`: ingest, processor, replica and schedules in one process."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ async def _run(settings: Settings) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, stop_serving)
-        async with _processing(processor, stop_serving):
+        async with _processing(processor, stop_serving), _scheduling(settings):
             ready = asyncio.create_task(_tell_when_ready(server, parts))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
@@ -92,6 +92,23 @@ async def _processing(processor: Processor, stop_serving: Callable[[], None]) ->
     finally:
         stop.set()
         await processing
+
+
+@asynccontextmanager
+async def _scheduling(settings: Settings) -> AsyncIterator[None]:
+    """Send the summaries that are due, in a thread, where there are any; raise what ended it once all has stopped."""
+    if not settings.configuration.schedule:
+        yield
+        return
+    from holdtime.schedules import runner  # noqa: PLC0415 - most of what it needs is needed by nothing else
+
+    stop = threading.Event()
+    sending = asyncio.create_task(asyncio.to_thread(runner.stand_by, settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await sending
 
 
 async def _tell_when_ready(server: uvicorn.Server, parts: Parts) -> None:
