@@ -91,8 +91,8 @@ def a_mail_server(*answers: str) -> Iterator[MailServer]:
 
 
 @contextmanager
-def a_web_server(*answers: int | str) -> Iterator[WebServer]:
-    """A web server; answers are status codes, SILENT, or GONE for a connection that is lost."""
+def a_web_server(*answers: int | str, at: int = 0) -> Iterator[WebServer]:
+    """A web server, at a port; answers are status codes, SILENT, or GONE for a connection that is lost."""
     taken = WebServer(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -117,7 +117,7 @@ def a_web_server(*answers: int | str) -> Iterator[WebServer]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", at), Handler) as server:
         taken.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -1,5 +1,6 @@
 """Making the message of a run: the report of its period, read from the replica, and whether that has all of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,12 +27,13 @@ def missing(settings: Settings, schedule: Schedule, due: datetime, log_end: LogE
         return str(error)
 
 
-def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, log_end: LogEnd) -> Message:
-    """Return the message of the run that was due at `due`, as it is `now`. Raises ReportError."""
+def made(
+    settings: Settings, schedule: Schedule, due: datetime, now: datetime, end: Mapping[int, int] | None
+) -> Message:
+    """Return the message of the run that was due at `due`, as it is `now`; `end` is the log's. Raises ReportError."""
     asked = schedule.asked(due, settings.configuration.timezone)
     request = request_of(settings, asked, now)
     in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
-    end = log_end()
     with opened(settings.environment.replica) as source:
         not_landed = lacking(source.db, end, datetime.fromisoformat(asked["to"]))
         report = registry.run(schedule.report, source, replace(request, origins=in_file))

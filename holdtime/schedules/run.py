@@ -12,6 +12,7 @@ import stamina
 import structlog
 
 from holdtime.schedules import delivery, making, message, recipients
+from holdtime.schedules.apart import ChildDiedError, Make
 from holdtime.schedules.delivery import Result
 from holdtime.schedules.landed import LogEnd
 from holdtime.schedules.ledger import Ledger
@@ -29,6 +30,7 @@ CRASHED = "holdtime stopped while it was being sent: it may or may not have been
 
 _MOST_AT_ONCE = 8
 _LOOK_S = 0.1
+_STOPPING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Runs:
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     pace: Pace = field(default_factory=Pace)
+    make: Make = making.made
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_AT_ONCE))
 
@@ -112,7 +115,12 @@ class Runs:
                 told = missing
             if self.stop.wait(self.pace.look_s):
                 raise _StoppedError
-        return making.made(self.settings, schedule, run.due, self.clock(), self.log_end)
+        try:
+            return self.make(self.settings, schedule, run.due, self.clock(), self.log_end())
+        except ChildDiedError:
+            if self.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
+                raise _StoppedError from None
+            raise
 
     def _decide(self, schedule: Schedule, run: RunId, made: Message) -> None:
         to = [(each.key, each.label) for each in self.reachable(schedule)]

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from holdtime.schedules import landed
+from holdtime.schedules import apart, landed, making
+from holdtime.schedules.apart import Make
 from holdtime.schedules.cron import Cron
 from holdtime.schedules.landed import LogEnd
 from holdtime.schedules.ledger import Ledger, LedgerError
@@ -95,19 +96,22 @@ class Runner:
         thread.start()
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, make: Make = making.made) -> None:
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
     path = settings.environment.schedules
     with locked(path, Kind.CRON), closing(Ledger(path)) as ledger:
-        Runner(Runs(settings, ledger, log_end(settings), stop)).run()
+        Runner(Runs(settings, ledger, log_end(settings), stop, make=make)).run()
 
 
 def stand_by(settings: Settings, stop: threading.Event) -> None:
-    """Run the schedules whenever nobody else does and the ledger can be used, until `stop` is set."""
+    """Run the schedules whenever nobody else does and the ledger can be used, until `stop` is set.
+
+    For a process that has something else to do: messages are made in one of their own.
+    """
     told = ""
     while not stop.is_set():
         try:
-            run(settings, stop)
+            run(settings, stop, apart.made)
         except (TakenError, LedgerError, sqlite3.Error) as error:
             if told != str(error):
                 log.warning("schedules_not_run", reason=str(error), retry_s=_STAND_BY_S)

@@ -37,7 +37,7 @@ def preview(settings: Settings, now: datetime) -> Iterator[RenderableType]:
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = making.made(settings, schedule, now, now, log_end(settings))
+            made = making.made(settings, schedule, now, now, log_end(settings)())
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdtime.schedules import apart, making
 from holdtime.schedules.ledger import Ledger
 from holdtime.schedules.record import Kind, RunId, RunState, State
 from holdtime.schedules.run import CRASHED, Pace, Runs
@@ -17,6 +18,7 @@ from holdtime.schedules.schedule import Schedule
 from holdtime.schedules.standing import standings
 from holdtime.settings import Configuration, Environment, Settings
 from processors.landing import Landing
+from reports.errors import SourceError
 from tests.builders import NOON, a_batch, a_call, bodies
 from tests.post import GONE, a_free_port, a_mail_server, a_web_server
 from warehouse.database import open_writer
@@ -75,7 +77,7 @@ class Place:
             threading.Event(),
             lambda: self.now,
             Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05),
-            {},
+            environ={},
         )
         return Runner(runs)
 
@@ -273,9 +275,7 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    from holdtime.schedules import making
-
-    return making.made(place.settings(schedule), schedule, DUE, place.now, dict).packed()
+    return making.made(place.settings(schedule), schedule, DUE, place.now, {}).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -315,6 +315,15 @@ def test_a_run_that_cannot_be_made_fails_and_is_told(place: Place) -> None:
     assert place.came_to() == (RunState.FAILED, {})
     (came,) = server.came
     assert "nothing.duckdb is not there yet" in came["message"]
+
+
+def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
+    schedule = a_schedule(folder=str(place.folder / "out"))
+    asked = (place.settings(schedule), schedule, DUE, place.now, {0: 11})
+    assert apart.made(*asked) == making.made(*asked)
+    place.replica = place.folder / "nothing.duckdb"
+    with pytest.raises(SourceError, match="is not there yet"):
+        apart.made(place.settings(schedule), schedule, DUE, place.now, None)
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Place) -> None:

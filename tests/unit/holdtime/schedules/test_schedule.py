@@ -1,5 +1,6 @@
 """`[[schedule]]` in holdtime.toml: every fault at once, and nothing secret in any text."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -189,3 +190,13 @@ def test_a_recipient_is_the_same_one_with_another_password() -> None:
 
     assert keys(MAIL) == keys(MAIL.replace(SECRET, "changed"))
     assert keys(HOOK) == keys(HOOK.replace(SECRET, "changed")) == ["env:TEAM_MAIL"]
+
+
+def test_the_example_of_the_documentation_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "schedules.md").read_text(encoding="utf-8")
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    for name, url in re.findall(r"^export (\w+)='(.*)'$", page, re.MULTILINE):
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv("OPS_MAIL", MAIL)
+    daily, monthly = configured(toml, sending=True).configuration.schedule
+    assert (daily.name, monthly.name) == ("daily", "monthly")
