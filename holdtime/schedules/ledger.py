@@ -7,7 +7,7 @@ never begun again.
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,12 +76,11 @@ class Ledger:
         ledger = cls.__new__(cls)
         ledger._lock = threading.RLock()
         try:
-            ledger._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-            _check(ledger._db, path)
-            yield ledger
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as ledger._db:
+                _check(ledger._db, path)
+                yield ledger
         except sqlite3.Error as error:
             raise LedgerError(f"{path} cannot be read: {error}; see HOLDTIME_SCHEDULES") from None
-        ledger._db.close()
 
     def close(self) -> None:
         with self._lock:

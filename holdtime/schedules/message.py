@@ -102,12 +102,13 @@ def _message(
 
 
 def _headline(report: Report, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Return the report's most important numbers, over all that its first table tells of."""
-    section = report.sections[0]
-    row = section.total_row() or next(iter(section.rows()), None)
-    if row is None:
-        return []
-    return [(column.title, cells.text(row[column.name], column, zone)) for column in report.headline]
+    """Return the report's most important numbers, over all that it tells of; none where no table has them."""
+    names = {column.name for column in report.headline}
+    for section in report.sections:
+        row = section.total_row() or (next(section.rows()) if section.frame.height == 1 else None)
+        if row is not None and names <= row.keys():
+            return [(column.title, cells.text(row[column.name], column, zone)) for column in report.headline]
+    return []
 
 
 def _span(report: Report, zone: ZoneInfo) -> str:

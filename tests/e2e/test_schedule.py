@@ -145,6 +145,8 @@ def test_killed_between_sending_and_recording_it_sends_nothing_twice_and_says_so
         assert ended(again)[0] == 0
         assert len(server.came) == 1
         assert "it may or may not have been sent, and is not sent again" in ops.came[0]["message"]
+        for path in (center.folder / "data").iterdir():
+            assert SECRET.encode() not in path.read_bytes()
     code, status = center.status()
     assert code == 1
     (trouble,) = status["troubles"]
