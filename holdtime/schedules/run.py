@@ -63,6 +63,8 @@ class Runs:
     make: Make = making.made
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_AT_ONCE))
+    # One at a time: two connections of a process to a file are one to DuckDB, with settings that the first has locked.
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def perform(self, schedule: Schedule, run: RunId, *, wait: bool = True) -> None:
         """Do what is left of a run, and write down how it ended; a stop leaves it to the next process.
@@ -106,7 +108,7 @@ class Runs:
         give_up = written.started_at + timedelta(minutes=schedule.patience_minutes if wait else 0)
         about = {"schedule": schedule.name, "due": run.due.isoformat()}
         told = None
-        while (missing := making.missing(self.settings, schedule, run.due, self.log_end)) is not None:
+        while (missing := self._missing(schedule, run.due)) is not None:
             if self.clock() >= give_up:
                 log.warning("period_not_complete", lacking=missing, **about)
                 break
@@ -116,11 +118,16 @@ class Runs:
             if self.stop.wait(self.pace.look_s):
                 raise _StoppedError
         try:
-            return self.make(self.settings, schedule, run.due, self.clock(), self.log_end())
+            with self._reading:
+                return self.make(self.settings, schedule, run.due, self.clock(), self.log_end())
         except ChildDiedError:
             if self.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
                 raise _StoppedError from None
             raise
+
+    def _missing(self, schedule: Schedule, due: datetime) -> str | None:
+        with self._reading:
+            return making.missing(self.settings, schedule, due, self.log_end)
 
     def _decide(self, schedule: Schedule, run: RunId, made: Message) -> None:
         to = [(each.key, each.label) for each in self.reachable(schedule)]

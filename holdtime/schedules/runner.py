@@ -39,10 +39,13 @@ class Runner:
     def run(self) -> None:
         """Run the schedules until the stop of `runs` is set. The caller holds the lock of `Kind.CRON`."""
         self._resume()
-        while not self.runs.stop.is_set():
-            self.begin_due()
-            self.runs.stop.wait(_LOOK_S)
-        self.runs.drain(DRAIN)
+        log.info("schedules_run", names=[schedule.name for schedule in self.runs.settings.configuration.schedule])
+        try:
+            while not self.runs.stop.is_set():
+                self.begin_due()
+                self.runs.stop.wait(_LOOK_S)
+        finally:
+            self.runs.drain(DRAIN)
 
     def begin_due(self) -> None:
         """Begin the latest run that is due of each schedule that has nothing under way."""

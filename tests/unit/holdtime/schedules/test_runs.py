@@ -163,6 +163,12 @@ def test_a_run_is_sent_once_however_often_it_is_looked_for(place: Place) -> None
     assert len({mail["Message-ID"] for mail in server.came}) == 2
 
 
+def test_what_is_due_at_the_same_time_is_all_sent(place: Place) -> None:
+    with a_web_server() as server:
+        place.run(*(a_schedule(server.url(), name=f"daily-{n}") for n in range(6)))
+    assert sorted(came["title"].partition(":")[0] for came in server.came) == [f"daily-{n}" for n in range(6)]
+
+
 def test_the_latest_run_that_was_missed_is_made_up_for_and_no_earlier_one(place: Place) -> None:
     with a_web_server() as server:
         schedule = a_schedule(server.url())
