@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import stamina
 import structlog
 
@@ -22,7 +23,7 @@ from holdtime.schedules.record import FOLDER, Delivery, Kind, Run, RunId, RunSta
 from holdtime.schedules.schedule import Schedule
 from holdtime.settings import Settings
 from reports import wording
-from reports.errors import ReportError
+from reports.errors import ReportError, SourceError
 
 log = structlog.get_logger("schedule")
 
@@ -31,6 +32,7 @@ CRASHED = "holdtime stopped while it was being sent: it may or may not have been
 _MOST_AT_ONCE = 8
 _LOOK_S = 0.1
 _STOPPING_S = 2.0
+_ATTEMPTS_TO_MAKE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +119,28 @@ class Runs:
                 told = missing
             if self.stop.wait(self.pace.look_s):
                 raise _StoppedError
-        try:
-            with self._reading:
-                return self.make(self.settings, schedule, run.due, self.clock(), self.log_end())
-        except ChildDiedError:
-            if self.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
-                raise _StoppedError from None
-            raise
+        return self._make(schedule, run.due)
+
+    def _make(self, schedule: Schedule, due: datetime) -> Message:
+        """Make the message, and again a few times where that fails for a reason that may pass."""
+        retries = stamina.retry_context(
+            on=(ChildDiedError, SourceError, duckdb.Error),
+            attempts=_ATTEMPTS_TO_MAKE,
+            timeout=None,
+            wait_initial=self.pace.retry_first_s,
+            wait_max=self.pace.retry_most_s,
+        )
+        for attempt in retries:
+            with attempt, self._reading:
+                if self.stop.is_set():
+                    raise _StoppedError
+                try:
+                    return self.make(self.settings, schedule, due, self.clock(), self.log_end())
+                except ChildDiedError:
+                    if self.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
+                        raise _StoppedError from None
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     def _missing(self, schedule: Schedule, due: datetime) -> str | None:
         with self._reading:

@@ -6,11 +6,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdtime.schedules import apart, making
+from holdtime.schedules.apart import ChildDiedError
 from holdtime.schedules.ledger import Ledger
+from holdtime.schedules.message import Message
 from holdtime.schedules.record import Kind, RunId, RunState, State
 from holdtime.schedules.run import CRASHED, Pace, Runs
 from holdtime.schedules.runner import Runner
@@ -321,6 +324,25 @@ def test_a_run_that_cannot_be_made_fails_and_is_told(place: Place) -> None:
     assert place.came_to() == (RunState.FAILED, {})
     (came,) = server.came
     assert "nothing.duckdb is not there yet" in came["message"]
+
+
+def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
+    with a_web_server() as server:
+        runner = place.runner(a_schedule(server.url()))
+        made, tried = runner.runs.make, []
+
+        def fragile(*asked: Any) -> Message:
+            tried.append(asked)
+            if len(tried) == 1:
+                raise ChildDiedError("killed for its memory")
+            return made(*asked)
+
+        runner.runs.make = fragile
+        runner.begin_due()
+        runner.join()
+        runner.runs.ledger.close()
+    assert (len(tried), len(server.came)) == (2, 1)
+    assert place.came_to()[0] is RunState.DONE
 
 
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
