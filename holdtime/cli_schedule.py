@@ -82,6 +82,7 @@ def _send(configured: Settings) -> int:
     from holdtime.schedules.ledger import Ledger
     from holdtime.schedules.lock import locked
     from holdtime.schedules.record import Kind, RunId
+    from holdtime.schedules.sending import Sending
 
     logs.configure(quiet=True)
     (chosen,) = configured.configuration.schedule
@@ -91,7 +92,7 @@ def _send(configured: Settings) -> int:
     with locked(path, Kind.NOW), closing(Ledger(path)) as ledger:
         ledger.recover((Kind.NOW,), run.CRASHED, at)
         ledger.begin(asked, at)
-        run.Runs(configured, ledger, runner.log_end(configured)).perform(chosen, asked, wait=False)
+        run.Runs(Sending(configured, ledger), runner.log_end(configured)).perform(chosen, asked, wait=False)
         done = ledger.run(asked)
         errors.print(showing.outcome(done, ledger.deliveries(asked)))
     return 0 if done is not None and done.state == "done" else 1

@@ -17,6 +17,7 @@ from holdtime.schedules.lock import TakenError, locked
 from holdtime.schedules.record import Kind, RunId, RunState
 from holdtime.schedules.run import CRASHED, Runs
 from holdtime.schedules.schedule import Schedule
+from holdtime.schedules.sending import Sending
 from holdtime.settings import Settings
 
 DRAIN = timedelta(seconds=20)
@@ -36,24 +37,28 @@ class Runner:
     _active: dict[str, threading.Thread] = field(default_factory=dict)
     _next: dict[str, datetime | None] = field(default_factory=dict)
 
+    @property
+    def _schedules(self) -> tuple[Schedule, ...]:
+        return self.runs.sending.settings.configuration.schedule
+
     def run(self) -> None:
         """Run the schedules until the stop of `runs` is set. The caller holds the lock of `Kind.CRON`."""
         self._resume()
-        log.info("schedules_run", names=[schedule.name for schedule in self.runs.settings.configuration.schedule])
+        log.info("schedules_run", names=[schedule.name for schedule in self._schedules])
         try:
-            while not self.runs.stop.is_set():
+            while not self.runs.sending.stop.is_set():
                 self.begin_due()
-                self.runs.stop.wait(_LOOK_S)
+                self.runs.sending.stop.wait(_LOOK_S)
         finally:
-            self.runs.drain(DRAIN)
+            self.runs.sending.drain(DRAIN)
 
     def begin_due(self) -> None:
         """Begin the latest run that is due of each schedule that has nothing under way."""
-        now = self.runs.clock()
-        for schedule in self.runs.settings.configuration.schedule:
+        now = self.runs.sending.clock()
+        for schedule in self._schedules:
             if not self._is_active(schedule.name) and (due := self._due(schedule, now)) is not None:
                 run = RunId(schedule.name, Kind.CRON, due)
-                if self.runs.ledger.begin(run, now):
+                if self.runs.sending.ledger.begin(run, now):
                     log.info(
                         "run_begun",
                         schedule=schedule.name,
@@ -69,9 +74,9 @@ class Runner:
 
     def _resume(self) -> None:
         """Go on with what another process began, and left."""
-        ledger, now = self.runs.ledger, self.runs.clock()
+        ledger, now = self.runs.sending.ledger, self.runs.sending.clock()
         ledger.recover((Kind.CRON, Kind.NOTICE), CRASHED, now)
-        schedules = {schedule.name: schedule for schedule in self.runs.settings.configuration.schedule}
+        schedules = {schedule.name: schedule for schedule in self._schedules}
         for run in ledger.unfinished(Kind.CRON):
             if (schedule := schedules.get(run.id.schedule)) is None:
                 ledger.end(run.id, RunState.FAILED, "its schedule is not configured any more")
@@ -83,7 +88,7 @@ class Runner:
         coming = self._next.get(schedule.name)
         if coming is not None and now < coming:
             return None
-        times = schedule.times(self.runs.settings.configuration.timezone)
+        times = schedule.times(self.runs.sending.settings.configuration.timezone)
         after = baseline(self.runs, schedule, times, now)
         due = times.latest(after, now)
         self._next[schedule.name] = times.next(max(now, after))
@@ -103,7 +108,7 @@ def run(settings: Settings, stop: threading.Event, make: Make = making.made) -> 
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
     path = settings.environment.schedules
     with locked(path, Kind.CRON), closing(Ledger(path)) as ledger:
-        Runner(Runs(settings, ledger, log_end(settings), stop, make=make)).run()
+        Runner(Runs(Sending(settings, ledger, stop), log_end(settings), make)).run()
 
 
 def stand_by(settings: Settings, stop: threading.Event) -> None:
@@ -132,6 +137,6 @@ def log_end(settings: Settings) -> LogEnd:
 
 def baseline(runs: Runs, schedule: Schedule, times: Cron, now: datetime) -> datetime:
     """Return after which instant a schedule's runs are due: its last run, or since when it has been as it is."""
-    since = runs.ledger.since(schedule.name, str(times), now)
-    last = runs.ledger.last(schedule.name, Kind.CRON)
+    since = runs.sending.ledger.since(schedule.name, str(times), now)
+    last = runs.sending.ledger.last(schedule.name, Kind.CRON)
     return since if last is None else max(since, last.id.due)

@@ -15,9 +15,10 @@ from holdtime.schedules.apart import ChildDiedError
 from holdtime.schedules.ledger import Ledger
 from holdtime.schedules.message import Message
 from holdtime.schedules.record import Kind, RunId, RunState, State
-from holdtime.schedules.run import CRASHED, Pace, Runs
+from holdtime.schedules.run import CRASHED, Runs
 from holdtime.schedules.runner import Runner
 from holdtime.schedules.schedule import Schedule
+from holdtime.schedules.sending import Pace, Sending
 from holdtime.schedules.standing import standings
 from holdtime.settings import Configuration, Environment, Settings
 from processors.landing import Landing
@@ -73,16 +74,9 @@ class Place:
         ledger = Ledger(self.path)
         for each in schedules:
             ledger.since(each.name, str(each.times("Europe/Athens")), known or self.now - timedelta(hours=1))
-        runs = Runs(
-            self.settings(*schedules),
-            ledger,
-            lambda: self.log_end,
-            threading.Event(),
-            lambda: self.now,
-            Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05),
-            environ={},
-        )
-        return Runner(runs)
+        pace = Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05)
+        sending = Sending(self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={})
+        return Runner(Runs(sending, lambda: self.log_end))
 
     def run(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
         """A process that does all that is due, and then ends."""
@@ -90,7 +84,7 @@ class Place:
         runner._resume()
         runner.begin_due()
         runner.join()
-        runner.runs.ledger.close()
+        runner.runs.sending.ledger.close()
         return runner
 
     def came_to(self, due: datetime = DUE, kind: Kind = Kind.CRON) -> tuple[RunState | None, dict[str, State]]:
@@ -268,10 +262,10 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
             run = RunId("daily", Kind.CRON, DUE)
             runner = place.runner(schedule)
             ledger.begin(run, place.now)
-            to = [(each.key, each.label) for each in runner.runs.reachable(schedule)]
+            to = [(each.key, each.label) for each in runner.runs.sending.reachable(schedule)]
             ledger.decide(run, _words(place, schedule), to, place.now)
             ledger.attempt(run, to[0][0], place.now)
-            runner.runs.ledger.close()
+            runner.runs.sending.ledger.close()
         place.run(schedule)
         place.run(schedule)
     assert crashed.came == []
@@ -297,7 +291,7 @@ def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
         assert place.came_to() == (RunState.WAITING, {})
         place.log_end = {0: 1}
         runner.join()
-        runner.runs.ledger.close()
+        runner.runs.sending.ledger.close()
     (came,) = server.came
     assert "NOT COMPLETE" not in came["title"]
 
@@ -309,7 +303,7 @@ def test_when_patience_is_over_it_is_sent_and_says_that_it_is_not_complete(place
         runner.begin_due()
         place.now += timedelta(minutes=31)
         runner.join()
-        runner.runs.ledger.close()
+        runner.runs.sending.ledger.close()
     (came,) = server.came
     assert came["title"].endswith(", NOT COMPLETE")
     assert (
@@ -340,7 +334,7 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
         runner.runs.make = fragile
         runner.begin_due()
         runner.join()
-        runner.runs.ledger.close()
+        runner.runs.sending.ledger.close()
     assert (len(tried), len(server.came)) == (2, 1)
     assert place.came_to()[0] is RunState.DONE
 
@@ -390,7 +384,7 @@ def test_a_run_whose_schedule_is_gone_ends(place: Place) -> None:
 
 def test_what_nobody_runs_is_overdue(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    place.runner(schedule, known=DUE - DAY / 2).runs.ledger.close()
+    place.runner(schedule, known=DUE - DAY / 2).runs.sending.ledger.close()
     settings = place.settings(schedule)
     assert [*standings(settings, DUE + timedelta(minutes=1))[0].troubles()] == []
     (trouble,) = standings(settings, DUE + timedelta(minutes=5))[0].troubles()
@@ -399,10 +393,10 @@ def test_what_nobody_runs_is_overdue(place: Place) -> None:
 
 def stopped(runner: Runner) -> None:
     """End the process as SIGTERM does."""
-    runner.runs.stop.set()
+    runner.runs.sending.stop.set()
     runner.join()
-    runner.runs.drain(timedelta(seconds=5))
-    runner.runs.ledger.close()
+    runner.runs.sending.drain(timedelta(seconds=5))
+    runner.runs.sending.ledger.close()
 
 
 def until(happened: Callable[[], bool]) -> None:
