@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from holdtime import cli_history, logs, settings
+from holdtime import cli_history, cli_schedule, logs, settings
 from holdtime.console import ConfigOption, errors, explained, progress_bar
 from holdtime.report_options import (
     Commands,
@@ -40,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a local may be a secret
 )
 app.add_typer(cli_history.app)
+app.add_typer(cli_schedule.app)
 
 
 def main() -> None:
@@ -70,13 +71,14 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
     """Take Telnyx's webhooks in and keep the warehouse and its replica up to date, all in one process.
 
     Needs TELNYX_PUBLIC_KEY. Listens on HOLDTIME_HTTP_HOST and HOLDTIME_HTTP_PORT (127.0.0.1:8080) for
-    POST /webhooks/telnyx; answers /livez, /readyz, /metrics and /status. Stops cleanly on SIGTERM or Ctrl-C.
+    POST /webhooks/telnyx; answers /livez, /readyz, /metrics and /status. Sends the summaries that the schedules
+    in holdtime.toml name. Stops cleanly on SIGTERM or Ctrl-C.
     """
     from holdtime import up as served
 
     logs.configure()
     with explained():
-        served.run(settings.load(config, also=served.key_faults))
+        served.run(settings.load(config, also=served.key_faults, sending=True))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import duckdb
 from holdtime import event_log, open_work, settings
 from holdtime.open_work import Kind
 from holdtime.parts import public_keys, require_apart
+from holdtime.schedules.ledger import LedgerError
+from holdtime.schedules.standing import standings
 from holdtime.settings import ConfigurationError, Environment, Settings
 from ingest.log import Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
@@ -87,7 +90,7 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
     environment, timezone = configured.environment, configured.configuration.timezone
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
-    checks += [log, _warehouse(environment.warehouse), _server(environment)]
+    checks += [log, _warehouse(environment.warehouse), _server(environment), *_schedules(configured, now)]
     try:
         with opened(environment.replica) as source:
             checks += [_replica(source, now), *_inside(source, extent, now)]
@@ -160,6 +163,28 @@ def _server(environment: Environment) -> Check:
         return Check("server", Verdict.NOTE, f"something else answers at {address}", "see HOLDTIME_HTTP_PORT")
     except OSError:
         return Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")
+
+
+def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:
+    """What was not sent, and who cannot be reached; nothing where there are no schedules."""
+    if not configured.configuration.schedule:
+        return
+    faults = [fault for each in configured.configuration.schedule for fault in each.unreachable(os.environ)]
+    yield from (Check("schedules", Verdict.FAILED, fault) for fault in faults)
+    try:
+        found = standings(configured, now)
+    except LedgerError as error:
+        yield Check("schedules", Verdict.FAILED, str(error))
+        return
+    troubles = [trouble for each in found for trouble in each.troubles()]
+    do = "`holdtime schedule --status` shows all, `holdtime schedule --now NAME` sends anew"
+    yield from (Check("schedules", Verdict.FAILED, trouble, do) for trouble in troubles)
+    if not faults and not troubles:
+        coming = min((each for each in found if each.next_at), key=lambda each: each.next_at or now)
+        at = wording.moment(coming.next_at, coming.times.zone)
+        yield Check(
+            "schedules", Verdict.OK, f"{len(found)}, the next is {coming.name} at {at} ({coming.times.zone.key})"
+        )
 
 
 def _replica(source: Source, now: datetime) -> Check:

@@ -1,5 +1,7 @@
 """Which errors are the user's to mend, and how they read."""
 
+from holdtime.schedules.ledger import LedgerError
+from holdtime.schedules.lock import TakenError
 from holdtime.settings import ConfigurationError
 from processors.as_of import UnreachedError
 from reports.errors import RequestError, SourceError
@@ -10,6 +12,6 @@ def named(error: BaseException) -> list[str] | None:
     """The faults of a wrong use or configuration, a line each; None for an error of holdtime's own."""
     if isinstance(error, ConfigurationError):
         return error.faults
-    if isinstance(error, (RequestError, SourceError, UnreachedError, WarehouseError)):
+    if isinstance(error, (LedgerError, RequestError, SourceError, TakenError, UnreachedError, WarehouseError)):
         return [str(error)]
     return None

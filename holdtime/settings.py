@@ -1,14 +1,16 @@
 """Settings: the environment and `holdtime.toml`, read once, with every fault in them named at once."""
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from holdtime.schedules.schedule import Schedule
 from ingest.kafka_address import servers
 
 CONFIG_FILE = Path("holdtime.toml")
@@ -65,6 +67,15 @@ class Configuration(_Section):
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
     kafka: Kafka = Kafka()
+    schedule: tuple[Schedule, ...] = ()
+
+    @field_validator("schedule")
+    @classmethod
+    def _each_by_its_name(cls, schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
+        names = [schedule.name for schedule in schedules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"expected a name of its own for every schedule, found {', '.join(twice)} more than once")
+        return schedules
 
 
 class Environment(BaseSettings):
@@ -75,6 +86,7 @@ class Environment(BaseSettings):
     log: str = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
     warehouse: Path = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
     replica: Path = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
+    schedules: Path = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
@@ -114,10 +126,11 @@ class Settings(_Section):
     configuration: Configuration
 
 
-def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list) -> Settings:
+def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list, sending: bool = False) -> Settings:
     """Read the environment and the file. Raises ConfigurationError.
 
     `also` gives the faults of what only some commands need, to be named together with the others, if there are any.
+    `sending` is for those that send summaries: then a recipient that cannot be used is a fault, too.
     """
     faults: list[str] = []
     environment = configuration = None
@@ -131,7 +144,9 @@ def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list) ->
         faults += _faults(error, where=f"{config}: ")
     except (OSError, ValueError) as error:
         faults.append(f"{config}: {error}")
-    if environment is None or configuration is None:
+    if configuration is not None and sending:
+        faults += [f"{config}: {fault}" for each in configuration.schedule for fault in each.unreachable(os.environ)]
+    if environment is None or configuration is None or faults:
         raise ConfigurationError([*also(), *faults])
     return Settings(environment=environment, configuration=configuration)
 
@@ -158,6 +173,15 @@ def _faults(error: ValidationError, *, where: str) -> list[str]:
             lines.append(f"{where}{name} is not a setting: take it out, or see docs/operations.md for those there are")
             continue
         text = fault["msg"].removeprefix("Value error, ")
-        found = "" if "KEY" in name or "found" in text else f", found {fault['input']!r}"
+        found = "" if _is_secret(fault["loc"]) or "found" in text else _found(fault["input"])
         lines.append(f"{where}{name}: {text[0].lower()}{text[1:]}{found}")
     return lines
+
+
+def _is_secret(place: tuple[int | str, ...]) -> bool:
+    return any("KEY" in str(part) or part in {"recipients", "on_failure"} for part in place)
+
+
+def _found(value: object) -> str:
+    # Tables and arrays are left out: there may be a secret somewhere in them.
+    return f", found {value!r}" if isinstance(value, str | int | float) else ""

@@ -181,7 +181,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, stop_serving)
-        async with _processing(service, stop_serving):
+        async with _processing(service, stop_serving), _scheduling(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
@@ -208,6 +208,23 @@ async def _processing(service: _Service, stop_serving: Callable[[], None]) -> As
     finally:
         service.stop.set()
         await processing
+
+
+@asynccontextmanager
+async def _scheduling(service: _Service) -> AsyncIterator[None]:
+    """Send the summaries that are due, in a thread, where there are any; raise what ended it once all has stopped."""
+    if not (service.ingests and service.lands and service.settings.configuration.schedule):
+        yield
+        return
+    from holdtime.schedules import runner  # noqa: PLC0415 - most of what it needs is needed by nothing else
+
+    stop = threading.Event()
+    sending = asyncio.create_task(asyncio.to_thread(runner.stand_by, service.settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await sending
 
 
 async def _tell_when_ready(server: uvicorn.Server, service: _Service) -> None:

@@ -21,7 +21,7 @@ from warehouse.database import open_writer
 
 SECRET = "KEY0123456789_not-to-be-seen"
 KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
-COMMANDS = ("demo", "up", "report", "call", "rebuild", "replay", "rejected", "doctor", "simulate")
+COMMANDS = ("demo", "up", "schedule", "report", "call", "rebuild", "replay", "rejected", "doctor", "simulate")
 
 
 @dataclass(frozen=True)

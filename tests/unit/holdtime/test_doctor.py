@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.console import Console
 
 from holdtime import findings
 from holdtime.doctor import Check, Examination, Verdict, examine
+from holdtime.schedules.ledger import Ledger
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
 from processors.landing import Landing
@@ -131,6 +132,33 @@ def test_every_fault_of_the_configuration_is_a_failed_check(place: Place, monkey
 def test_two_files_that_are_one_fail(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDTIME_REPLICA", str(place.path("warehouse.duckdb")))
     assert place.check("files").verdict is Verdict.FAILED
+
+
+SCHEDULE = '[[schedule]]\nname = "daily"\ncron = "0 7 * * *"\nreport = "sla"\nrecipients = ["env:TEAM_MAIL"]\n'
+
+
+def test_a_schedule_that_is_well_says_when_it_comes_next(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.path("holdtime.toml").write_text(SCHEDULE)
+    monkeypatch.setenv("HOLDTIME_SCHEDULES", str(place.path("schedules.sqlite")))
+    monkeypatch.setenv("TEAM_MAIL", "json://127.0.0.1:9/hook")
+    check = place.check("schedules", now=NOON)
+    assert (check.verdict, check.found) == (Verdict.OK, "1, the next is daily at 2026-02-04 07:00 (UTC)")
+    assert not place.path("schedules.sqlite").exists()
+
+
+def test_a_schedule_that_nobody_runs_or_whom_nobody_can_tell_fails(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.path("holdtime.toml").write_text(SCHEDULE)
+    monkeypatch.setenv("HOLDTIME_SCHEDULES", str(place.path("schedules.sqlite")))
+    monkeypatch.delenv("TEAM_MAIL", raising=False)
+    with closing(Ledger(place.path("schedules.sqlite"))) as ledger:
+        ledger.since("daily", "0 7 * * * in UTC", NOON - timedelta(days=1))
+    found = [check for check in place.examined(now=NOON).checks if check.name == "schedules"]
+    assert [check.verdict for check in found] == [Verdict.FAILED] * 2
+    assert "environment variable TEAM_MAIL, which is not set" in found[0].found
+    assert found[1].found == "daily: has been due since 2026-02-03 07:00, and nobody runs it"
+    assert "holdtime schedule" in found[1].do
 
 
 @pytest.mark.parametrize("name", ["log.sqlite", "warehouse.duckdb", "replica.duckdb"])

@@ -1,0 +1,236 @@
+"""The ledger: what is to be sent to whom, written down before it is sent, and what came of it.
+
+A SQLite file that is synced at every commit. `docs/decisions` says why a delivery that was begun and has no result is
+never begun again.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from holdtime.schedules.record import FOLDER, Delivery, Kind, Run, RunId, RunState, State
+
+APPLICATION_ID = int.from_bytes(b"hsch")
+SCHEMA_VERSION = 1
+KEPT = timedelta(days=400)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+_SCHEMA = """
+create table schedules (  -- since when a schedule has been known with these times: it misses nothing before that
+    name     text    not null primary key,
+    times    text    not null,
+    since_us integer not null
+) without rowid;
+create table runs (
+    schedule   text    not null,
+    kind       text    not null,
+    due_us     integer not null,  -- the time that the cron expression named, or at which somebody asked
+    started_us integer not null,
+    state      text    not null,
+    reason     text    not null default '',
+    message    blob,              -- what is sent, until everybody has it
+    primary key (schedule, kind, due_us)
+) without rowid;
+create table deliveries (
+    schedule  text    not null,
+    kind      text    not null,
+    due_us    integer not null,
+    recipient text    not null,   -- Recipient.key
+    label     text    not null,
+    state     text    not null,
+    attempts  integer not null default 0,
+    at_us     integer not null,   -- when the state began
+    reason    text    not null default '',
+    primary key (schedule, kind, due_us, recipient)
+) without rowid
+"""
+_THIS_RUN = "schedule = ? and kind = ? and due_us = ?"
+
+
+class LedgerError(Exception):
+    """The file is no ledger, or cannot be one. The text says what was expected and what to do."""
+
+
+class Ledger:
+    """The file. One process at a time runs the schedules; any number may look, and send what somebody asks for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger, making it if it is not there. Raises LedgerError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        try:
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            _prepare(self._db, path)
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerError(f"{path} cannot be used: {error}; set HOLDTIME_SCHEDULES to another file") from None
+
+    @classmethod
+    @contextmanager
+    def reading(cls, path: Path) -> Iterator["Ledger"]:
+        """Yield the ledger for looking only. Raises LedgerError."""
+        ledger = cls.__new__(cls)
+        ledger._lock = threading.RLock()
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as ledger._db:
+                _check(ledger._db, path)
+                yield ledger
+        except sqlite3.Error as error:
+            raise LedgerError(f"{path} cannot be read: {error}; see HOLDTIME_SCHEDULES") from None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _committed(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("begin immediate")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+
+    def since(self, name: str, times: str, now: datetime) -> datetime:
+        """Return since when a schedule has been known with these times, from now on if it has not."""
+        with self._committed() as db:
+            if (since := self.known_since(name, times)) is not None:
+                return since
+            db.execute("insert or replace into schedules values (?, ?, ?)", [name, times, _us(now)])
+        return now
+
+    def known_since(self, name: str, times: str) -> datetime | None:
+        """Return since when a schedule has been known with these times; None where it never was."""
+        with self._lock:
+            rows = self._db.execute(
+                "select since_us from schedules where name = ? and times = ?", [name, times]
+            ).fetchall()
+        return _instant(rows[0][0]) if rows else None
+
+    def begin(self, run: RunId, now: datetime) -> bool:
+        """Write down that a run has begun; False when it had already."""
+        with self._committed() as db:
+            db.execute("delete from deliveries where due_us < ?", [_us(now - KEPT)])
+            db.execute("delete from runs where due_us < ?", [_us(now - KEPT)])
+            row = [*_key(run), _us(now), RunState.WAITING]
+            return db.execute("insert or ignore into runs values (?, ?, ?, ?, ?, '', null)", row).rowcount == 1
+
+    def decide(self, run: RunId, message: bytes, to: Iterable[tuple[str, str]], now: datetime) -> None:
+        """Write down what is sent, and to whom: (key, label) each."""
+        with self._committed() as db:
+            db.executemany(
+                "insert into deliveries values (?, ?, ?, ?, ?, ?, 0, ?, '')",
+                [[*_key(run), key, label, State.PENDING, _us(now)] for key, label in to],
+            )
+            db.execute(
+                f"update runs set state = ?, message = ? where {_THIS_RUN}", [RunState.SENDING, message, *_key(run)]
+            )
+
+    def attempt(self, run: RunId, recipient: str, now: datetime) -> None:
+        """Write down that it is sent now: from here on nobody knows until `settle` says so."""
+        with self._committed() as db:
+            db.execute(
+                f"update deliveries set state = ?, attempts = attempts + 1, at_us = ? where {_THIS_RUN} "
+                "and recipient = ?",
+                [State.SENDING, _us(now), *_key(run), recipient],
+            )
+
+    def settle(self, run: RunId, recipient: str, state: State, reason: str, now: datetime) -> None:
+        """Write down what came of it."""
+        with self._committed() as db:
+            db.execute(
+                f"update deliveries set state = ?, reason = ?, at_us = ? where {_THIS_RUN} and recipient = ?",
+                [state, reason, _us(now), *_key(run), recipient],
+            )
+
+    def end(self, run: RunId, state: RunState, reason: str = "") -> None:
+        """Write down that a run is over. What it sent is forgotten: it was there to be sent again."""
+        with self._committed() as db:
+            db.execute(
+                f"update runs set state = ?, reason = ?, message = null where {_THIS_RUN}", [state, reason, *_key(run)]
+            )
+
+    def recover(self, kinds: Iterable[Kind], reason: str, now: datetime) -> None:
+        """Take every delivery that was begun by a process that is gone for what it is: nobody knows."""
+        with self._committed() as db:
+            for kind in kinds:
+                db.execute(
+                    "update deliveries set state = iif(recipient = ?, ?, ?), reason = ?, at_us = ? "
+                    "where kind = ? and state = ?",
+                    [FOLDER, State.PENDING, State.DOUBTFUL, reason, _us(now), kind, State.SENDING],
+                )
+
+    def run(self, run: RunId) -> Run | None:
+        """Return a run as it was written down."""
+        return next(self._runs(f"where {_THIS_RUN}", _key(run)), None)
+
+    def unfinished(self, *kinds: Kind) -> list[Run]:
+        """Return the runs that have begun and are not over, the oldest first."""
+        marks = ", ".join("?" for _ in kinds)
+        where = f"where kind in ({marks}) and state in (?, ?) order by due_us"
+        return list(self._runs(where, [*kinds, RunState.WAITING, RunState.SENDING]))
+
+    def last(self, schedule: str, kind: Kind) -> Run | None:
+        """Return the latest run of a schedule."""
+        return next(self._runs("where schedule = ? and kind = ? order by due_us desc limit 1", [schedule, kind]), None)
+
+    def deliveries(self, run: RunId) -> list[Delivery]:
+        """Return the deliveries of a run."""
+        with self._lock:
+            rows = self._db.execute(
+                f"select recipient, label, state, attempts, at_us, reason from deliveries where {_THIS_RUN} "
+                "order by label",
+                _key(run),
+            ).fetchall()
+        return [
+            Delivery(key, label, State(state), attempts, _instant(at), reason)
+            for key, label, state, attempts, at, reason in rows
+        ]
+
+    def _runs(self, where: str, parameters: list[object]) -> Iterator[Run]:
+        statement = f"select schedule, kind, due_us, started_us, state, reason, message from runs {where}"
+        with self._lock:
+            rows = self._db.execute(statement, parameters).fetchall()
+        for schedule, kind, due, started, state, reason, message in rows:
+            run = RunId(schedule, Kind(kind), _instant(due))
+            yield Run(run, _instant(started), RunState(state), reason, message)
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("select count(*) from sqlite_schema").fetchone()[0]:
+        _check(db, path)
+    db.execute("pragma journal_mode = wal")
+    db.execute("pragma synchronous = full")  # what is about to be sent is on the disk before it is sent
+    db.execute("pragma fullfsync = on")
+    if not db.execute("select count(*) from sqlite_schema").fetchone()[0]:
+        db.execute("begin immediate")
+        if not db.execute("select count(*) from sqlite_schema").fetchone()[0]:
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+            db.execute(f"pragma application_id = {APPLICATION_ID}")
+            db.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        db.execute("commit")
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    found = tuple(db.execute(f"pragma {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if found != (APPLICATION_ID, SCHEMA_VERSION):
+        raise LedgerError(f"{path} is not a ledger of schedules: set HOLDTIME_SCHEDULES to another file")
+
+
+def _key(run: RunId) -> list[object]:
+    return [run.schedule, run.kind, _us(run.due)]
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // _US
+
+
+def _instant(us: int) -> datetime:
+    return _EPOCH + us * _US

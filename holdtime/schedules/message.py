@@ -1,0 +1,128 @@
+"""What is sent: a report's headline numbers and all that it rests on as a text, the report itself as attachments."""
+
+import base64
+import json
+import mimetypes
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, StrictUndefined
+
+from reports import formats, wording
+from reports.formats import cells
+from reports.report import Report
+
+_ENDINGS = {"table": "txt"}
+_ANY = "application/octet-stream"
+
+# Apprise takes only those kinds of files that Python knows, and which these are depends on the machine.
+for _ending, _kind in (
+    ("csv", "text/csv"),
+    ("parquet", "application/vnd.apache.parquet"),
+    ("svg", "image/svg+xml"),
+    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+):
+    mimetypes.add_type(_kind, f".{_ending}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message: the same content as plain text and as HTML, and files. Made once, and then sent to everybody."""
+
+    subject: str
+    text: str
+    html: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def packed(self) -> bytes:
+        """Return the message as bytes, to be kept until it has been sent."""
+        attachments = [[each.name, each.kind, base64.b64encode(each.content).decode()] for each in self.attachments]
+        return zlib.compress(json.dumps([self.subject, self.text, self.html, attachments]).encode())
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Message":
+        subject, text, html, attachments = json.loads(zlib.decompress(packed))
+        return cls(
+            subject,
+            text,
+            html,
+            tuple(Attachment(name, kind, base64.b64decode(content)) for name, kind, content in attachments),
+        )
+
+
+def summary(report: Report, *, name: str, words: str, forms: Sequence[str], stem: str, lacking: str | None) -> Message:
+    """Return the message that tells of a report: `name` is the schedule's, `words` the period's, `stem` the files'.
+
+    `lacking` says what of the period has not landed; None where all of it has.
+    """
+    zone = report.request.zone
+    title = f"{name}: {report.title}, {words} ({_span(report, zone)})"
+    if lacking is not None:
+        title += ", NOT COMPLETE"
+    complete = (
+        f"NOT COMPLETE: {lacking}. These numbers may change."
+        if lacking is not None
+        else "Complete: all that was received before the end of the period has landed."
+    )
+    heading = f"{report.title}, {words} in {zone.key}: {_span(report, zone)}"
+    return _message(title, heading, _headline(report, zone), [complete, *report.notes], _attached(report, forms, stem))
+
+
+def notice(subject: str, heading: str, lines: Sequence[str]) -> Message:
+    """Return a message without a report: what went wrong, and what to do."""
+    return _message(subject, heading, [], lines, ())
+
+
+def _message(
+    subject: str,
+    heading: str,
+    numbers: Sequence[tuple[str, str]],
+    lines: Sequence[str],
+    attachments: tuple[Attachment, ...],
+) -> Message:
+    widest = max((len(title) for title, _ in numbers), default=0)
+    rows = [f"{title:<{widest}}  {value}" for title, value in numbers]
+    text = "\n".join([heading, "", *rows, *([""] if rows else []), *lines]) + "\n"
+    template = files("holdtime.schedules").joinpath("mail.html.j2").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(template)
+    html = page.render(heading=heading, numbers=numbers, lines=lines)
+    return Message(subject, text, html, attachments)
+
+
+def _headline(report: Report, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Return the report's most important numbers, over all that it tells of; none where no table has them."""
+    names = {column.name for column in report.headline}
+    for section in report.sections:
+        row = section.total_row() or (next(section.rows()) if section.frame.height == 1 else None)
+        if row is not None and names <= row.keys():
+            return [(column.title, cells.text(row[column.name], column, zone)) for column in report.headline]
+    return []
+
+
+def _span(report: Report, zone: ZoneInfo) -> str:
+    if report.from_ is None or report.to is None:
+        return "no data"
+    return f"{wording.moment(report.from_, zone)} to {wording.moment(report.to, zone)}"
+
+
+def _attached(report: Report, forms: Sequence[str], stem: str) -> tuple[Attachment, ...]:
+    attached = []
+    for form in forms:
+        rendered: str | bytes = formats.render(report, form)
+        content = rendered.encode() if isinstance(rendered, str) else rendered
+        ending = _ENDINGS.get(form, form)
+        kind = mimetypes.types_map.get(f".{ending}", _ANY)
+        attached.append(Attachment(f"{stem}.{ending}", kind, content))
+    return tuple(attached)

@@ -1,0 +1,67 @@
+"""What the ledger holds: runs, and the deliveries of each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+FOLDER = "folder"
+"""The key of a delivery into a folder. Writing the same files again does no harm, so of it there is never a doubt."""
+
+
+class Kind(StrEnum):
+    """Why something is sent."""
+
+    CRON = "cron"
+    NOW = "now"
+    NOTICE = "notice"
+
+
+class RunState(StrEnum):
+    """How far a run is. The last two are final."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class State(StrEnum):
+    """How far a delivery is. The last three are final; `doubtful`: begun, and nobody can say whether it was sent."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(frozen=True, slots=True)
+class RunId:
+    """One run of a schedule."""
+
+    schedule: str
+    kind: Kind
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it was written down. `message` is there while somebody still has to get it."""
+
+    id: RunId
+    started_at: datetime
+    state: RunState
+    reason: str
+    message: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A run on its way to one recipient."""
+
+    recipient: str
+    label: str
+    state: State
+    attempts: int
+    at: datetime
+    reason: str

@@ -1,0 +1,69 @@
+"""Whether a period has landed: what the log's end, the positions and the times of receipt say of it."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from holdtime.schedules.landed import lacking, log_end
+from ingest.log import Extent, Record
+from ingest.sqlite_log import SqliteLog
+from processors.landing import Landing
+from tests.builders import NOON, a_batch, a_call, bodies, microseconds
+from warehouse.database import open_writer
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse in which two records have landed, at positions 1 and 2, received at NOON; judged an hour later."""
+    opened = open_writer(tmp_path_factory.mktemp("center") / "warehouse.duckdb")
+    call = a_call().queued(at=NOON).dequeued("hangup", after=10)
+    Landing(opened).land(a_batch(bodies(call), received=NOON), NOON + HOUR)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "until", "wanted"),
+    [
+        ({0: 2}, NOON + 9 * HOUR, None),  # all of the log, although nothing has come since
+        ({0: 1}, NOON + 9 * HOUR, None),  # the replica is newer than the answer of the log
+        ({0: 7}, NOON + 9 * HOUR, "5 records of the log are not in the replica yet"),
+        ({0: 7}, NOON, None),  # they came after the period's end, because one that landed did
+        ({0: 7}, NOON + timedelta(microseconds=1), "5 records"),
+        ({0: 2, 1: 3}, NOON + 9 * HOUR, "3 records"),  # a partition of which nothing has landed
+        (None, NOON, None),
+        (None, NOON + HOUR, None),  # the log cannot be asked, but the facts were judged by a later clock
+        (None, NOON + HOUR + timedelta(seconds=1), "nothing has landed that was received after 2026-02-03 13:00 UTC"),
+    ],
+)
+def test_a_period_is_complete_when_all_that_was_received_before_its_end_has_landed(
+    db: duckdb.DuckDBPyConnection, end: dict[int, int] | None, until: datetime, wanted: str | None
+) -> None:
+    found = lacking(db, None if end is None else Extent(end, 1), until)
+    assert found == wanted if wanted is None else wanted in (found or "")
+
+
+def test_the_log_says_how_far_it_goes_while_it_is_written_and_one_that_is_elsewhere_says_nothing(
+    tmp_path: Path,
+) -> None:
+    end = log_end(tmp_path / "log.sqlite")
+    assert end() is None
+
+    async def append() -> None:
+        log = SqliteLog(tmp_path / "log.sqlite")
+        await log.start()
+        for _ in range(3):
+            await log.append(Record(b"{}", microseconds(NOON)))
+        assert end() == Extent({0: 3}, 1)
+        await log.close()
+
+    asyncio.run(append())
+    assert end() == Extent({0: 3}, 1)
+    (tmp_path / "log.sqlite").write_bytes(b"something else altogether")
+    assert end() is None
