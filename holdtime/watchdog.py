@@ -20,7 +20,7 @@ class Watchdog:
 
     def is_stuck(self, landed: int, lag: int, now_s: float) -> bool:
         """Say whether the position has stood still too long while the lag grew; `now_s` of a clock that never jumps."""
-        if landed != self._landed or lag == 0:
+        if landed != self._landed or 0 in {lag, self._lag}:
             self._landed, self._lag, self._since = landed, lag, now_s
             return False
         return lag > self._lag and now_s - self._since > self.patience.total_seconds()

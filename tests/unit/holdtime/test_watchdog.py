@@ -1,0 +1,33 @@
+"""When a processor counts as stuck."""
+
+from datetime import timedelta
+
+from holdtime.watchdog import Watchdog
+
+
+def stuck(*seen: tuple[int, int, float] | None) -> list[bool]:
+    """What a watchdog with a minute's patience says of (landed, lag, seconds); None: the log could not be asked."""
+    watchdog = Watchdog(timedelta(minutes=1))
+    said = []
+    for look in seen:
+        if look is None:
+            watchdog.excuse()
+        else:
+            said.append(watchdog.is_stuck(*look))
+    return said
+
+
+def test_a_position_that_stands_still_while_the_lag_grows_is_stuck_once_patience_is_over() -> None:
+    assert stuck((5, 10, 0), (5, 20, 59), (5, 30, 61)) == [False, False, True]
+
+
+def test_landing_a_single_record_begins_patience_anew() -> None:
+    assert stuck((5, 10, 0), (6, 20, 59), (6, 30, 61), (6, 40, 120)) == [False, False, False, True]
+
+
+def test_nothing_to_land_and_a_lag_that_does_not_grow_are_no_fault() -> None:
+    assert stuck((5, 0, 0), (5, 0, 1000), (5, 3, 2000), (5, 3, 3000)) == [False] * 4
+
+
+def test_a_log_that_could_not_be_asked_begins_patience_anew() -> None:
+    assert stuck((5, 10, 0), None, (5, 20, 61), (5, 30, 62)) == [False, False, False]
