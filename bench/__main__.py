@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, landing, rebuild, reports
+from bench import ingest, kafka, landing, rebuild, reports
 
 BARS = {
     "ingest_vs_bare_receiver": (">=", 0.85),
@@ -22,6 +22,8 @@ BARS = {
     "landing_10k_vs_read_json": (">=", 0.1),
     "landing_flatness": ("<=", 1.3),
     "landing_peak_memory_mib": ("<", 1024.0),
+    "kafka_landing_vs_limit": (">=", 0.7),
+    "freshness_p95_s": ("<", 1.0),
     "rebuild_vs_read_json": (">=", 1.0),
     "rebuild_peak_memory_mib": ("<", 4096.0),
     "report_vs_sql": ("<=", 1.5),
@@ -35,7 +37,8 @@ def main() -> int:
     quick = "--quick" in sys.argv
     console = Console()
     figures: dict[str, float | str] = {}
-    for name, module in (("ingest", ingest), ("landing", landing), ("rebuild", rebuild), ("reports", reports)):
+    parts = {"ingest": ingest, "landing": landing, "kafka": kafka, "rebuild": rebuild, "reports": reports}
+    for name, module in parts.items():
         with console.status(f"measuring {name}"):
             figures |= module.measure(quick=quick)
     figures |= {

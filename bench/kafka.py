@@ -1,0 +1,163 @@
+"""How fast events land from a real Kafka broker, and how soon after a 200 they can be seen.
+
+`kafka_landing_vs_limit`: events landed a second from a topic, over the smaller of two limits taken in one run: what
+a bare aiokafka consumer that does nothing reads of that topic, and what lands from a SQLite log of the same events.
+`freshness_p95_s`: from receiving a delivery to its batch being committed in the warehouse, at 500 deliveries a second.
+"""
+
+import asyncio
+import json
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.landing import START, _fill
+from holdtime.simulator import Plan, deliver, post, simulate
+from ingest.kafka_connection import Connection
+from ingest.kafka_log import KafkaLog
+from ingest.kafka_topics import Layout
+from ingest.log import Reader, Record
+from ingest.sqlite_log import SqliteLog
+from processors.ahead import ReadAhead
+from processors.landing import Landing
+from tests.e2e.test_up import KEY
+from tests.kafka.cluster import Cluster
+from tests.kafka.node import Nodes
+from warehouse.database import open_writer
+
+MOST = 100_000
+A_SECOND = 500
+
+
+def measure(*, quick: bool) -> dict[str, float | str]:
+    """Return the ratio and the rates behind it, and the freshness. Quick takes about 1 minute, else about 4."""
+    with tempfile.TemporaryDirectory() as name, Cluster.running(Path(name) / "kafka") as cluster:
+        folder = Path(name)
+        return {
+            **_against_limits(folder, cluster.bootstrap, quick=quick),
+            **_freshness(folder, cluster.bootstrap, quick),
+        }
+
+
+def _against_limits(folder: Path, servers: str, *, quick: bool) -> dict[str, float | str]:
+    days, rounds = (4, 2) if quick else (8, 5)
+    world = simulate(Plan.medium(), seed=1, start=START, duration=timedelta(days=days))
+    bodies = [event.body for event in world.events]
+    connection = Connection((servers,), layout=Layout(prefix=f"{uuid4().hex}."))
+    asyncio.run(_publish(connection, bodies))
+    asyncio.run(_fill(folder / "log.sqlite", bodies))
+    rates: dict[str, list[float]] = {"bare_consumer": [], "embedded_landing": [], "kafka_landing": []}
+    for _ in range(rounds):
+        rates["bare_consumer"].append(len(bodies) / asyncio.run(_consume(connection, len(bodies))))
+        rates["embedded_landing"].append(len(bodies) / _land(SqliteLog(folder / "log.sqlite"), folder, len(bodies)))
+        log = KafkaLog(connection)
+        log.end()  # connected, as the other two are
+        rates["kafka_landing"].append(len(bodies) / _land(log, folder, len(bodies)))
+        asyncio.run(log.close())
+    ratios = [
+        landed / min(bare, embedded) for bare, embedded, landed in zip(*(rates[name] for name in rates), strict=True)
+    ]
+    return {
+        "kafka_landing_vs_limit": round(statistics.median(ratios), 3),
+        "kafka_landing_events": len(bodies),
+        **{f"kafka_{name}_per_s": round(statistics.median(values)) for name, values in rates.items()},
+    }
+
+
+async def _publish(connection: Connection, bodies: list[bytes]) -> None:
+    log = KafkaLog(connection, deadline_s=60)
+    await log.start()
+    for start in range(0, len(bodies), 1_000):
+        some = bodies[start : start + 1_000]
+        await asyncio.gather(*(log.append(Record(body, 1_800_000_000_000_000)) for body in some))
+    await log.close()
+
+
+async def _consume(connection: Connection, count: int) -> float:
+    """Seconds to read that many records and do nothing with them."""
+    layout = connection.layout
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=list(connection.servers), fetch_max_bytes=16 << 20, max_partition_fetch_bytes=8 << 20
+    )
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(layout.events, number) for number in range(layout.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        read, began = 0, time.perf_counter()
+        while read < count:
+            read += sum(map(len, (await consumer.getmany(timeout_ms=1_000, max_records=20_000)).values()))
+        return time.perf_counter() - began
+    finally:
+        await consumer.stop()
+
+
+def _land(log: Reader, folder: Path, count: int) -> float:
+    """Seconds to land that many records, checkpoint included."""
+    warehouse = folder / "warehouse.duckdb"
+    db = open_writer(warehouse)
+    landing, now, landed = Landing(db), datetime.now(UTC), 0
+    began = time.perf_counter()
+    with ReadAhead(log, MOST) as reading:
+        while landed < count:
+            batch = reading.read(landing.positions())
+            if len(batch):
+                landed += landing.land(batch, now).records
+    db.execute("checkpoint")
+    took = time.perf_counter() - began
+    db.close()
+    warehouse.unlink()
+    return took
+
+
+def _freshness(folder: Path, servers: str, *, quick: bool) -> dict[str, float | str]:
+    """Post at a steady rate to an ingest process; what a process beside it says of when it had landed what."""
+    home = folder / "nodes"
+    home.mkdir()
+    seconds = 15 if quick else 60
+    world = simulate(Plan.medium(), seed=3, start=START, duration=timedelta(days=3))
+    deliveries = deliver(world.events)[: A_SECOND * seconds]
+    with Nodes.around(home, servers) as nodes:
+        ingest, process = nodes.node("ingest"), nodes.node("process")
+        ingest.start()
+        process.start()
+        url = f"http://127.0.0.1:{ingest.port}/webhooks/telnyx"
+        posted = asyncio.run(post(deliveries, url=url, key=KEY, rate=A_SECOND, connections=32))
+        while process.status()["lag_events"]:
+            time.sleep(0.1)
+        took = _landing_p95_s(process.get("/metrics").decode())
+        process.stop(signal.SIGTERM)
+    with duckdb.connect(home / "warehouse.duckdb", read_only=True) as db:
+        # Landing stamps `stored_at` when it begins; to that comes what nearly every landing took at the most.
+        waited = "epoch(stored_at - received_at)"
+        ((p50, p95),) = db.execute(f"select median({waited}), quantile_cont({waited}, 0.95) from events").fetchall()
+    return {
+        "freshness_p50_s": round(p50 + took, 3),
+        "freshness_p95_s": round(p95 + took, 3),
+        "freshness_rate_per_s": round(len(deliveries) / posted.seconds),
+    }
+
+
+def _landing_p95_s(metrics: str) -> float:
+    """The bound under which 95 % of the landings stayed, out of the process's own histogram."""
+    for family in text_string_to_metric_families(metrics):
+        if family.name == "holdtime_landing_seconds":
+            buckets = {
+                float(sample.labels["le"]): sample.value for sample in family.samples if sample.name.endswith("_bucket")
+            }
+            total = max(buckets.values())
+            return min(bound for bound, under in buckets.items() if under >= 0.95 * total)
+    raise ValueError("the process has no holdtime_landing_seconds among its metrics")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(quick="--quick" in sys.argv), indent=2) + "\n")
