@@ -12,7 +12,7 @@ import duckdb
 
 from processors.history import COLUMNS
 from processors.spans import Span
-from warehouse.query import value
+from warehouse.query import run, value
 
 CONTENT = f"md5(row({COLUMNS})::varchar)"
 """What an event says, as far as facts rest on it. Not for every event: it takes as long as parsing."""
@@ -20,7 +20,8 @@ CONTENT = f"md5(row({COLUMNS})::varchar)"
 
 def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
     """Leave in `fresh` each content of each id once, the first of the log."""
-    db.execute(
+    run(
+        db,
         f"""
         delete from fresh where rowid in (
             select row_id from (
@@ -32,7 +33,7 @@ def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
             )
             where nth > 1
         )
-        """
+        """,
     )
 
 
@@ -41,7 +42,7 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
 
     Returns how many of the ids it holds, and makes `known` (event_id, content) of them.
     """
-    db.execute("create or replace temp table known (event_id varchar, content varchar)")
+    run(db, "create or replace temp table known (event_id varchar, content varchar)")
     known = 0
     for start, end in spans:
         known += value(
@@ -54,7 +55,8 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
             [start, end],
         )
     if known:
-        db.execute(
+        run(
+            db,
             f"""
             delete from fresh where rowid in (
                 select row_id from (
@@ -63,7 +65,7 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
                 )
                 semi join known using (event_id, content)
             )
-            """
+            """,
         )
     return known
 
@@ -78,12 +80,13 @@ def settle(db: duckdb.DuckDBPyConnection) -> None:
         where (life, event_id) in (select (life, event_id) from touched group by life, event_id having count(*) > 1)
         """,
     )
-    db.execute("delete from touched where rowid in (select row_id from disputed where not counts)")
+    run(db, "delete from touched where rowid in (select row_id from disputed where not counts)")
 
 
 def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
     """The same for new events of types on which no fact rests: those are rivals of what `spans` hold. Needs `known`."""
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table rivals as
         select event_id from fresh
@@ -92,7 +95,7 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
             event_id in (select event_id from known)
             or event_id in (select event_id from fresh group by event_id having count(*) > 1)
         )
-        """
+        """,
     )
     if not value(db, "select count(*) from rivals"):
         return 0
@@ -111,7 +114,8 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
 
 
 def _dispute(db: duckdb.DuckDBPyConnection, rivals: str, parameters: list[datetime] | None = None) -> None:
-    db.execute(
+    run(
+        db,
         f"""
         create or replace temp table disputed as
         select
@@ -131,7 +135,7 @@ def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) ->
 
     They are looked for in `fresh`, and in `stored_events` within `spans`.
     """
-    db.execute("delete from contradictions where (event_id, entity) in (select (event_id, entity) from disputed)")
+    run(db, "delete from contradictions where (event_id, entity) in (select (event_id, entity) from disputed)")
     columns = f"event_id, entity, event_type, occurred_at, log_partition, log_offset, {CONTENT} as content"
     named = 0
     for relation, bound, moments in (

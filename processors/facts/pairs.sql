@@ -11,10 +11,16 @@
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
 -- were not equally many, so no row needs to know the one before it.
 create or replace temp table pairs as
-with edges as (
+with told as (
+    select rowid as event, kind_of_pair(event_type) as kind, *
+    from touched
+    where is_of_pair(event_type)
+    and (event_type like 'call.%' or conference_id is not null)
+),
+edges as (
     select
         life,
-        kind_of_pair(event_type) as kind,
+        kind,
         -- which leg in which place, as a number to sort by; within one life there are a handful
         hash(
             kind,
@@ -33,10 +39,8 @@ with edges as (
         occurred_at as moment,
         event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold')
         or event_type like '%.started' as opens,
-        rowid as event
-    from touched
-    where is_of_pair(event_type)
-    and (event_type like 'call.%' or conference_id is not null)
+        event
+    from told
 ),
 crowded as (
     -- sides on which something happened twice at one instant: only there does order need thought
@@ -104,7 +108,7 @@ matched as (
 )
 select
     matched.life,
-    kind_of_pair(coalesce(opened.event_type, closed.event_type)) as kind,
+    coalesce(opened.kind, closed.kind) as kind,
     coalesce(
         opened.call_leg_id, opened.call_control_id, closed.call_leg_id, closed.call_control_id,
         opened.event_id, closed.event_id
@@ -126,5 +130,5 @@ select
     matched.closing,
     reopened_at
 from matched
-left join touched as opened on matched.opening = opened.rowid
-left join touched as closed on matched.closing = closed.rowid
+left join told as opened on matched.opening = opened.event
+left join told as closed on matched.closing = closed.event
