@@ -20,7 +20,7 @@ from reports.request import Request
 from reports.source import Source
 
 MOST_IN_WORDS = 200
-_KEYS = ("queue", "interval_start")
+_KEYS = ("queue", "interval_start", "since")
 _FOR_MACHINES = 8
 _EVENT_COLUMNS = (
     Column("late", "Late", Kind.FLAG, 1),
@@ -135,7 +135,11 @@ def _differing(earlier: Section, later: Section) -> pl.DataFrame:
     )
 
 
-_KEY_TYPES: Mapping[str, Any] = {"queue": pl.String, "interval_start": pl.Datetime("us", "UTC")}
+_KEY_TYPES: Mapping[str, Any] = {
+    "queue": pl.String,
+    "interval_start": pl.Datetime("us", "UTC"),
+    "since": pl.Datetime("us", "UTC"),
+}
 
 
 def _figure_columns(report: Report) -> tuple[Column, ...]:

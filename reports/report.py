@@ -1,13 +1,14 @@
 """A report as a value: tables with named, typed columns, and all that a reader needs to trust them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from reports.definitions import UNITS, Kind, Measure
+from reports.errors import RequestError
 from reports.request import Request, Setting
 
 
@@ -123,3 +124,10 @@ class Report:
             if section.name == name:
                 return section
         raise KeyError(name)
+
+    def led_by(self, name: str) -> "Report":
+        """Return the report with another main section. Raises RequestError when it has none of that name."""
+        if name not in {section.name for section in self.sections}:
+            names = ", ".join(section.name for section in self.sections)
+            raise RequestError(f"section {name!r} is not one of the report {self.name}: expected one of {names}")
+        return replace(self, main=name)

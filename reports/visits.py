@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from reports import intervals
+from reports import intervals, terms
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
 from reports.request import Request
@@ -50,9 +50,10 @@ where enqueued_at is null
 class Visits:
     """The visits of a period.
 
-    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms and
-    short_abandon_ms. `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
-    `reported` counts those whose beginning was worked out from the wait that Telnyx reported.
+    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms,
+    short_abandon_ms, and `definition`, the number of the terms that they are of. `timeless` counts visits that nobody
+    knows the beginning of: they belong to no interval. `reported` counts those whose beginning was worked out from the
+    wait that Telnyx reported.
     """
 
     frame: pl.LazyFrame
@@ -109,10 +110,11 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
     within = {**asked, "from": period.from_us if period else 0, "to": period.to_us if period else 0}
     rows = pl.from_arrow(source.db.sql(_READ, params=within).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
+    frame = terms.judged(rows.with_columns(pl.col("queue").cast(pl.Categorical)).lazy(), request.terms)
+    if period is not None:
+        frame = terms.chosen(frame, request.terms, request.hours, period.from_, period.to)
     return Visits(
-        frame=rows.with_columns(pl.col("queue").cast(pl.Categorical))
-        .lazy()
-        .with_columns(threshold_ms=pl.lit(request.threshold_ms), short_abandon_ms=pl.lit(request.short_abandon_ms)),
+        frame=frame,
         timeless=_number(source, _TIMELESS, asked),
         reported=_number(source, _REPORTED, within),
     )

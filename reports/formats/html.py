@@ -82,7 +82,7 @@ def _mark(row: Mapping[str, Any], column: Column, report: Report) -> str:
     if column.kind is not Kind.RATE or not column.name.startswith("service_level"):
         return ""
     level = row[column.name]
-    return "" if level is None else cells.grade(level, report.request.target)
+    return "" if level is None else cells.grade(level, cells.target(row, report))
 
 
 def _card(column: Column, report: Report) -> dict[str, str]:

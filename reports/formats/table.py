@@ -94,6 +94,6 @@ def _cell(row: Mapping[str, Any], column: Column, report: Report) -> Text:
     if value is None:
         style = "dim"
     elif column.name.startswith("service_level") and column.kind is Kind.RATE:
-        style = _COLORS[cells.grade(value, report.request.target)]
+        style = _COLORS[cells.grade(value, cells.target(row, report))]
     # Text, not markup: a queue may be called "[red]".
     return Text(cells.text(value, column, report.request.zone), style=style)

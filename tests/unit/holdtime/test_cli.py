@@ -181,7 +181,10 @@ def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:
     ("arguments", "named"),
     [
         (("weather",), "weather"),
-        (("sla", "--from", "yesterday"), "yesterday"),
+        (("sla", "--from", "yesteryear"), "yesteryear"),
+        (("sla", "--by", "mood"), "expected some of queue, interval"),
+        (("sla", "--section", "moods"), "expected one of queues"),
+        (("sla", "--hours", "late"), "expected one of open, closed"),
         (("sla", "--tz", "Mars/Olympus"), "IANA"),
         (("sla", "--interval", "7m"), "7m"),
         (("sla", "--format", "pdf"), "pdf"),

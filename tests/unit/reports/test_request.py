@@ -28,7 +28,20 @@ def test_a_date_is_local_and_means_its_first_instant(text: str, tz: str, instant
     assert parse(now=NOW, from_=text, tz=tz).from_ == instant
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "2026-02-30", "02.03.2026", "2026-03-02T25:00", "9999-99-99"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesteryear",
+        "last 0 days",
+        "2026-13",
+        "2026-w60",
+        "",
+        "2026-02-30",
+        "02.03.2026",
+        "2026-03-02T25:00",
+        "9999-99-99",
+    ],
+)
 def test_what_is_no_date_is_answered_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(RequestError, match="is not a date: expected YYYY-MM-DD"):
         parse(now=NOW, to=text)
