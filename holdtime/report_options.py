@@ -29,7 +29,7 @@ ThresholdOption = Annotated[float | None, typer.Option(help="Seconds within whic
 ShortAbandonOption = Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")]
 TargetOption = Annotated[float | None, typer.Option(help="The wanted service level, as a fraction.")]
 VariantOption = Annotated[str | None, typer.Option(help="The service level that is shown first.")]
-FormatOption = Annotated[str | None, typer.Option("--format", help="table, csv, json or html.")]
+FormatOption = Annotated[str | None, typer.Option("--format", help="table, csv, json, parquet, xlsx or html.")]
 OutputOption = Annotated[Path | None, typer.Option(help="Write here; the ending names the format.")]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
 SourceOption = Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")]

@@ -81,6 +81,9 @@ def write_difference(
 
 
 def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None:
+    if form in formats.FILES:
+        _write_file(formats.encoded(report, form), form, output)
+        return
     people = output is None and form == "table" and sys.stdout.isatty()
     text = formats.render(report, form, raw=raw, width=_width() if people else None, color=people)
     if output is None:
@@ -88,6 +91,16 @@ def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8", newline="")
+
+
+def _write_file(content: bytes, form: str, output: Path | None) -> None:
+    if output is None:
+        if sys.stdout.isatty():
+            raise RequestError(f"{form} is not for a terminal: expected --output FILE.{form}")
+        sys.stdout.buffer.write(content)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
 
 
 def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> Request:
@@ -153,10 +166,10 @@ def _form_of(output: Path | None) -> str:
     if output is None:
         return "table"
     form = output.suffix.removeprefix(".")
-    if form not in formats.FORMATS:
+    if form not in formats.EVERY:
         raise RequestError(
             f"{output} does not say which format is meant: expected --format, or a name that ends in one of "
-            f"{', '.join('.' + known for known in formats.FORMATS)}"
+            f"{', '.join('.' + known for known in formats.EVERY)}"
         )
     return form
 
