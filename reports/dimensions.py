@@ -100,3 +100,8 @@ def labelled(groups: pl.DataFrame, dimensions: Sequence[Dimension]) -> pl.DataFr
 def title(dimensions: Sequence[Dimension]) -> str:
     """Return what people call a table that is grouped so: By queue and weekday."""
     return "By " + " and ".join(each.column.title.lower() for each in dimensions)
+
+
+def of_column(column: Column) -> Dimension:
+    """Return the dimension of a column that the facts have."""
+    return Dimension(column, pl.col(column.name))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from reports import conferences, sla
+from reports import calls, conferences, end_reasons, participants, recordings, sla
 from reports.errors import RequestError
 from reports.report import Report, RestsOn
 from reports.request import Request
@@ -11,8 +11,17 @@ from reports.source import Source
 REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "sla": sla.report,
     "conferences": conferences.report,
+    "participants": participants.report,
+    "end-reasons": end_reasons.report,
+    "recordings": recordings.report,
+    "calls": calls.report,
 }
-RESTS_ON: Mapping[str, RestsOn] = {"sla": sla.RESTS_ON, "conferences": conferences.RESTS_ON}
+RESTS_ON: Mapping[str, RestsOn] = {
+    "sla": sla.RESTS_ON,
+    "conferences": conferences.RESTS_ON,
+    "recordings": recordings.RESTS_ON,
+    "calls": calls.RESTS_ON,
+}
 
 
 def require(name: str) -> None:
