@@ -12,6 +12,7 @@ from reports.intervals import Spine
 from reports.report import Column, Section
 from reports.request import Request
 from reports.source import Source
+from reports.visit_tables import interval_columns
 from reports.visits import Period
 
 _IN_QUEUES = "and (len($queues) = 0 or list_contains($queues::varchar[], queue))"
@@ -135,8 +136,5 @@ def over_time(
     """Return the section of intervals, if any were asked for."""
     if spine is None or request.interval is None:
         return []
-    kind = Kind.DATE if request.interval.length is None else Kind.TIME
-    when = Column("interval_start", request.interval.noun.capitalize(), kind, 1)
-    until = Column("interval_end", "Until", kind, 9)
-    columns = (when, until, *(measure.column for measure in measures))
+    columns = (*interval_columns(request.interval), *(measure.column for measure in measures))
     return [Section("intervals", f"By {request.interval.noun}", columns, by_interval(rows, measures, spine))]

@@ -36,8 +36,8 @@ class Section:
     """A table: `frame` has the columns named in `columns`, times as UTC; `totals` is one more such row, or None.
 
     `aside` marks a table that stands behind a chart and would only repeat another one in print. `sparse` names a count:
-    a format for people may leave out the rows in which it is 0. Of a list that may be long, `listed` is how many rows, the
-    most telling first, are enough for a terminal.
+    a format for people may leave out the rows in which it is 0. Of a list that may be long, `listed` is how many rows,
+    the most telling first, are enough for a terminal.
     """
 
     name: str

@@ -11,11 +11,13 @@ from typing import Any
 import polars as pl
 
 from reports import dimensions, tallies
+from reports import visits as visits_
 from reports.definitions import Kind
 from reports.dimensions import Dimension
-from reports.intervals import Spine
-from reports.report import Column
+from reports.intervals import Interval, Spine
+from reports.report import Basis, Column
 from reports.request import Request
+from reports.source import Source
 from reports.terms import Terms
 from reports.visits import Period, Visits
 
@@ -166,3 +168,27 @@ def tables(visits: Visits, request: Request, covered: Period | None, spine: Spin
     finest = tallies.tally(frame, by).with_columns(AS_TEXT).collect()
     queues = sorted({*finest["queue"], *request.queues}, key=lambda queue: (queue is None, queue or ""))
     return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a report on visits begins with."""
+
+    basis: Basis
+    covered: Period | None
+    visits: Visits
+    tables: Tables
+
+
+def reading(source: Source, request: Request) -> Reading:
+    """Read the visits that a request is about, and cut its period into the intervals that it names."""
+    covered = visits_.period(source, request)
+    visits = visits_.read(source, request, covered)
+    spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
+    return Reading(source.basis(), covered, visits, tables(visits, request, covered, spine))
+
+
+def interval_columns(length: Interval) -> tuple[Column, Column]:
+    """Return the columns that name an interval: its beginning and its end."""
+    kind = Kind.DATE if length.length is None else Kind.TIME
+    return Column("interval_start", length.noun.capitalize(), kind, 1), Column("interval_end", "Until", kind, 9)
