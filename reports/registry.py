@@ -2,7 +2,21 @@
 
 from collections.abc import Callable, Mapping
 
-from reports import calls, conferences, end_reasons, participants, recordings, sla
+from reports import (
+    abandonment,
+    by_interval,
+    calls,
+    compare,
+    conferences,
+    depth,
+    end_reasons,
+    heatmap,
+    participants,
+    queues,
+    recordings,
+    sla,
+    waits,
+)
 from reports.errors import RequestError
 from reports.report import Report, RestsOn
 from reports.request import Request
@@ -10,6 +24,13 @@ from reports.source import Source
 
 REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "sla": sla.report,
+    "queues": queues.report,
+    "abandonment": abandonment.report,
+    "waits": waits.report,
+    "intervals": by_interval.report,
+    "heatmap": heatmap.report,
+    "depth": depth.report,
+    "compare": compare.report,
     "conferences": conferences.report,
     "participants": participants.report,
     "end-reasons": end_reasons.report,
@@ -17,7 +38,7 @@ REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "calls": calls.report,
 }
 RESTS_ON: Mapping[str, RestsOn] = {
-    "sla": sla.RESTS_ON,
+    **dict.fromkeys(("sla", "queues", "abandonment", "waits"), sla.RESTS_ON),
     "conferences": conferences.RESTS_ON,
     "recordings": recordings.RESTS_ON,
     "calls": calls.RESTS_ON,

@@ -127,6 +127,15 @@ class Report:
                 return section
         raise KeyError(name)
 
+    def summary(self) -> Mapping[str, Any] | None:
+        """Return the row that the headline is about: that of all there is."""
+        names = {column.name for column in self.headline}
+        for section in self.sections:
+            row = section.total_row() or (next(section.rows()) if section.frame.height == 1 else None)
+            if row is not None and names <= row.keys():
+                return row
+        return None
+
     def led_by(self, name: str) -> "Report":
         """Return the report with another main section. Raises RequestError when it has none of that name."""
         if name not in {section.name for section in self.sections}:

@@ -7,7 +7,7 @@ their number in the list of terms is its `definition`, 0 where nothing is agreed
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -15,9 +15,6 @@ import polars as pl
 from reports import hours as business_hours
 from reports import intervals
 from reports.hours import Hours, Opening
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ def judged(visits: pl.LazyFrame, terms: Sequence[Terms]) -> pl.LazyFrame:
         if each.queue is not None:
             holds = pl.col("queue") == each.queue
             if each.since is not None:
-                holds &= pl.col("enqueued_at") >= _micros(each.since)
+                holds &= pl.col("enqueued_at") >= intervals.micros(each.since)
             number = pl.when(holds).then(pl.lit(n, dtype=pl.Int32)).otherwise(number)
     looked_up = {
         name: pl.col("definition").replace_strict(list(range(len(terms))), values, return_dtype=pl.Int64)
@@ -122,7 +119,7 @@ def is_open(terms: Sequence[Terms], from_: datetime, to: datetime) -> pl.Expr:
         if each.hours is None:
             continue
         stretches = business_hours.opened(each.hours, each.holidays, intervals.zone(each.tz), from_, to)
-        bounds = pl.Series("bounds", [_micros(at) for stretch in stretches for at in stretch], dtype=pl.Int64)
+        bounds = pl.Series("bounds", [intervals.micros(at) for stretch in stretches for at in stretch], dtype=pl.Int64)
         within = pl.lit(bounds).search_sorted(pl.col("enqueued_at"), side="right") % 2 == 1
         found = pl.when(pl.col("definition") == n).then(within).otherwise(found)
     return found
@@ -136,7 +133,3 @@ def chosen(
         return visits
     opened = is_open(terms, from_, to)
     return visits.filter(opened if hours is Hours.OPEN else ~opened)
-
-
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND

@@ -27,15 +27,20 @@ def definition(made: Tables) -> dict[str, str | float | int]:
     }
 
 
-def notes(made: Tables, visits: Visits, total: Mapping[str, Any]) -> list[str]:
-    """Return how visits are judged, and what a reader should know about them, `total` being the row of all of them."""
+def notes(made: Tables, visits: Visits, total: Mapping[str, Any], *, leading: bool = True) -> list[str]:
+    """Return how visits are judged, and what a reader should know about them, `total` being the row of all of them.
+
+    `leading` says that the report leads with the service level.
+    """
     request = made.told
     level = service_level(request.variant)
     within, short = wording.seconds(request.threshold_secs), wording.seconds(request.short_abandon_secs)
     said = []
     if total["offered"] == 0:
         said.append("No visits began in this period: rates and waits are empty, not 0 and not 100 %.")
-    if len(made.held) == 1:
+    if not leading:
+        said.append(f"An abandonment is short where the wait was less than {short}.")
+    elif len(made.held) == 1:
         said.append(
             f"Service level: {level.formula}, the variant {request.variant}, within {within} (wait <= {within}; "
             f"short abandons: wait < {short}), target {wording.target(request.target)}."
@@ -43,7 +48,7 @@ def notes(made: Tables, visits: Visits, total: Mapping[str, Any]) -> list[str]:
     else:
         said.append(f"Service level of several queues together: {level.formula}, the variant {request.variant}.")
     said += agreed.notes(made)
-    if total[level.name] is not None:
+    if leading and total[level.name] is not None:
         said.append(f"All queues: {level.worked(total)} = {wording.percent(total[level.name])}.")
     said.append("A visit counts in the interval in which it was enqueued. Percentiles are nearest rank.")
     said += [sentence for count, sentence in _reservations(visits, total) if count]

@@ -12,10 +12,10 @@ import polars as pl
 
 from reports import dimensions, tallies
 from reports import visits as visits_
-from reports.definitions import Kind
+from reports.definitions import Kind, Ratio
 from reports.dimensions import Dimension
 from reports.intervals import Interval, Spine
-from reports.report import Basis, Column
+from reports.report import Basis, Column, Section
 from reports.request import Request
 from reports.source import Source
 from reports.terms import Terms
@@ -87,6 +87,14 @@ class Tables:
         if self.spine is not None and "interval" in keys:
             rated = rated.join(self.spine.frame().lazy(), on="interval", how="left")
         return rated.sort(keys, nulls_last=True).collect() if keys else rated.collect()
+
+    def merged(self) -> pl.DataFrame:
+        """Return every measure for each queue, those of all its definitions together."""
+        by = ["queue"]
+        tally = self._complete(tallies.rolled_up(self.finest, by), by)
+        waits = tallies.percentiles(self.visits, by).with_columns(AS_TEXT)
+        rated = tallies.with_rates(tally.join(waits, on=by, how="left", nulls_equal=True), self.told.variant)
+        return rated.sort(by, nulls_last=True).collect()
 
     def grouped(self, by: Sequence[Dimension]) -> pl.DataFrame:
         """Return every measure for each group of any dimensions, of the groups that occur."""
@@ -192,3 +200,26 @@ def interval_columns(length: Interval) -> tuple[Column, Column]:
     """Return the columns that name an interval: its beginning and its end."""
     kind = Kind.DATE if length.length is None else Kind.TIME
     return Column("interval_start", length.noun.capitalize(), kind, 1), Column("interval_end", "Until", kind, 9)
+
+
+def sections(
+    found: Reading, by: Sequence[Dimension], shown: Sequence[Column], more: Sequence[Ratio] = ()
+) -> list[Section]:
+    """Return the tables that a report on visits has, its main one first: by what was asked, by queue, by both.
+
+    `more` are ratios that every row gets beside the usual measures.
+    """
+    made, length = found.tables, found.tables.request.interval
+    since = [column for column in made.keys(["queue"]) if column.name == "since"]
+    ratios = [ratio.expr for ratio in more]
+    total = made.table([]).with_columns(*ratios, queue=pl.lit("All queues"), since=pl.lit(None, dtype=_MOMENT))
+    queues = made.table(["queue"]).with_columns(ratios)
+    told = [Section("queues", "By queue", (QUEUE, *since, *shown), queues, total)]
+    if made.spine is not None and length is not None:
+        columns = (QUEUE, *interval_columns(length), *since, *shown)
+        frame = made.table(["queue", "interval"]).with_columns(ratios)
+        told.insert(0, Section("queue_intervals", f"By queue and {length.noun}", columns, frame, sparse="offered"))
+    if by:
+        columns = (*(each.column for each in by), *shown)
+        told.insert(0, Section("by", dimensions.title(by), columns, made.grouped(by).with_columns(ratios)))
+    return told

@@ -70,11 +70,11 @@ class Period:
 
     @property
     def from_us(self) -> int:
-        return _micros(self.from_)
+        return intervals.micros(self.from_)
 
     @property
     def to_us(self) -> int:
-        return _micros(self.to)
+        return intervals.micros(self.to)
 
     def spine(self, request: Request, length: Interval) -> Spine:
         return intervals.spine(self.from_, self.to, request.zone, length)
@@ -102,8 +102,8 @@ def period(source: Source, request: Request, extent: str = _EXTENT) -> Period | 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
     """Return the visits that were enqueued in a period into the queues asked for."""
     asked = {
-        "from": None if request.from_ is None else _micros(request.from_),
-        "to": None if request.to is None else _micros(request.to),
+        "from": None if request.from_ is None else intervals.micros(request.from_),
+        "to": None if request.to is None else intervals.micros(request.to),
         "queues": list(request.queues),
     }
     # An empty period reads no visits, but with the right columns.
@@ -128,7 +128,3 @@ def _number(source: Source, query: str, values: Mapping[str, object]) -> int:
 
 def _instant(micros: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
-
-
-def _micros(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
