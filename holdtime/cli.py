@@ -143,7 +143,7 @@ def report(
 ) -> None:
     """Print or write one report, from the replica that `holdtime up` publishes.
 
-    `holdtime report diff` says what changed in one since a log position, and why.
+    `holdtime report list` lists the reports; `holdtime report diff` says what changed in one since a log position.
     """
     from holdtime.reporting import write_report
 
@@ -174,6 +174,15 @@ def report(
             now=datetime.now(UTC),
             section=section,
         )
+
+
+@app.command("report list")
+def report_list() -> None:
+    """List the reports there are, and what each is about."""
+    from reports.registry import SUMMARIES
+
+    for name, summary in SUMMARIES.items():
+        typer.echo(f"{name:<14}{summary}")
 
 
 @app.command("report diff")

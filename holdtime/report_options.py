@@ -29,8 +29,12 @@ ThresholdOption = Annotated[float | None, typer.Option(help="Seconds within whic
 ShortAbandonOption = Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")]
 TargetOption = Annotated[float | None, typer.Option(help="The wanted service level, as a fraction.")]
 VariantOption = Annotated[str | None, typer.Option(help="The service level that is shown first.")]
-FormatOption = Annotated[str | None, typer.Option("--format", help="table, csv, json, parquet, xlsx or html.")]
-OutputOption = Annotated[Path | None, typer.Option(help="Write here; the ending names the format.")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="table, csv, json, parquet, xlsx or html; png or svg: its charts.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option(help="Write here; the ending names the format. A folder for png and svg.")
+]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
 SourceOption = Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")]
 

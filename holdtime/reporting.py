@@ -81,6 +81,9 @@ def write_difference(
 
 
 def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None:
+    if form in formats.PICTURES:
+        _write_pictures(report, form, output)
+        return
     if form in formats.FILES:
         _write_file(formats.encoded(report, form), form, output)
         return
@@ -101,6 +104,20 @@ def _write_file(content: bytes, form: str, output: Path | None) -> None:
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
+
+
+def _write_pictures(report: Report, form: str, output: Path | None) -> None:
+    """Write each chart into a folder as REPORT-CHART.FORM, or next to a file of that format as FILE-CHART.FORM."""
+    if output is None:
+        raise RequestError(f"{form} has a file for each chart: expected --output FOLDER")
+    charts = formats.pictures(report, form)
+    if not charts:
+        raise RequestError(f"the report {report.name} has no chart of this period: expected another format")
+    is_file = output.suffix == f".{form}"
+    folder, stem = (output.parent, output.stem) if is_file else (output, report.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in charts.items():
+        (folder / f"{stem}-{name}.{form}").write_bytes(content)
 
 
 def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> Request:
@@ -166,10 +183,10 @@ def _form_of(output: Path | None) -> str:
     if output is None:
         return "table"
     form = output.suffix.removeprefix(".")
-    if form not in formats.EVERY:
+    if form not in (*formats.EVERY, *formats.PICTURES):
         raise RequestError(
             f"{output} does not say which format is meant: expected --format, or a name that ends in one of "
-            f"{', '.join('.' + known for known in formats.EVERY)}"
+            f"{', '.join('.' + known for known in (*formats.EVERY, *formats.PICTURES))}"
         )
     return form
 

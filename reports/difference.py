@@ -14,7 +14,7 @@ import polars as pl
 from reports import notes, wording
 from reports.definitions import Kind
 from reports.formats import cells
-from reports.registry import RESTS_ON, run
+from reports.registry import RESTS_ON, require_comparable, run
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
@@ -42,6 +42,7 @@ def difference(
     `before` and `after` are schemas of one database, each with the facts and `stored_events` as of its position;
     `event_types` says by table what its facts rest on. Raises RequestError.
     """
+    require_comparable(name)
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
     events, unexplained = _events(name, before, after, later, event_types)

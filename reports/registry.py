@@ -15,6 +15,7 @@ from reports import (
     queues,
     recordings,
     sla,
+    staffing,
     waits,
 )
 from reports.errors import RequestError
@@ -31,6 +32,7 @@ REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "heatmap": heatmap.report,
     "depth": depth.report,
     "compare": compare.report,
+    "staffing": staffing.report,
     "conferences": conferences.report,
     "participants": participants.report,
     "end-reasons": end_reasons.report,
@@ -45,10 +47,36 @@ RESTS_ON: Mapping[str, RestsOn] = {
 }
 
 
+SUMMARIES: Mapping[str, str] = {
+    "sla": "service level, abandonment and waits, by queue and interval, in every variant",
+    "queues": "what became of the visits to each queue, every outcome with its share",
+    "abandonment": "how many gave up, after how long, and whom to call back",
+    "waits": "how long people waited: percentiles and distribution, by queue and outcome",
+    "intervals": "visits over time: when they began, what happened when, who was waiting when",
+    "heatmap": "weekday by hour: visits, service level, speed of answer",
+    "depth": "queue length over time, its peak, and who had waited longest",
+    "compare": "this period against the one before, and week over week",
+    "staffing": "load, what Erlang C and A predict against what was measured, agents needed",
+    "conferences": "how many, how long, how they ended and how full they were",
+    "participants": "who was in which conference, how long, rejoins, share of the floor",
+    "end-reasons": "why conferences ended, visits left their queues and legs were hung up",
+    "recordings": "how many, how long, of what, in which form",
+    "calls": "legs: ring, talk, hold, hangup causes, cost",
+}
+
+
 def require(name: str) -> None:
     """Raise RequestError when there is no report of that name."""
     if name not in REPORTS:
         raise RequestError(f"report {name!r} is not known: expected one of {', '.join(REPORTS)}")
+
+
+def require_comparable(name: str) -> None:
+    """Raise RequestError when what changed in a report cannot be told: it rests on several tables."""
+    require(name)
+    if name not in RESTS_ON:
+        known = ", ".join(RESTS_ON)
+        raise RequestError(f"what changed in the report {name} cannot be told by events: expected one of {known}")
 
 
 def run(name: str, source: Source, request: Request) -> Report:

@@ -28,6 +28,13 @@ def number(value: float | None) -> str:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
+def quantity(value: float) -> str:
+    """Return a number with four decimals at most, and more only where it would be nothing: 0.0267, 1,200, 3e-05."""
+    if value and abs(value) < 0.001:
+        return f"{value:.3g}"
+    return f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
 def percent(fraction: float | None) -> str:
     """Return a fraction as a percentage with one decimal: 81.9 %."""
     return NOTHING if fraction is None else f"{100 * fraction:.1f} %"

@@ -6,7 +6,7 @@ Each format is a module with `render(report, ...)`, which returns a text or, for
 from collections.abc import Callable, Mapping
 
 from reports.errors import RequestError
-from reports.formats import csv, html, json, parquet, table, xlsx
+from reports.formats import charts, csv, html, json, parquet, table, xlsx
 from reports.report import Report
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
@@ -17,6 +17,7 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
 }
 FILES: Mapping[str, Callable[[Report], bytes]] = {"parquet": parquet.render, "xlsx": xlsx.render}
 EVERY = (*FORMATS, *FILES)
+PICTURES = ("png", "svg")
 
 
 def render(report: Report, form: str, *, raw: bool = False, width: int | None = None, color: bool = False) -> str:
@@ -41,5 +42,12 @@ def encoded(report: Report, form: str, *, raw: bool = False) -> bytes:
     return FILES[form](report) if form in FILES else render(report, form, raw=raw).encode()
 
 
+def pictures(report: Report, form: str) -> dict[str, bytes]:
+    """Return each chart of a report, by its name, as the bytes of a file of `PICTURES`. Raises RequestError."""
+    if form not in PICTURES:
+        raise _unknown(form)
+    return {each.name: each.png() if form == "png" else each.alone().encode() for each in charts.drawn(report)}
+
+
 def _unknown(form: str) -> RequestError:
-    return RequestError(f"format {form!r} is not known: expected one of {', '.join(EVERY)}")
+    return RequestError(f"format {form!r} is not known: expected one of {', '.join((*EVERY, *PICTURES))}")

@@ -50,7 +50,7 @@ _WORDS: dict[Kind, Callable[[Any], str]] = {
     Kind.RATE: wording.percent,
     Kind.DURATION: wording.duration,
     Kind.FLAG: lambda value: "yes" if value else "no",
-    Kind.NUMBER: lambda value: f"{value:g}",
+    Kind.NUMBER: wording.quantity,
     Kind.TEXT: lambda value: wording.plain(str(value)) or '""',
 }
 
