@@ -51,14 +51,14 @@ _FORECASTS = (
     Column("level_measured", "Measured", _RATE, 1, "answered_within / (offered - waiting)"),
     Column("level_c", "Erlang C", _RATE, 1, "answered in time, nobody giving up"),
     Column("level_a", "Erlang A", _RATE, 1, "answered in time / all, callers giving up"),
-    Column("abandonment_measured", "Gave up", _RATE, 3, "abandoned / (offered - waiting)"),
-    Column("abandonment_a", "Gave up, A", _RATE, 3, "share that gives up"),
+    Column("fit", "Fit", Kind.TEXT, 2),
+    Column("abandonment_measured", "Gave up", _RATE, 5, "abandoned / (offered - waiting)"),
+    Column("abandonment_a", "Gave up, A", _RATE, 5, "share that gives up"),
     Column("wait_measured_ms", "ASA", _DURATION, 6, "mean wait of the answered"),
     Column("wait_c_ms", "ASA, C", _DURATION, 7, "mean wait, nobody giving up"),
     Column("wait_a_ms", "ASA, A", _DURATION, 7, "mean wait of the answered, callers giving up"),
     Column("needed_c", "Needed, C", _COUNT, 2, "fewest agents for the target, nobody giving up"),
     Column("needed_a", "Needed, A", _COUNT, 1, "fewest agents for the target, callers giving up"),
-    Column("fit", "Fit", Kind.TEXT, 2),
 )
 MEASURE_DEFINITIONS = digest(every_measure(), _LOADS, _FORECASTS, FEW, OFF)
 _TYPES: Mapping[Kind, Any] = {

@@ -29,10 +29,11 @@ def number(value: float | None) -> str:
 
 
 def quantity(value: float) -> str:
-    """Return a number with four decimals at most, and more only where it would be nothing: 0.0267, 1,200, 3e-05."""
+    """Return a number with two decimals at most, and more only where it is small: 1,200, 40.63, 0.0267, 3e-05."""
     if value and abs(value) < 0.001:
         return f"{value:.3g}"
-    return f"{value:,.4f}".rstrip("0").rstrip(".")
+    text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def percent(fraction: float | None) -> str:
