@@ -1,24 +1,18 @@
 """Every report over a simulated center against SQL of a few lines that knows nothing of the reports' measures."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from holdtime.simulator import Faults, Plan, deliver, simulate
 from reports.formats import EVERY, PICTURES, encoded, pictures
 from reports.registry import REPORTS, SUMMARIES, run
 from reports.report import Report
 from reports.request import parse
 from reports.source import Source
 from tests.builders import opened_warehouse
-from warehouse.catalog import describe
+from tests.centers import AFTERWARDS, a_busy_center
 
-START = datetime(2026, 3, 2, 14, tzinfo=UTC)
-LENGTH = timedelta(minutes=50)
-AFTERWARDS = START + timedelta(days=2)
 TZ = "Asia/Kolkata"
 LOCAL = "enqueued_at at time zone 'Asia/Kolkata'"
 DAY = "timestamptz '2026-03-01 18:30:00+00'", "timestamptz '2026-03-03 18:30:00+00'"
@@ -27,24 +21,8 @@ PERIOD = {"from_": "2026-03-02", "to": "2026-03-04"}
 
 @pytest.fixture(scope="module")
 def source() -> Iterator[Source]:
-    habits = replace(
-        Plan.medium().habits,
-        keep_after_hangup=0.4,
-        conference=0.5,
-        rejoin=0.4,
-        hold=0.5,
-        recording=0.5,
-        call_recording=0.3,
-        cost=0.7,
-        machine_detection=0.3,
-        no_pickup=0.1,
-    )
-    world = simulate(replace(Plan.medium(), habits=habits), seed=3, start=START, duration=LENGTH)
-    with opened_warehouse() as warehouse:
-        bodies = [delivery.body for delivery in deliver(world.events, Faults(delay_s=5), seed=3)]
-        warehouse.land_bodies(bodies, now=AFTERWARDS, received=AFTERWARDS)
-        describe(warehouse.db)
-        yield Source(warehouse.db)
+    with a_busy_center() as found:
+        yield found
 
 
 def _report(source: Source, name: str, **options: Any) -> Report:
