@@ -6,7 +6,7 @@ from reports import dimensions, facts
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 
@@ -35,7 +35,6 @@ FACTS = Facts(
         "cost_millionths": "cast(cost * 1000000 as bigint)",
     },
 )
-RESTS_ON = RestsOn("calls", FACTS.moment, _COLUMNS, by_queue=False)
 OWN = {
     name: Column(name, title, Kind.TEXT, 1)
     for name, title in (

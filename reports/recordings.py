@@ -4,13 +4,12 @@ from reports import dimensions, facts
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 
 _COLUMNS = ("kind", "duration_ms", "channels", "format")
 FACTS = Facts("recordings", "started_at", {name: name for name in _COLUMNS})
-RESTS_ON = RestsOn("recordings", "started_at", _COLUMNS, by_queue=False)
 OWN = {
     "kind": Column("kind", "Of a", Kind.TEXT, 1),
     "channels": Column("channels", "Channels", Kind.TEXT, 1),

@@ -39,11 +39,10 @@ REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "recordings": recordings.report,
     "calls": calls.report,
 }
+# Those in which `report diff` can tell what changed: on facts of one table, by queue and interval or as a whole.
 RESTS_ON: Mapping[str, RestsOn] = {
     **dict.fromkeys(("sla", "queues", "abandonment", "waits"), sla.RESTS_ON),
     "conferences": conferences.RESTS_ON,
-    "recordings": recordings.RESTS_ON,
-    "calls": calls.RESTS_ON,
 }
 
 
