@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -37,6 +38,7 @@ def render(report: Report) -> str:
         charts=drawings,
         sections=[section for section in report.sections if not section.aside and section.name not in whole],
         columns=_columns,
+        rows=lambda section: islice(section.rows(), MOST_ROWS),
         variants=_variants,
         most_open_rows=MOST_OPEN_ROWS,
         cell=lambda row, column: cells.text(row[column.name], column, report.request.zone),
