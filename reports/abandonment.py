@@ -100,8 +100,7 @@ def report(source: Source, request: Request) -> Report:
     total = made.table([])
     callers, nameless = _callers(source, found, request)
     sections = [*visit_tables.sections(found, by, shown), _by_wait(found), callers]
-    if made.agreed:
-        sections.append(agreed.section(made.held))
+    sections += agreed.sections(made)
     return assembled(
         name="abandonment",
         title="Abandonment",
@@ -119,6 +118,7 @@ def report(source: Source, request: Request) -> Report:
             *visit_notes.notes(made, found.visits, total.row(0, named=True), leading=False),
             "Callers are listed once, by the last time they gave up; `Answered since` is a later answered visit of "
             "that number, to whatever queue, up to the end of the data.",
+            *(["Callers are those of all hours."] if request.hours else []),
             *([f"{wording.number(nameless)} visits were abandoned by callers of unknown number."] if nameless else []),
         ],
         settings=sla.SETTINGS,

@@ -34,6 +34,14 @@ _TYPES: Mapping[Kind, Any] = {
 }
 
 
+def sections(tables: Tables) -> list[Section]:
+    """Return the definitions that held, where any are agreed, and the formulas in numbers, where they are asked for."""
+    return [
+        *([section(tables.held)] if tables.agreed else []),
+        *([explained(tables)] if tables.request.explain else []),
+    ]
+
+
 def section(held: Sequence[Terms]) -> Section:
     """Return the definitions that held, one row each; the queue is null for those of which nothing is agreed."""
     rows = [

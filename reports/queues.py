@@ -30,8 +30,7 @@ def report(source: Source, request: Request) -> Report:
     by = dimensions.chosen(request, found.covered, own=sla.OWN, report="queues")
     total = made.table([])
     sections = visit_tables.sections(found, by, shown, (*SHARES, MEAN_WAIT))
-    if made.agreed:
-        sections.append(agreed.section(made.held))
+    sections += agreed.sections(made)
     return assembled(
         name="queues",
         title="Queues",

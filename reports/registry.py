@@ -64,6 +64,15 @@ SUMMARIES: Mapping[str, str] = {
 }
 
 
+# Options that only some reports know what to do with; another one refuses them rather than leave them out.
+_ON_VISITS = frozenset({"sla", "queues", "abandonment", "waits"})
+_TAKEN_BY: Mapping[str, frozenset[str]] = {
+    "hours": _ON_VISITS | {"heatmap", "compare"},
+    "explain": _ON_VISITS,
+    "agents": frozenset({"staffing"}),
+}
+
+
 def require(name: str) -> None:
     """Raise RequestError when there is no report of that name."""
     if name not in REPORTS:
@@ -81,4 +90,8 @@ def require_comparable(name: str) -> None:
 def run(name: str, source: Source, request: Request) -> Report:
     """Return the report of that name. Raises RequestError when there is none, or when the request cannot be met."""
     require(name)
+    for option, reports in _TAKEN_BY.items():
+        if getattr(request, option) and name not in reports:
+            known = ", ".join(each for each in REPORTS if each in reports)
+            raise RequestError(f"the report {name} takes no --{option}: expected one of {known}")
     return REPORTS[name](source, request)

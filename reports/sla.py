@@ -70,10 +70,7 @@ def report(source: Source, request: Request) -> Report:
             sections.append(trend(found, measured))
         sections += distributions(found.visits)
     sections.append(_variants(total))
-    if made.agreed:
-        sections.append(agreed.section(made.held))
-    if request.explain:
-        sections.append(agreed.explained(made))
+    sections += agreed.sections(made)
     return assembled(
         name="sla",
         title="Service levels",

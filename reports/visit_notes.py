@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import agreed, wording
+from reports.hours import Hours
 from reports.measures import WAIT_EDGES_SECS, service_level
 from reports.visit_tables import Tables
 from reports.visits import Visits
@@ -48,11 +49,24 @@ def notes(made: Tables, visits: Visits, total: Mapping[str, Any], *, leading: bo
     else:
         said.append(f"Service level of several queues together: {level.formula}, the variant {request.variant}.")
     said += agreed.notes(made)
+    said += _hours(made, visits)
     if leading and total[level.name] is not None:
         said.append(f"All queues: {level.worked(total)} = {wording.percent(total[level.name])}.")
     said.append("A visit counts in the interval in which it was enqueued. Percentiles are nearest rank.")
     said += [sentence for count, sentence in _reservations(visits, total) if count]
     return said
+
+
+def _hours(made: Tables, visits: Visits) -> list[str]:
+    """Return what business hours have left out, or would have."""
+    hours = made.request.hours
+    if hours is not None:
+        within = "within" if hours is Hours.OPEN else "outside of"
+        return [f"Only visits that began {within} the business hours of their queue; one without any is always open."]
+    if visits.outside:
+        count = wording.number(visits.outside)
+        return [f"{count} visits began outside of business hours: they count, unless --hours open leaves them out."]
+    return []
 
 
 def _reservations(visits: Visits, total: Mapping[str, Any]) -> list[tuple[int, str]]:

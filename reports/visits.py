@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from reports import intervals, terms
+from reports.hours import Hours
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
 from reports.request import Request
@@ -53,12 +54,13 @@ class Visits:
     `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms,
     short_abandon_ms, and `definition`, the number of the terms that they are of. `timeless` counts visits that nobody
     knows the beginning of: they belong to no interval. `reported` counts those whose beginning was worked out from the
-    wait that Telnyx reported.
+    wait that Telnyx reported, `outside` those that began outside of business hours, where all are asked for.
     """
 
     frame: pl.LazyFrame
     timeless: int
     reported: int
+    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,17 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
     rows = pl.from_arrow(source.db.sql(_READ, params=within).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
     frame = terms.judged(rows.with_columns(pl.col("queue").cast(pl.Categorical)).lazy(), request.terms)
+    outside = 0
+    if period is not None and terms.has_hours(request.terms):
+        closed = terms.chosen(frame, request.terms, Hours.CLOSED, period.from_, period.to)
+        outside = int(closed.select(pl.len()).collect().item())
     if period is not None:
         frame = terms.chosen(frame, request.terms, request.hours, period.from_, period.to)
     return Visits(
         frame=frame,
         timeless=_number(source, _TIMELESS, asked),
         reported=_number(source, _REPORTED, within),
+        outside=outside,
     )
 
 

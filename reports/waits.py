@@ -36,8 +36,7 @@ def report(source: Source, request: Request) -> Report:
     total = made.table([])
     sections = visit_tables.sections(found, by, shown, [MEAN_WAIT])
     sections += [_with_shares(section) for section in sla.distributions(found.visits)]
-    if made.agreed:
-        sections.append(agreed.section(made.held))
+    sections += agreed.sections(made)
     return assembled(
         name="waits",
         title="Waits",

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports.errors import RequestError
 from reports.formats import render
 from reports.hours import Opening, opened, openings
 from reports.registry import run
@@ -118,6 +119,16 @@ def test_business_hours_leave_out_what_came_outside_in_the_queues_own_zone(fill:
         report = _sla(source, agreements=agreements, hours=hours, to="2026-03-08")
         counts[hours] = sum(row["offered"] for row in report.section("queues").rows() if row["queue"] == "support")
     assert counts == {"open": 2, "closed": 3, None: 5}
+    assert any("3 visits began outside of business hours" in note for note in report.notes)
+    closed = _sla(source, agreements=agreements, hours="closed", to="2026-03-08")
+    assert any(note.startswith("Only visits that began outside of the business hours") for note in closed.notes)
+
+
+@pytest.mark.parametrize(("name", "option"), [("calls", "hours"), ("depth", "explain"), ("sla", "agents")])
+def test_an_option_that_a_report_cannot_heed_is_refused(fill: Any, name: str, option: str) -> None:
+    values: dict[str, Any] = {"hours": "open", "explain": True, "agents": 3}
+    with pytest.raises(RequestError, match=f"the report {name} takes no --{option}: expected one of"):
+        run(name, fill(), parse(now=NOW, **{option: values[option]}))
 
 
 def test_hours_may_reach_into_the_next_day_and_follow_the_clocks() -> None:
