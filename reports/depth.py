@@ -33,6 +33,7 @@ _SCHEMA: Mapping[str, Any] = {
     "peak_at": pl.Datetime("us", "UTC"),
     "depth_ms": pl.Int64,
     "longest_waiting_ms": pl.Int64,
+    "length_ms": pl.Int64,
 }
 
 
@@ -47,15 +48,13 @@ def report(source: Source, request: Request) -> Report:
     if covered is not None:
         length = request.interval or intervals.fitting(covered.from_, covered.to)
         spine = covered.spine(request, length)
-        whole = Spine((covered.from_, covered.to))
-        names = sorted({*present["queue"], *request.queues}, key=lambda name: (name is None, name or ""))
-        queues = [_measured(_of(present, name), covered, whole, request, name) for name in names]
-        total = _measured(present, covered, whole, request, ALL)
-        over_time = _measured(present, covered, spine, request, ALL)
+        names = sorted({*present["queue"].unique(), *request.queues}, key=lambda name: (name is None, name or ""))
         both = [_measured(_of(present, name), covered, spine, request, name) for name in names]
+        over_time = _measured(present, covered, spine, request, ALL)
+        queues, total = (pl.concat([_overall(each) for each in frames] or [_none()]) for frames in (both, [over_time]))
         when = interval_columns(length)
         sections = [
-            Section("queues", "By queue", (QUEUE, *_COLUMNS), pl.concat(queues or [_none()]), total),
+            Section("queues", "By queue", (QUEUE, *_COLUMNS), queues, total),
             Section("intervals", f"All queues by {length.noun}", (*when, *_COLUMNS), over_time),
             Section(
                 "queue_intervals",
@@ -132,6 +131,13 @@ def _measured(present: pl.DataFrame, covered: Period, spine: Spine, request: Req
         queue=pl.lit(name, dtype=pl.String), mean_depth=pl.col("depth_ms") / pl.col("length_ms")
     )
     return named.sort("interval").select(_none().columns)
+
+
+def _overall(over_time: pl.DataFrame) -> pl.DataFrame:
+    """Return the depth of a whole period, of which the intervals are given."""
+    highest = over_time.sort("peak", "peak_at", descending=[True, False], nulls_last=True).head(1)
+    whole = over_time.select(pl.col("depth_ms", "length_ms").sum(), pl.col("longest_waiting_ms").max())
+    return highest.with_columns(whole).with_columns(mean_depth=pl.col("depth_ms") / pl.col("length_ms"))
 
 
 def _peaks(there: pl.DataFrame, cut: Spine) -> pl.DataFrame:
