@@ -13,7 +13,7 @@ import pytest
 from reports import conferences, sla, wording
 from reports.definitions import digest
 from reports.errors import RequestError
-from reports.formats import FORMATS, cells, render
+from reports.formats import FORMATS, cells, pictures, render
 from reports.formats import csv as csv_format
 from reports.formats import table as table_format
 from reports.formats.cells import Grade
@@ -21,6 +21,7 @@ from reports.measures import AGGREGATES
 from reports.registry import run
 from reports.report import Report
 from reports.request import Origin, parse
+from reports.terms import Agreement
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOSTILE = [
@@ -258,3 +259,36 @@ def test_ages_are_told_in_one_unit() -> None:
         "2 h",
         "2 d",
     ]
+
+
+def test_a_picture_on_its_own_has_its_colours_and_its_words(plain: Report) -> None:
+    drawn = {name: content.decode() for name, content in pictures(plain, "svg").items()}
+    assert list(drawn) == ["service-level", "offered", "waits"]
+    for svg in drawn.values():
+        assert "var(" not in svg
+        assert "<title>" in svg
+        assert "<desc>" in svg
+        assert not re.search(r"https?://(?!www\.w3\.org/)", svg)
+    with pytest.raises(RequestError, match="'gif' is not known"):
+        pictures(plain, "gif")
+
+
+def test_a_level_is_graded_by_the_target_of_its_own_row(fill: Any, visit: Any) -> None:
+    agreements = (Agreement(queue="support", target=0.4),)
+    source = fill(visit(), visit(wait_secs=60), visit(queue="sales"), visit(queue="sales", wait_secs=60))
+    colored = render(run("sla", source, parse(now=NOON, agreements=agreements)), "table", color=True, width=160)
+    support, sales = (next(line for line in colored.splitlines() if name in line) for name in ("support", "sales"))
+    assert re.search(r"\x1b\[32m +50\.0 %", support)
+    assert re.search(r"\x1b\[31m +50\.0 %", sales)
+
+
+def test_a_long_list_is_cut_for_a_terminal_and_says_where_the_rest_is(fill: Any, visit: Any) -> None:
+    visits = [
+        {**visit("abandoned", at=NOON - timedelta(minutes=n)), "from_number": f"+1202555{n:04}"} for n in range(60)
+    ]
+    report = run("abandonment", fill(*visits), parse(now=NOON))
+    text = render(report, "table")
+    assert "+12025550049" in text
+    assert "+12025550050" not in text
+    assert "10 more: take them as CSV with --section callers." in text
+    assert len(list(csv.reader(io.StringIO(render(report.led_by("callers"), "csv"))))) == 61
