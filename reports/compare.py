@@ -48,8 +48,8 @@ _COLUMNS = (
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. What was nothing before has no change in percent. Raises RequestError."""
-    if request.by or request.interval:
-        raise RequestError("compare is by queue and measure: expected neither --by nor --interval")
+    if set(request.by) - {"queue"} or request.interval:
+        raise RequestError("compare is by queue and measure: expected no other --by and no --interval")
     found = reading(source, request)
     told = found.tables.told
     sides: dict[str, Mapping[str | None, Any]] = {"now": _rows(found)}

@@ -62,6 +62,8 @@ def test_a_time_that_the_clocks_skip_is_refused() -> None:
         ({"short_abandon_secs": 1e9}, "short-abandon threshold must be between"),
         ({"target": 80}, "target must be a fraction"),
         ({"variant": "best"}, "variant 'best' is not known"),
+        ({"hours": "late"}, "hours 'late' are not known: expected one of open, closed"),
+        ({"agents": 0}, "agents must be between 1 and 100000: found 0"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], says: str) -> None:
@@ -77,3 +79,7 @@ def test_an_instant_without_a_zone_is_refused() -> None:
 def test_thresholds_are_whole_milliseconds() -> None:
     request = parse(now=NOW, threshold_secs=2.5, interval="30m")
     assert (request.threshold_ms, request.short_abandon_ms, request.interval) == (2500, 5000, Interval.HALF_HOUR)
+
+
+def test_names_to_group_by_may_stand_together_or_apart_and_count_once() -> None:
+    assert parse(now=NOW, by=("queue,hour", "weekday", "hour")).by == ("queue", "hour", "weekday")

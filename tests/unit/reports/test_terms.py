@@ -9,7 +9,7 @@ import pytest
 from reports.errors import RequestError
 from reports.formats import render
 from reports.hours import Opening, opened, openings
-from reports.registry import run
+from reports.registry import require_comparable, run
 from reports.report import Report
 from reports.request import parse
 from reports.terms import Agreement
@@ -163,3 +163,25 @@ def test_any_table_may_be_grouped_by_the_local_calendar(fill: Any, visit: Any) -
     assert report.main == "by"
     months = _sla(source, tz="Asia/Kolkata", by=("month",), from_="2026-02-01").section("by")
     assert [row["offered"] for row in months.rows()] == [2]
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "says"),
+    [
+        ("sla", "mood", "sla cannot be grouped by 'mood': expected some of queue, interval, hour"),
+        ("calls", "queue", "calls cannot be grouped by 'queue': expected some of direction"),
+        ("sla", "interval", "expected --interval"),
+        ("compare", "hour", "expected no other --by and no --interval"),
+    ],
+)
+def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
+    fill: Any, name: str, by: str, says: str
+) -> None:
+    with pytest.raises(RequestError, match=says):
+        run(name, fill(), parse(now=NOW, by=(by,)))
+
+
+def test_what_changed_can_be_told_of_reports_on_queues_and_of_no_others() -> None:
+    require_comparable("abandonment")
+    with pytest.raises(RequestError, match="the report calls cannot be told by events: expected one of sla"):
+        require_comparable("calls")
