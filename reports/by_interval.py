@@ -1,7 +1,5 @@
 """The report `intervals`: visits over time, by when they began, by when things happened, by who was waiting when."""
 
-from dataclasses import replace
-
 import polars as pl
 
 from reports import intervals, presence, sla, visit_notes
@@ -32,7 +30,7 @@ def report(source: Source, request: Request) -> Report:
     """Return the report, by half hours unless asked otherwise. Raises RequestError."""
     if request.by and set(request.by) != {"queue"}:
         raise RequestError("intervals can be grouped by queue only: choose their length with --interval")
-    request = replace(request, interval=request.interval or Interval.HALF_HOUR)
+    request = request.cut(Interval.HALF_HOUR)
     found = reading(source, request)
     made = found.tables
     measured = sla.columns(made.told.variant)

@@ -1,7 +1,7 @@
 """What somebody asks of a report: period, time zone, interval, queues, and the definitions to use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -93,6 +93,12 @@ class Request:
             tz=self.tz,
         )
         return resolved(self.agreements, others)
+
+    def cut(self, length: Interval) -> "Request":
+        """Return the request with intervals of that length, if it asks for no others."""
+        if self.interval is not None:
+            return self
+        return replace(self, interval=length, origins={**self.origins, "interval": Origin.DEFAULT})
 
     def settings(self, *names: str) -> tuple[Setting, ...]:
         """Return the fields of those names as settings."""

@@ -121,7 +121,7 @@ def report(source: Source, request: Request) -> Report:
     """Return the report, by hours unless asked otherwise. Raises RequestError."""
     if request.by and set(request.by) != {"queue"}:
         raise RequestError("staffing can be grouped by queue only: choose the length of intervals with --interval")
-    asked = request if request.interval else staffing_facts.with_interval(request, Interval.HOUR)
+    asked = request.cut(Interval.HOUR)
     found = reading(source, asked)
     made, total = found.tables, found.tables.table([])
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)

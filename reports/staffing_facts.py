@@ -1,13 +1,13 @@
 """What staffing rests on: arrivals, talks and patience of each queue, and how many talks were in progress when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
 
 from reports import intervals, presence
-from reports.intervals import Interval, Spine
+from reports.intervals import Spine
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import Reading
@@ -58,11 +58,6 @@ class Load:
     abandoned: int
     patience_ms: float | None
     dispersion: float | None
-
-
-def with_interval(request: Request, length: Interval) -> Request:
-    """Return the request with an interval."""
-    return replace(request, interval=length)
 
 
 def loads(source: Source, request: Request, found: Reading) -> dict[str | None, Load]:

@@ -43,7 +43,9 @@ def all_day(fill: Any, visit: Any) -> Any:
 def test_a_day_has_the_half_hours_its_clocks_have_and_every_visit_once(
     all_day: Any, tz: str, day: str, hours: float
 ) -> None:
-    rows = list(all_day("intervals", tz, day).section("intervals").rows())
+    report = all_day("intervals", tz, day)
+    assert any("interval 30m (default)" in note for note in report.notes)
+    rows = list(report.section("intervals").rows())
     assert len(rows) == hours * 2
     assert [row["offered"] for row in rows] == [3] * len(rows)
     assert len({row["interval_start"] for row in rows}) == len(rows)
