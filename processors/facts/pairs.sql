@@ -11,7 +11,22 @@
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
 -- were not equally many, so no row needs to know the one before it.
 create or replace temp table pairs as
-with edges as (
+with seen as (
+    -- a call that was seen waiting says when it was enqueued: that counts where no webhook did
+    select
+        life,
+        coalesce(call_leg_id, call_control_id) as leg,
+        queue,
+        instant(details ->> '$.enqueued_at') as enqueued_at,
+        min_by(rowid, event_id) as event
+    from touched
+    where event_type = 'reconciler.queue.call.observed'
+    and details ->> '$.present' = 'true'
+    and coalesce(call_leg_id, call_control_id) is not null
+    and instant(details ->> '$.enqueued_at') is not null
+    group by life, leg, queue, enqueued_at
+),
+edges as (
     select
         life,
         kind_of_pair(event_type) as kind,
@@ -37,6 +52,17 @@ with edges as (
     from touched
     where is_of_pair(event_type)
     and (event_type like 'call.%' or conference_id is not null)
+    union all
+    select life, 'visit', hash('visit', leg, queue), enqueued_at, true, event
+    from seen
+    where not exists (
+        from touched
+        where touched.event_type = 'call.enqueued'
+        and touched.life = seen.life
+        and coalesce(touched.call_leg_id, touched.call_control_id) = seen.leg
+        and touched.queue is not distinct from seen.queue
+        and abs(ms_between(touched.occurred_at, seen.enqueued_at)) <= 1000
+    )
 ),
 crowded as (
     -- sides on which something happened twice at one instant: only there does order need thought
@@ -116,7 +142,11 @@ select
     coalesce(opened.call_leg_id, closed.call_leg_id) as call_leg_id,
     coalesce(opened.call_session_id, closed.call_session_id) as call_session_id,
     coalesce(opened.event_id, closed.event_id) as pair_id,
-    opened.occurred_at as opened_at,
+    case
+        when opened.event_type = 'reconciler.queue.call.observed' then instant(opened.details ->> '$.enqueued_at')
+        else opened.occurred_at
+    end as opened_at,
+    coalesce(opened.event_type = 'reconciler.queue.call.observed', false) as opened_by_rest,
     opened.position as position_in,
     closed.occurred_at as closed_at,
     closed.position as position_out,
