@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from holdtime import cli_history, cli_schedule, logs, settings
+from holdtime import cli_history, cli_reconcile, cli_schedule, logs, settings
 from holdtime.console import ConfigOption, errors, explained, progress_bar
 from holdtime.report_options import (
     Commands,
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_history.app)
 app.add_typer(cli_schedule.app)
+app.add_typer(cli_reconcile.app)
 
 
 def main() -> None:

@@ -59,6 +59,13 @@ class Kafka(_Section):
     facts: bool = True
 
 
+class Reconciliation(_Section):
+    """`[reconciler]`: how often Telnyx is asked what the webhooks missed, and how gently."""
+
+    every_minutes: float = Field(default=60, ge=1, le=24 * 60)
+    requests_a_minute: int = Field(default=240, ge=1, le=100_000)
+
+
 class Configuration(_Section):
     """`holdtime.toml`, all of it optional."""
 
@@ -67,6 +74,7 @@ class Configuration(_Section):
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
     kafka: Kafka = Kafka()
+    reconciler: Reconciliation = Reconciliation()
     schedule: tuple[Schedule, ...] = ()
 
     @field_validator("schedule")
@@ -91,6 +99,7 @@ class Environment(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
     api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TELNYX_API_KEY")
+    base_url: str = Field(default="", validation_alias="TELNYX_BASE_URL")
 
     kafka_username: str = Field(default="", validation_alias="HOLDTIME_KAFKA_USERNAME")
     kafka_password: SecretStr = Field(default=SecretStr(""), validation_alias="HOLDTIME_KAFKA_PASSWORD")

@@ -1,0 +1,129 @@
+"""`holdtime reconcile`, and reconciling beside `holdtime up`: the reconciler with what it needs, opened and closed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from holdtime.parts import Store, opened_store
+from holdtime.reconciler.api import Api, opened
+from holdtime.reconciler.errors import ReconcilerError
+from holdtime.reconciler.known import Warehouse
+from holdtime.reconciler.pace import Pace
+from holdtime.reconciler.reconciler import Outcome, Reconciler, Told
+from holdtime.settings import ConfigurationError, Settings
+from ingest.log import Appender, LogUnavailableError
+from ingest.sqlite_writer import Bounds
+from processors.app import Processor
+from processors.metrics import ProcessorMetrics
+from warehouse.database import WarehouseError
+
+_BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
+
+log = structlog.get_logger("reconciler")
+
+
+def key_faults(settings: Settings) -> list[str]:
+    """What is missing to ask Telnyx anything."""
+    if settings.environment.api_key.get_secret_value():
+        return []
+    return ["TELNYX_API_KEY is empty: expected a v2 API key of the account, from Mission Control, API keys"]
+
+
+def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) -> list[Outcome]:
+    """Reconcile log and warehouse, which nobody else has open: once, or again and again until it is interrupted.
+
+    Raises ConfigurationError, UnauthorizedError.
+    """
+    if faults := key_faults(settings):
+        raise ConfigurationError(faults)
+    return asyncio.run(_run(settings, since, told, once=once))
+
+
+async def _run(settings: Settings, since: timedelta | None, told: Told, *, once: bool) -> list[Outcome]:
+    every_s = 60 * settings.configuration.reconciler.every_minutes
+    async with opened_store(settings, _BOUNDS) as store:
+        processor = Processor(
+            reader=store.log,
+            landing=store.landing,
+            publish=store.publish,
+            metrics=ProcessorMetrics(CollectorRegistry()),
+        )
+
+        async def settle() -> None:
+            await asyncio.to_thread(_land, processor, store)
+
+        await settle()
+        async with reconciler(settings, store.log, settle=settle, told=told) as ours:
+            while True:
+                outcomes = await ours.run(since)
+                if once:
+                    return outcomes
+                since = None
+                await asyncio.sleep(every_s)
+
+
+def _land(processor: Processor, store: Store) -> None:
+    """Land all that the log holds, and show it."""
+    while processor.land_next():
+        pass
+    store.publish()
+
+
+@asynccontextmanager
+async def reconciler(
+    settings: Settings,
+    appender: Appender,
+    *,
+    settle: Callable[[], Awaitable[None]],
+    told: Told = lambda *_: None,
+) -> AsyncIterator[Reconciler]:
+    """The reconciler of these settings, with a client of its own."""
+    configured = settings.configuration
+    known = Warehouse(settings.environment.replica)
+    key = settings.environment.api_key.get_secret_value()
+    async with opened(key=key, base_url=settings.environment.base_url or None) as client:
+        try:
+            yield Reconciler(
+                Api(client, Pace(configured.reconciler.requests_a_minute)),
+                appender,
+                known,
+                settle=settle,
+                longest_wait=timedelta(hours=configured.longest_wait_hours),
+                told=told,
+            )
+        finally:
+            known.close()
+
+
+async def every_so_often(settings: Settings, appender: Appender, *, landed: Callable[[], datetime | None]) -> None:
+    """Reconcile on start and then again and again, until it is cancelled. `landed`: as of when the replica is.
+
+    A key that is not accepted ends it, with an error in the log: everything else goes on without it.
+    """
+
+    async def settle() -> None:
+        asked = datetime.now(UTC)
+        for _ in range(_PATIENCE_S):
+            at = landed()
+            if at is not None and at > asked + timedelta(seconds=2):
+                return
+            await asyncio.sleep(1)
+
+    async with reconciler(settings, appender, settle=settle) as ours:
+        while True:
+            try:
+                await ours.run()
+            except ReconcilerError as error:
+                log.error("reconciliation_stopped", reason=str(error))
+                return
+            except (LogUnavailableError, WarehouseError, OSError) as error:
+                log.error("not_reconciled", reason=str(error))
+            await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
+
+
+_PATIENCE_S = 30
+"""How long to wait for what was published to be known: then it is asked for again, which changes nothing."""
