@@ -81,7 +81,8 @@ class Api:
                 if len(data) >= wanted:
                     return items, number * each >= total
             elif pages is not None:
-                return items, number >= pages
+                if items or number >= pages:
+                    return items, number >= pages
             elif nth == ATTEMPTS // 2:  # it has none, and will not have one
                 return items, None
             self.pace.failed(nth)

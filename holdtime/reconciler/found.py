@@ -35,7 +35,10 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
         instant(payload, "recording_ended_at"),
     )
     at = next((each for each in told if each is not None), otherwise)
-    return Found(event_id, at, _written({"data": event}))
+    try:
+        return Found(event_id, at, _written({"data": event}))
+    except UnicodeEncodeError:  # half a character: no text that anybody can store
+        return None
 
 
 def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> Found:
@@ -50,7 +53,9 @@ def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> Found
 def text(item: Mapping[str, Any], name: str) -> str | None:
     """A text, or None where there is none or something else."""
     value = item.get(name)
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() or value.encode(errors="ignore").decode() == value else None
 
 
 def texts(item: Mapping[str, Any], *names: str) -> dict[str, str | None]:
@@ -75,4 +80,4 @@ def instant(item: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _written(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

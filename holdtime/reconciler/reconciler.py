@@ -67,6 +67,8 @@ class Reconciler:
                 outcomes.append(outcome)
                 if outcome.fault is not None:
                     asking.useless.add(source.name)
+                if outcome.forbidden:
+                    asking.forbidden.add(source.name)
             await self.settle()
             self._published.clear()
         return outcomes

@@ -27,6 +27,8 @@ class Asking:
     since: timedelta | None = None
     step: timedelta = timedelta(hours=12)
     useless: set[str] = field(default_factory=set)
+    forbidden: set[str] = field(default_factory=set)
+    """Of the useless ones, those that the account may not use."""
 
 
 Finds = list[Found] | Window

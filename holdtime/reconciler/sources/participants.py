@@ -8,7 +8,7 @@ from typing import Any
 
 from holdtime.reconciler import windows
 from holdtime.reconciler.api import PAGE
-from holdtime.reconciler.errors import UnaskableError
+from holdtime.reconciler.errors import ForbiddenError, UnansweredError, UnaskableError
 from holdtime.reconciler.found import Found, instant, observed, text, texts
 from holdtime.reconciler.sources import Asking, Finds
 from holdtime.reconciler.sources.conferences import Conferences, listed_since
@@ -28,7 +28,8 @@ class Participants:
         start = windows.begin(complete, now=asking.now, since=asking.since)
         all_of_them = DetailRecords.name in asking.useless
         if Conferences.name in asking.useless:
-            return
+            why = "participants: not asked for, because the list of conferences could not be read"
+            raise ForbiddenError(why) if Conferences.name in asking.forbidden else UnansweredError(why)
         async for items in listed_since(asking, start):
             for item in items:
                 if all_of_them or item.get("status") != "completed":
