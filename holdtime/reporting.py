@@ -91,8 +91,10 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
         "threshold_secs": levels.threshold_secs,
         "short_abandon_secs": levels.short_abandon_secs,
         "target": levels.target,
+        "completeness_floor": configured.completeness.floor,
     }
     in_file = levels.model_fields_set | ({"tz"} if "timezone" in configured.model_fields_set else set())
+    in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
     options = {name: value for name, value in asked.items() if value is not None}
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})

@@ -59,6 +59,12 @@ class Kafka(_Section):
     facts: bool = True
 
 
+class Completeness(_Section):
+    """`[completeness]`: below which score figures are marked."""
+
+    floor: float = Field(default=0.98, ge=0, le=1)
+
+
 class Reconciliation(_Section):
     """`[reconciler]`: how often Telnyx is asked what the webhooks missed, and how gently."""
 
@@ -75,6 +81,7 @@ class Configuration(_Section):
     service_level: ServiceLevel = ServiceLevel()
     kafka: Kafka = Kafka()
     reconciler: Reconciliation = Reconciliation()
+    completeness: Completeness = Completeness()
     schedule: tuple[Schedule, ...] = ()
 
     @field_validator("schedule")

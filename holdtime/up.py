@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 
 from holdtime import event_log
+from holdtime.outage import outage
 from holdtime.parts import Parts, Warehouse, agree, landing_of, open_warehouse, opened, public_keys, tells_facts
 from holdtime.settings import Settings
 from holdtime.topics import Topics
@@ -165,6 +166,8 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
     waits = lands and not ingests
     async with opened(settings, ingests=ingests, lands=lands and not waits) as parts, AsyncExitStack() as stack:
         service = _Service(settings, parts, ingests, lands)
+        if ingests and parts.warehouse and (down := outage(parts.warehouse.db, datetime.now(UTC))) is not None:
+            await parts.log.append(down)
         topics = Topics(settings)
         pages = {"/asyncapi": topics.page, "/asyncapi.json": topics.document}
         endpoint = await _endpoint(parts, stack) if ingests else None

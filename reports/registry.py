@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from reports import conferences, sla
+from reports import completeness, conferences, sla
 from reports.errors import RequestError
 from reports.report import Report, RestsOn
 from reports.request import Request
@@ -11,8 +11,13 @@ from reports.source import Source
 REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "sla": sla.report,
     "conferences": conferences.report,
+    "completeness": completeness.report,
 }
-RESTS_ON: Mapping[str, RestsOn] = {"sla": sla.RESTS_ON, "conferences": conferences.RESTS_ON}
+RESTS_ON: Mapping[str, RestsOn] = {
+    "sla": sla.RESTS_ON,
+    "conferences": conferences.RESTS_ON,
+    "completeness": completeness.RESTS_ON,
+}
 
 
 def require(name: str) -> None:

@@ -49,6 +49,7 @@ class Request:
     short_abandon_secs: float = 5
     target: float = 0.80
     variant: str = DEFAULT_VARIANT
+    completeness_floor: float = 0.98
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,8 @@ class Request:
         for name, secs in (("threshold", self.threshold_secs), ("short-abandon threshold", self.short_abandon_secs)):
             if not 0 <= secs <= 86_400:
                 raise RequestError(f"{name} must be between 0 and 86400 seconds: found {secs}")
+        if not 0 <= self.completeness_floor <= 1:
+            raise RequestError(f"completeness floor must be a fraction from 0 to 1: found {self.completeness_floor}")
         if not 0 < self.target <= 1:
             raise RequestError(f"target must be a fraction above 0 and up to 1, such as 0.8: found {self.target}")
 
@@ -100,6 +103,7 @@ def parse(
     short_abandon_secs: float = 5,
     target: float = 0.80,
     variant: str = DEFAULT_VARIANT,
+    completeness_floor: float = 0.98,
     origins: Mapping[str, Origin] | None = None,
 ) -> Request:
     """Return the request that texts from a command line or a query string mean. Raises RequestError."""
@@ -115,6 +119,7 @@ def parse(
         short_abandon_secs=short_abandon_secs,
         target=target,
         variant=variant,
+        completeness_floor=completeness_floor,
         origins=origins or {},
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import intervals, notes, tallies, wording
+from reports import completeness, intervals, notes, tallies, wording
 from reports.definitions import Kind, digest
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure, service_level
@@ -18,6 +18,9 @@ from reports.visits import Period, Visits, period, read
 MOST_CHART_POINTS = 200
 
 _QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+_COMPLETENESS = Column(
+    "completeness", "Complete", Kind.RATE, 2, "enqueues and dequeues known / those that the visits prove"
+)
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
     "offered": 1,
@@ -39,10 +42,12 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-_SETTINGS = ("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant")
-RESTS_ON = RestsOn(
-    "queue_visits", "enqueued_at", ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source"), by_queue=True
+_SETTINGS = (
+    *("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant"),
+    "completeness_floor",
 )
+_READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
+RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 _HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
@@ -112,7 +117,12 @@ def report(source: Source, request: Request) -> Report:
     measured = columns(request.variant)
     total = tables.table([])
     labelled = total.with_columns(queue=pl.lit("All queues"))
-    sections = [Section("queues", "By queue", (_QUEUE, *measured), tables.table(["queue"]), labelled)]
+    scores = completeness.scores(source, covered)
+    score = completeness.overall(scores, request.queues)
+    by_queue = completeness.with_scores(tables.table(["queue"]), scores)
+    labelled = labelled.with_columns(completeness=pl.lit(score, pl.Float64))
+    sections = [Section("queues", "By queue", (_QUEUE, *measured, _COMPLETENESS), by_queue, labelled)]
+    low = by_queue.filter(pl.col("completeness") < request.completeness_floor).get_column("queue").to_list()
     if spine is not None and request.interval is not None:
         when = _interval_columns(request.interval)
         by_interval, by_both = tables.table(["interval"]), tables.table(["queue", "interval"])
@@ -139,6 +149,7 @@ def report(source: Source, request: Request) -> Report:
         notes=(
             *notes.covered(covered, request, "visits", spine),
             *_notes(request, visits, total.row(0, named=True)),
+            *completeness.sentences(score, low, request.completeness_floor),
             *notes.foundations(basis, configuration, MEASURE_DEFINITIONS, request.now),
         ),
         basis=basis,

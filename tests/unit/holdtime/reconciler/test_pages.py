@@ -21,7 +21,7 @@ from tests.served import KEY
 
 AFTERWARDS = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
 """While much goes on: somebody waits, conferences are held."""
-PAGES = 250
+PAGES = 120
 """The campaign has 2,000."""
 
 
