@@ -1,4 +1,4 @@
-"""`python -m bench.reconcile [--events N] [--lost SHARE]`: a week of a center, reconciled over HTTP; memory and requests.
+"""`python -m bench.reconcile [--events N] [--lost SHARE]`: a week of a center, reconciled; memory, requests.
 
 The center's warehouse has what was not lost. What Telnyx holds is served by a process of its own, so that the memory
 measured is the reconciler's: `holdtime reconcile --once --since 8d` as anybody runs it.
@@ -91,7 +91,7 @@ def _serve(pipe: Connection, folder: Path, events: int, share: float) -> None:
     async def serve() -> None:
 
         serving = asyncio.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         pipe.send((f"http://127.0.0.1:{port}/v2", len(world.events), len(lost)))
