@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.reliability import bodies, kills, laws, reconciled, truth
+from bench.reliability import bodies, kills, laws, pages, reconciled, truth
 from bench.reliability.campaign import Tally
 
-CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in (truth, bodies, kills, laws, reconciled)}
+CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in (truth, bodies, kills, laws, reconciled, pages)}
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5
 
