@@ -21,6 +21,8 @@ from processors.app import Processor
 from processors.metrics import ProcessorMetrics
 from warehouse.database import WarehouseError
 
+_MEMORY = "192MB"
+"""For the database: what the webhooks missed is little at a time."""
 _BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
 
 log = structlog.get_logger("reconciler")
@@ -45,7 +47,7 @@ def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) 
 
 async def _run(settings: Settings, since: timedelta | None, told: Told, *, once: bool) -> list[Outcome]:
     every_s = 60 * settings.configuration.reconciler.every_minutes
-    async with opened_store(settings, _BOUNDS) as store:
+    async with opened_store(settings, _BOUNDS, _MEMORY) as store:
         processor = Processor(
             reader=store.log,
             landing=store.landing,

@@ -61,17 +61,22 @@ class Reconciler:
         """
         asking = Asking(self.api, self.known, self.clock(), since, self.longest_wait / 2)
         outcomes: list[Outcome] = []
-        for sources in (ORIGINALS, STATES):
-            for source in sources:
-                outcome = await self._asked(source, asking)
-                outcomes.append(outcome)
-                if outcome.fault is not None:
-                    asking.useless.add(source.name)
-                if outcome.forbidden:
-                    asking.forbidden.add(source.name)
+        for source in (*ORIGINALS, *STATES):
+            outcome = await self._asked(source, asking)
+            outcomes.append(outcome)
+            if outcome.fault is not None:
+                asking.useless.add(source.name)
+            if outcome.forbidden:
+                asking.forbidden.add(source.name)
+            if source in ORIGINALS:  # what they told need not be asked for one by one
+                await self._settled()
+        await self._settled()
+        return outcomes
+
+    async def _settled(self) -> None:
+        if self._published:
             await self.settle()
             self._published.clear()
-        return outcomes
 
     async def _asked(self, source: Source, asking: Asking) -> Outcome:
         outcome = Outcome(source.name)
@@ -80,7 +85,7 @@ class Reconciler:
             async for finds in source.read(asking):
                 if isinstance(finds, Window):
                     if adds(finds, self.known.completed(source.name, asking.now)):
-                        await self._publish([finds.completed(source.name)], asking.now)
+                        outcome.published += await self._publish([finds.completed(source.name)], asking.now)
                     continue
                 outcome.read += len(finds)
                 outcome.published += await self._publish(finds, asking.now)
