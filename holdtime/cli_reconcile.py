@@ -27,8 +27,9 @@ def reconcile(
 ) -> None:
     """Ask Telnyx's lists what the webhooks missed, put it into the log, and land it.
 
-    Needs TELNYX_API_KEY, and log and warehouse to itself: `holdtime up` does the same while it runs. What is known is
-    not published again. Exit code 1 if a list could not be read to its end.
+    Needs TELNYX_API_KEY. A log in a file, and its warehouse, it needs to itself: `holdtime up` does the same while it
+    runs. Into a log on Kafka it only puts what it finds; `holdtime process` lands it, and the replica that it publishes
+    must be readable here. What is known is not published again. Exit code 1 if a list could not be read to its end.
     """
     from holdtime import reconcile as reconciling
     from holdtime.reconciler.errors import UnauthorizedError

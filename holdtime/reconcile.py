@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from holdtime import event_log
 from holdtime.parts import Store, opened_store
 from holdtime.reconciler.api import Api, opened
 from holdtime.reconciler.errors import ReconcilerError
@@ -36,7 +37,7 @@ def key_faults(settings: Settings) -> list[str]:
 
 
 def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) -> list[Outcome]:
-    """Reconcile log and warehouse, which nobody else has open: once, or again and again until it is interrupted.
+    """Reconcile once, or again and again until it is interrupted. A log in a file and its warehouse must be ours alone.
 
     Raises ConfigurationError, UnauthorizedError.
     """
@@ -46,7 +47,30 @@ def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) 
 
 
 async def _run(settings: Settings, since: timedelta | None, told: Told, *, once: bool) -> list[Outcome]:
-    every_s = 60 * settings.configuration.reconciler.every_minutes
+    async with _reconciler(settings, told) as ours:
+        while True:
+            outcomes = await ours.run(since)
+            if once:
+                return outcomes
+            since = None
+            await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
+
+
+@asynccontextmanager
+async def _reconciler(settings: Settings, told: Told) -> AsyncIterator[Reconciler]:
+    """A reconciler that lands what it finds; where the log is in a cluster, another process does that."""
+    if settings.environment.log_is_kafka:
+        try:
+            log_of_all = event_log.of(settings)
+            await log_of_all.start()
+        except (ValueError, OSError, LogUnavailableError) as error:
+            raise ConfigurationError([str(error)]) from None
+        try:
+            async with reconciler(settings, log_of_all, told=told) as ours:
+                yield ours
+        finally:
+            await log_of_all.close()
+        return
     async with opened_store(settings, _BOUNDS, _MEMORY) as store:
         processor = Processor(
             reader=store.log,
@@ -60,12 +84,7 @@ async def _run(settings: Settings, since: timedelta | None, told: Told, *, once:
 
         await settle()
         async with reconciler(settings, store.log, settle=settle, told=told) as ours:
-            while True:
-                outcomes = await ours.run(since)
-                if once:
-                    return outcomes
-                since = None
-                await asyncio.sleep(every_s)
+            yield ours
 
 
 def _land(processor: Processor, store: Store) -> None:
@@ -80,7 +99,7 @@ async def reconciler(
     settings: Settings,
     appender: Appender,
     *,
-    settle: Callable[[], Awaitable[None]],
+    settle: Callable[[], Awaitable[None]] | None = None,
     told: Told = lambda *_: None,
 ) -> AsyncIterator[Reconciler]:
     """The reconciler of these settings, with a client of its own."""
@@ -101,21 +120,12 @@ async def reconciler(
             known.close()
 
 
-async def every_so_often(settings: Settings, appender: Appender, *, landed: Callable[[], datetime | None]) -> None:
-    """Reconcile on start and then again and again, until it is cancelled. `landed`: as of when the replica is.
+async def every_so_often(settings: Settings, appender: Appender) -> None:
+    """Reconcile on start and then again and again, until it is cancelled.
 
     A key that is not accepted ends it, with an error in the log: everything else goes on without it.
     """
-
-    async def settle() -> None:
-        asked = datetime.now(UTC)
-        for _ in range(_PATIENCE_S):
-            at = landed()
-            if at is not None and at > asked + timedelta(seconds=2):
-                return
-            await asyncio.sleep(1)
-
-    async with reconciler(settings, appender, settle=settle) as ours:
+    async with reconciler(settings, appender) as ours:
         while True:
             try:
                 await ours.run()
@@ -125,7 +135,3 @@ async def every_so_often(settings: Settings, appender: Appender, *, landed: Call
             except (LogUnavailableError, WarehouseError, OSError) as error:
                 log.error("not_reconciled", reason=str(error))
             await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
-
-
-_PATIENCE_S = 30
-"""How long to wait for what was published to be known: then it is asked for again, which changes nothing."""

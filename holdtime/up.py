@@ -241,11 +241,7 @@ async def _reconciling(service: _Service) -> AsyncIterator[None]:
         yield
         return
     every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.reconcile")).every_so_often
-
-    def landed() -> datetime | None:
-        return service.processor.progress.replica_at if service.processor else None
-
-    asking = asyncio.create_task(every_so_often(service.settings, service.parts.log, landed=landed))
+    asking = asyncio.create_task(every_so_often(service.settings, service.parts.log))
     try:
         yield
     finally:

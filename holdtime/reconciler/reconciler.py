@@ -37,22 +37,24 @@ class Outcome:
     forbidden: bool = False
 
 
-async def _at_once() -> None:
-    """Nothing has to be waited for."""
-
-
 @dataclass(slots=True)
 class Reconciler:
-    """Asks all sources, one after the other. `settle` returns when what was published is known."""
+    """Asks all sources, one after the other.
+
+    `settle` lands what was published, and returns when it is known; without it others do, and are waited for, but not
+    for ever: what is not known by then may be published again, which changes nothing.
+    """
 
     api: Api
     appender: Appender
     known: Known
-    settle: Callable[[], Awaitable[None]] = _at_once
+    settle: Callable[[], Awaitable[None]] | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     longest_wait: timedelta = timedelta(hours=24)
     told: Told = lambda *_: None
+    patience_s: int = 30
     _published: set[str] = field(default_factory=set)
+    _last: list[Found] = field(default_factory=list)
 
     async def run(self, since: timedelta | None = None) -> list[Outcome]:
         """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
@@ -74,9 +76,16 @@ class Reconciler:
         return outcomes
 
     async def _settled(self) -> None:
-        if self._published:
+        if not self._published:
+            return
+        if self.settle is not None:
             await self.settle()
-            self._published.clear()
+        else:
+            for _ in range(self.patience_s):
+                if not self.known.unknown(self._last):
+                    break
+                await asyncio.sleep(1)
+        self._published.clear()
 
     async def _asked(self, source: Source, asking: Asking) -> Outcome:
         outcome = Outcome(source.name)
@@ -115,4 +124,5 @@ class Reconciler:
         for start in range(0, len(records), AT_ONCE):
             await asyncio.gather(*(self.appender.append(record) for record in records[start : start + AT_ONCE]))
         self._published |= {each.event_id for each in unknown}
+        self._last = unknown or self._last
         return len(unknown)
