@@ -22,7 +22,7 @@ from processors.app import Processor
 from processors.metrics import ProcessorMetrics
 from warehouse.database import WarehouseError
 
-_MEMORY = "192MB"
+_MEMORY = "160MB"
 """For the database: what the webhooks missed is little at a time."""
 _BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
 

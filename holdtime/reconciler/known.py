@@ -15,7 +15,7 @@ from warehouse.database import open_reader
 AROUND = timedelta(hours=1)
 LOOK_BACK = timedelta(days=7)
 """Calls, conferences and visits that began earlier are given up: Telnyx does not know them any more, either."""
-MEMORY = "96MB"
+MEMORY = "64MB"
 MOST = 2_000
 """Of each kind that is asked for one by one in one run, the newest."""
 

@@ -19,6 +19,9 @@ from ingest.log import Appender, Origin, Record
 AT_ONCE = 250
 """Records that are made durable together."""
 
+AT_MOST = 5_000
+"""Events that are published before they land, where that is ours to do."""
+
 log = structlog.get_logger("reconciler")
 
 Told = Callable[[str, int], None]
@@ -125,4 +128,6 @@ class Reconciler:
             await asyncio.gather(*(self.appender.append(record) for record in records[start : start + AT_ONCE]))
         self._published |= {each.event_id for each in unknown}
         self._last = unknown or self._last
+        if self.settle is not None and len(self._published) >= AT_MOST:
+            await self._settled()  # what lies together in time lands at a bounded cost
         return len(unknown)
