@@ -59,7 +59,7 @@ create table queue_visits (
     position_in integer,
     position_out integer,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -87,7 +87,7 @@ create table conferences (
     floor_changes integer not null,
     recordings integer not null,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -106,7 +106,7 @@ create table participant_stays (
     duration_ms bigint,
     floor_ms bigint not null,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -124,9 +124,9 @@ create table recordings (
     duration_ms bigint,
     channels varchar,
     format varchar,
-    source varchar not null,
+    source varchar,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -146,7 +146,7 @@ create table playbacks (
     ended_at timestamptz,
     duration_ms bigint,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -177,7 +177,7 @@ create table calls (
     conversation_ms bigint,
     conversation_reason varchar,
     revision integer not null,
-    origins varchar not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
