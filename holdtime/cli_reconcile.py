@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from holdtime import logs, settings
@@ -49,7 +50,7 @@ def reconcile(
     table = Table("source", "read", "new", "requests", "")
     for each in outcomes:
         color = "yellow" if each.forbidden else "red"
-        said = "read to its end" if each.fault is None else f"[{color}]{each.fault}[/]"
+        said = "read to its end" if each.fault is None else f"[{color}]{escape(each.fault)}[/]"
         table.add_row(each.source, f"{each.read:,}", f"{each.published:,}", f"{each.requests:,}", said)
     errors.print(table)
     failed = [each for each in outcomes if each.fault is not None and not each.forbidden]

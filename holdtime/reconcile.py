@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import NoReturn
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -48,12 +49,20 @@ def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) 
 
 async def _run(settings: Settings, since: timedelta | None, told: Told, *, once: bool) -> list[Outcome]:
     async with _reconciler(settings, told) as ours:
-        while True:
-            outcomes = await ours.run(since)
-            if once:
-                return outcomes
+        if not once:
+            await _again_and_again(ours, settings, since)
+        return await ours.run(since)
+
+
+async def _again_and_again(ours: Reconciler, settings: Settings, since: timedelta | None = None) -> NoReturn:
+    """Reconcile now and then every so often. What is away now may be there the next time. Raises UnauthorizedError."""
+    while True:
+        try:
+            await ours.run(since)
             since = None
-            await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
+        except (LogUnavailableError, WarehouseError, OSError) as error:
+            log.error("not_reconciled", reason=str(error))
+        await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
 
 
 @asynccontextmanager
@@ -126,12 +135,7 @@ async def every_so_often(settings: Settings, appender: Appender) -> None:
     A key that is not accepted ends it, with an error in the log: everything else goes on without it.
     """
     async with reconciler(settings, appender) as ours:
-        while True:
-            try:
-                await ours.run()
-            except ReconcilerError as error:
-                log.error("reconciliation_stopped", reason=str(error))
-                return
-            except (LogUnavailableError, WarehouseError, OSError) as error:
-                log.error("not_reconciled", reason=str(error))
-            await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
+        try:
+            await _again_and_again(ours, settings)
+        except ReconcilerError as error:
+            log.error("reconciliation_stopped", reason=str(error))
