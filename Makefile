@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup demo test check kafka-up kafka-down bench bench-reliability lock clean
+.PHONY: help setup demo test browser check kafka-up kafka-down bench bench-reliability lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 demo: $(STAMP) ## a simulated center, signed webhooks over HTTP, a report: under a minute
 	$(BIN)/holdtime demo
 
-test: $(STAMP) ## all tests
+test: $(STAMP) browser ## all tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 kafka-up: $(STAMP) ## a real Apache Kafka, of BROKERS brokers (1); prints its address
@@ -38,6 +38,9 @@ kafka-up: $(STAMP) ## a real Apache Kafka, of BROKERS brokers (1); prints its ad
 
 kafka-down: $(STAMP) ## stop it, and forget what it held
 	@$(BIN)/python -m tests.kafka.cluster down
+
+browser: $(STAMP) ## find a Chromium for the tests of pages, or install Debian's
+	$(BIN)/python tests/pages/browser.py
 
 check: $(STAMP) ## lint, format, types, import rules: what CI runs before the tests
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ def measure(*, quick: bool) -> dict[str, float | str]:
         folder = Path(name)
         return {
             **_against_limits(folder, cluster.bootstrap, quick=quick),
-            **_freshness(folder, cluster.bootstrap, quick),
+            **_freshness(folder, cluster.bootstrap, quick=quick),
         }
 
 
@@ -107,7 +107,7 @@ def _land(log: Reader, folder: Path, count: int) -> float:
     db = open_writer(warehouse)
     landing, now, landed = Landing(db), datetime.now(UTC), 0
     began = time.perf_counter()
-    with ReadAhead(log, MOST) as reading:
+    with ReadAhead(log, MOST, landing.read_ahead) as reading:
         while landed < count:
             batch = reading.read(landing.positions())
             if len(batch):

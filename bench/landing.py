@@ -84,7 +84,7 @@ def _land(log: Path, folder: Path, records: int) -> float:
     db = open_writer(warehouse)
     landing, now = Landing(db), datetime.now(UTC)
     began = time.perf_counter()
-    with ReadAhead(SqliteLog(log), records) as reading:
+    with ReadAhead(SqliteLog(log), records, landing.read_ahead) as reading:
         while len(batch := reading.read(landing.positions())):
             landing.land(batch, now)
     db.execute("checkpoint")

@@ -11,14 +11,19 @@ from rich.console import Console
 from holdtime import cli_history, cli_reconcile, cli_schedule, logs, settings
 from holdtime.console import ConfigOption, errors, explained, progress_bar
 from holdtime.report_options import (
+    AgentsOption,
+    ByOption,
     Commands,
+    ExplainOption,
     FormatOption,
     FromOption,
+    HoursOption,
     IntervalOption,
     OutputOption,
     QueueOption,
     RawOption,
     ReportName,
+    SectionOption,
     ShortAbandonOption,
     SourceOption,
     TargetOption,
@@ -122,19 +127,24 @@ def report(
     short_abandon: ShortAbandonOption = None,
     target: TargetOption = None,
     variant: VariantOption = None,
+    by: ByOption = None,
+    hours: HoursOption = None,
+    explain: ExplainOption = False,
+    agents: AgentsOption = None,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", help="As known at this log position, 12345 or 0:12345,1:678: the same again later."),
     ] = None,
     form: FormatOption = None,
     output: OutputOption = None,
+    section: SectionOption = None,
     raw: RawOption = False,
     source: SourceOption = None,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
     """Print or write one report, from the replica that `holdtime up` publishes.
 
-    `holdtime report diff` says what changed in one since a log position, and why.
+    `holdtime report list` lists the reports; `holdtime report diff` says what changed in one since a log position.
     """
     from holdtime.reporting import write_report
 
@@ -153,13 +163,27 @@ def report(
                 short_abandon=short_abandon,
                 target=target,
                 variant=variant,
+                by=by,
+                hours=hours,
+                explain=explain,
+                agents=agents,
             ),
             as_of=as_of,
             form=form,
             output=output,
             raw=raw,
             now=datetime.now(UTC),
+            section=section,
         )
+
+
+@app.command("report list")
+def report_list() -> None:
+    """List the reports there are, and what each is about."""
+    from reports.registry import SUMMARIES
+
+    for name, summary in SUMMARIES.items():
+        typer.echo(f"{name:<14}{summary}")
 
 
 @app.command("report diff")

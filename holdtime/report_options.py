@@ -6,18 +6,35 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-ReportName = Annotated[str, typer.Argument(help="sla or conferences.")]
-FromOption = Annotated[str | None, typer.Option("--from", help="First day or instant, 2026-02-01 or with a time.")]
+ReportName = Annotated[str, typer.Argument(help="Which report: `holdtime report list` lists them.")]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="First day or instant, 2026-02-01 or with a time; or yesterday, last week, last 7 days."
+    ),
+]
 ToOption = Annotated[str | None, typer.Option(help="The day or instant after the last.")]
 ZoneOption = Annotated[str | None, typer.Option(help="IANA time zone, such as Europe/Athens.")]
 IntervalOption = Annotated[str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo (default: the whole period).")]
 QueueOption = Annotated[list[str] | None, typer.Option(help="Only this queue; give it again for more.")]
+ByOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Group the main table by: queue, hour, weekday, day, week, month and what the report has."),
+]
+HoursOption = Annotated[str | None, typer.Option(help="open or closed: in or out of the queues' business hours.")]
+ExplainOption = Annotated[bool, typer.Option("--explain", help="Show formulas with the numbers put in.")]
+AgentsOption = Annotated[int | None, typer.Option(help="staffing: how many agents are at work.")]
+SectionOption = Annotated[str | None, typer.Option(help="The table that CSV and Parquet hold.")]
 ThresholdOption = Annotated[float | None, typer.Option(help="Seconds within which a call should be answered.")]
 ShortAbandonOption = Annotated[float | None, typer.Option(help="Seconds under which an abandonment is short.")]
 TargetOption = Annotated[float | None, typer.Option(help="The wanted service level, as a fraction.")]
 VariantOption = Annotated[str | None, typer.Option(help="The service level that is shown first.")]
-FormatOption = Annotated[str | None, typer.Option("--format", help="table, csv, json or html.")]
-OutputOption = Annotated[Path | None, typer.Option(help="Write here; the ending names the format.")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="table, csv, json, parquet, xlsx or html; png or svg: its charts.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option(help="Write here; the ending names the format. A folder for png and svg.")
+]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
 SourceOption = Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")]
 
@@ -43,6 +60,10 @@ def asked(
     short_abandon: float | None,
     target: float | None,
     variant: str | None,
+    by: list[str] | None = None,
+    hours: str | None = None,
+    explain: bool = False,
+    agents: int | None = None,
 ) -> dict[str, Any]:
     """Return the options under the names that a request has for them."""
     return {
@@ -55,4 +76,8 @@ def asked(
         "short_abandon_secs": short_abandon,
         "target": target,
         "variant": variant,
+        "by": tuple(by or ()),
+        "hours": hours,
+        "explain": explain,
+        "agents": agents,
     }

@@ -7,16 +7,22 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from holdtime.known import known_at, known_between
-from holdtime.settings import Settings
+from holdtime.settings import Configuration, Settings
 from processors.facts import FACTS
-from reports import formats, registry, request
+from reports import formats, periods, registry, request
 from reports.difference import difference
 from reports.errors import RequestError
+from reports.hours import openings
 from reports.report import Report
 from reports.request import Origin, Request
 from reports.source import opened
+from reports.terms import Agreement
+
+# What an option says holds for every queue, whatever was agreed.
+_AGREED = {"threshold_secs", "short_abandon_secs", "target", "variant"}
 
 
 def write_report(
@@ -30,19 +36,21 @@ def write_report(
     output: Path | None,
     raw: bool,
     now: datetime,
+    section: str | None = None,
 ) -> None:
     """Print the report, or write it to `output`. What was not asked for is as the settings say. Raises RequestError.
 
     With `as_of`, a position of the log, the text depends on what had landed by then, the options and the definitions:
-    neither on the clock nor on what landed later.
+    neither on the clock nor on what landed later: `yesterday` is the day before that. `section` names the table that a
+    format with room for one writes.
     """
     registry.require(name)
     form = form or _form_of(output)
     wanted = request_of(settings, asked, now)
     replica = source or settings.environment.replica
     with opened(replica) if as_of is None else known_at(replica, as_of) as read:
-        report = registry.run(name, read, wanted if read.as_of is None else replace(wanted, now=read.as_of))
-    _write(report, form, output, raw=raw)
+        report = registry.run(name, read, wanted if read.as_of is None else request_of(settings, asked, read.as_of))
+    _write(report if section is None else report.led_by(section), form, output, raw=raw)
 
 
 def write_difference(
@@ -73,6 +81,12 @@ def write_difference(
 
 
 def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None:
+    if form in formats.PICTURES:
+        _write_pictures(report, form, output)
+        return
+    if form in formats.FILES:
+        _write_file(formats.encoded(report, form), form, output)
+        return
     people = output is None and form == "table" and sys.stdout.isatty()
     text = formats.render(report, form, raw=raw, width=_width() if people else None, color=people)
     if output is None:
@@ -82,32 +96,99 @@ def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None
         output.write_text(text, encoding="utf-8", newline="")
 
 
+def _write_file(content: bytes, form: str, output: Path | None) -> None:
+    if output is None:
+        if sys.stdout.isatty():
+            raise RequestError(f"{form} is not for a terminal: expected --output FILE.{form}")
+        sys.stdout.buffer.write(content)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
+
+
+def _write_pictures(report: Report, form: str, output: Path | None) -> None:
+    """Write each chart into a folder as REPORT-CHART.FORM, or next to a file of that format as FILE-CHART.FORM."""
+    if output is None:
+        raise RequestError(f"{form} has a file for each chart: expected --output FOLDER")
+    charts = formats.pictures(report, form)
+    if not charts:
+        raise RequestError(f"the report {report.name} has no chart of this period: expected another format")
+    is_file = output.suffix == f".{form}"
+    folder, stem = (output.parent, output.stem) if is_file else (output, report.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in charts.items():
+        (folder / f"{stem}-{name}.{form}").write_bytes(content)
+
+
 def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> Request:
     """Return what was asked for, and of the rest what is configured, each with where it comes from."""
     configured = settings.configuration
     levels = configured.service_level
+    options = {name: value for name, value in asked.items() if value is not None}
+    overridden: dict[str, Any] = dict.fromkeys(options.keys() & _AGREED)
+    agreements = tuple(replace(each, **overridden) for each in agreed(configured))
+    zone = _zone_of(agreements, options.get("queues", ()))
     defaults = {
-        "tz": configured.timezone,
+        "tz": zone or configured.timezone,
         "threshold_secs": levels.threshold_secs,
         "short_abandon_secs": levels.short_abandon_secs,
         "target": levels.target,
+        "variant": levels.variant,
+        "agreements": agreements,
         "completeness_floor": configured.completeness.floor,
     }
-    in_file = levels.model_fields_set | ({"tz"} if "timezone" in configured.model_fields_set else set())
+    in_file = levels.model_fields_set | ({"tz"} if zone or "timezone" in configured.model_fields_set else set())
     in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
-    options = {name: value for name, value in asked.items() if value is not None}
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})
+
+
+def agreed(configured: Configuration) -> tuple[Agreement, ...]:
+    """Return what is agreed for queues by the configuration, dates read in each queue's time zone.
+
+    Raises RequestError where the clocks skip such a time.
+    """
+    zones: dict[str, str] = {}
+    found = []
+    # A date is read in the zone that held when it was written down, so the order of the file counts here.
+    for each in configured.queue:
+        tz = zones[each.name] = each.timezone or zones.get(each.name, configured.timezone)
+        since = each.effective_from
+        if since is not None:
+            since = periods.instant(since.isoformat(), ZoneInfo(tz), name=f"effective_from of the queue {each.name!r}")
+        found.append(
+            Agreement(
+                queue=each.name,
+                since=since,
+                threshold_secs=each.threshold_secs,
+                short_abandon_secs=each.short_abandon_secs,
+                target=each.target,
+                variant=each.variant,
+                tz=tz,
+                hours=None
+                if each.business_hours is None
+                else tuple(one for text in each.business_hours for one in openings(text)),
+                holidays=each.holidays,
+            )
+        )
+    return tuple(found)
+
+
+def _zone_of(agreements: tuple[Agreement, ...], queues: tuple[str, ...]) -> str | None:
+    """Return the time zone that all the queues asked for have now, if they have one."""
+    latest = {each.queue: each.tz for each in sorted(agreements, key=lambda each: (each.since is not None, each.since))}
+    zones = {latest.get(queue) for queue in queues}
+    return zones.pop() if len(zones) == 1 else None
 
 
 def _form_of(output: Path | None) -> str:
     if output is None:
         return "table"
     form = output.suffix.removeprefix(".")
-    if form not in formats.FORMATS:
+    if form not in (*formats.EVERY, *formats.PICTURES):
         raise RequestError(
             f"{output} does not say which format is meant: expected --format, or a name that ends in one of "
-            f"{', '.join('.' + known for known in formats.FORMATS)}"
+            f"{', '.join('.' + known for known in (*formats.EVERY, *formats.PICTURES))}"
         )
     return form
 

@@ -3,15 +3,17 @@
 import os
 import tomllib
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdtime.schedules.schedule import Schedule
 from ingest.kafka_address import servers
+from reports.hours import openings
 
 CONFIG_FILE = Path("holdtime.toml")
 
@@ -32,6 +34,25 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _variant(name: str) -> str:
+    from reports.measures import VARIANTS  # noqa: PLC0415 -- polars is slow to import, and `--help` needs none of it
+
+    if name not in VARIANTS:
+        raise ValueError(f"expected one of {', '.join(VARIANTS)}, found {name!r}")
+    return name
+
+
+def _hours(text: str) -> str:
+    openings(text)
+    return text
+
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Target = Annotated[float, Field(gt=0, le=1)]
+Zone = Annotated[str, AfterValidator(_time_zone)]
+Variant = Annotated[str, AfterValidator(_variant)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,9 +60,24 @@ class _Section(BaseModel):
 class ServiceLevel(_Section):
     """`[service_level]`: which service level the reports show first."""
 
-    threshold_secs: float = Field(default=20, ge=0, le=86_400)
-    short_abandon_secs: float = Field(default=5, ge=0, le=86_400)
-    target: float = Field(default=0.8, gt=0, le=1)
+    threshold_secs: Seconds = 20
+    short_abandon_secs: Seconds = 5
+    target: Target = 0.8
+    variant: Variant = "short_abandons_excluded"
+
+
+class QueueTerms(_Section):
+    """`[[queue]]`: what holds for one queue from a date on, in the queue's time zone. Left open, it stays as before."""
+
+    name: str = Field(min_length=1)
+    effective_from: Annotated[datetime, Strict()] | Annotated[date, Strict()] | None = None
+    timezone: Zone | None = None
+    threshold_secs: Seconds | None = None
+    short_abandon_secs: Seconds | None = None
+    target: Target | None = None
+    variant: Variant | None = None
+    business_hours: tuple[Annotated[str, AfterValidator(_hours)], ...] | None = None
+    holidays: tuple[Annotated[date, Strict()], ...] | None = None
 
 
 class Kafka(_Section):
@@ -75,7 +111,7 @@ class Reconciliation(_Section):
 class Configuration(_Section):
     """`holdtime.toml`, all of it optional."""
 
-    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    timezone: Zone = "UTC"
     longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
@@ -83,6 +119,7 @@ class Configuration(_Section):
     reconciler: Reconciliation = Reconciliation()
     completeness: Completeness = Completeness()
     schedule: tuple[Schedule, ...] = ()
+    queue: tuple[QueueTerms, ...] = ()
 
     @field_validator("schedule")
     @classmethod
@@ -91,6 +128,16 @@ class Configuration(_Section):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"expected a name of its own for every schedule, found {', '.join(twice)} more than once")
         return schedules
+
+    @field_validator("queue")
+    @classmethod
+    def _once(cls, queues: tuple[QueueTerms, ...]) -> tuple[QueueTerms, ...]:
+        dated = [(each.name, each.effective_from) for each in queues]
+        for name, since in dated:
+            if dated.count((name, since)) > 1:
+                when = "without effective_from" if since is None else f"effective_from {since}"
+                raise ValueError(f"expected one [[queue]] a name and date, found {name!r} {when} more than once")
+        return queues
 
 
 class Environment(BaseSettings):

@@ -28,7 +28,7 @@ _SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Batch:
     """Records with their positions, in log order within each partition.
 
@@ -77,6 +77,15 @@ class Batch:
         """Return the records from `start` up to `stop`."""
         stop = len(self) if stop is None else min(stop, len(self))
         return Batch(self.table.slice(start, stop - start))
+
+    def after(self, positions: Positions) -> "Batch":
+        """Return the records after those positions: nearly always all of them, and then this very batch."""
+        partition, offset = self.table.column("log_partition"), self.table.column("log_offset")
+        for known, last in positions.items():
+            before = pc.and_(pc.equal(partition, known), pc.less_equal(offset, last))
+            if pc.any(before).as_py():
+                return Batch(self.table.filter(pc.invert(before))).after(positions)
+        return self
 
     def rejected(self, reason: str) -> "Batch":
         """Return the same records, to be kept and not landed."""

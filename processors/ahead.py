@@ -1,5 +1,6 @@
 """Reading ahead: while one batch lands, the next one is read."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,10 +15,14 @@ WORTH_IT = 10_000
 
 @dataclass(slots=True)
 class ReadAhead:
-    """Reads batches of up to `limit` records, one after the other, as a context. Used by one thread."""
+    """Reads batches of up to `limit` records, one after the other, as a context. Used by one thread.
+
+    `prepare` is given each batch that was read ahead of its turn, in the thread that read it.
+    """
 
     reader: Reader
     limit: int
+    prepare: Callable[[Batch], None]
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "read-ahead"))
     _next: tuple[Positions, Future[Batch]] | None = None
 
@@ -35,8 +40,14 @@ class ReadAhead:
             read = self._read(after)  # there was nothing then; there may be now
         if len(read) >= WORTH_IT:
             reached = {**after, **read.reached()}
-            self._next = (reached, self._thread.submit(self._read, reached))
+            self._next = (reached, self._thread.submit(self._read_ahead, reached))
         return read
 
     def _read(self, after: Positions) -> Batch:
         return self.reader.read(after, self.limit)
+
+    def _read_ahead(self, after: Positions) -> Batch:
+        batch = self._read(after)
+        if len(batch):
+            self.prepare(batch)
+        return batch

@@ -66,7 +66,7 @@ class Processor:
         A log or a disk that cannot serve now is asked again. Whatever else is raised is raised: what has landed is
         safe, and the process had better start anew.
         """
-        with ReadAhead(self.reader, MOST_RECORDS) as reading:
+        with ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading:
             self._run(reading, stop, drain_for)
 
     def land_next(self) -> Landed | None:

@@ -47,8 +47,8 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
         db.execute("create or replace temp view found as select *, true as is_seed from share")
         history.number_lives(db, judgement.longest_wait)
         history.gather_lives(db)
-        for fact in derivation.derive(db, judgement).facts:
-            db.execute(f"insert into {fact.table} from {fact.table}_now")
+        for each in derivation.derive(db, judgement).facts:
+            db.execute(f"insert into {each.fact.table} {each.query}", each.parameters)
     return clock
 
 

@@ -14,7 +14,7 @@ import duckdb
 from processors import origins
 from processors.history import SAID
 from processors.spans import Span
-from warehouse.query import value
+from warehouse.query import run, value
 
 CONTENT = f"md5(row({SAID}, said_in(details))::varchar)"
 """What an event says, as far as facts rest on it. Not for every event: it takes as long as parsing."""
@@ -23,7 +23,8 @@ CONTENT = f"md5(row({SAID}, said_in(details))::varchar)"
 def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
     """Leave in `fresh` each content of each id once, the first of the log."""
     origins.remember_repeated(db, CONTENT)
-    db.execute(
+    run(
+        db,
         f"""
         delete from fresh where rowid in (
             select row_id from (
@@ -35,7 +36,7 @@ def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
             )
             where nth > 1
         )
-        """
+        """,
     )
 
 
@@ -44,7 +45,7 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
 
     Returns how many of the ids it holds, and makes `known` (event_id, content, origin) of them.
     """
-    db.execute("create or replace temp table known (event_id varchar, content varchar, origin varchar)")
+    run(db, "create or replace temp table known (event_id varchar, content varchar, origin varchar)")
     known = 0
     for start, end in spans:
         known += value(
@@ -58,7 +59,8 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
         )
     if known:
         origins.remember_known(db, CONTENT)
-        db.execute(
+        run(
+            db,
             f"""
             delete from fresh where rowid in (
                 select row_id from (
@@ -67,7 +69,7 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
                 )
                 semi join known using (event_id, content)
             )
-            """
+            """,
         )
     return known
 
@@ -82,12 +84,13 @@ def settle(db: duckdb.DuckDBPyConnection) -> None:
         where (life, event_id) in (select (life, event_id) from touched group by life, event_id having count(*) > 1)
         """,
     )
-    db.execute("delete from touched where rowid in (select row_id from disputed where not counts)")
+    run(db, "delete from touched where rowid in (select row_id from disputed where not counts)")
 
 
 def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
     """The same for new events of types on which no fact rests: those are rivals of what `spans` hold. Needs `known`."""
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table rivals as
         select event_id from fresh
@@ -96,7 +99,7 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
             event_id in (select event_id from known)
             or event_id in (select event_id from fresh group by event_id having count(*) > 1)
         )
-        """
+        """,
     )
     if not value(db, "select count(*) from rivals"):
         return 0
@@ -115,7 +118,8 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
 
 
 def _dispute(db: duckdb.DuckDBPyConnection, rivals: str, parameters: list[datetime] | None = None) -> None:
-    db.execute(
+    run(
+        db,
         f"""
         create or replace temp table disputed as
         select
@@ -135,7 +139,7 @@ def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) ->
 
     They are looked for in `fresh`, and in `stored_events` within `spans`.
     """
-    db.execute("delete from contradictions where (event_id, entity) in (select (event_id, entity) from disputed)")
+    run(db, "delete from contradictions where (event_id, entity) in (select (event_id, entity) from disputed)")
     columns = f"event_id, entity, event_type, occurred_at, log_partition, log_offset, {CONTENT} as content"
     named = 0
     for relation, bound, moments in (

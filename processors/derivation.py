@@ -8,7 +8,7 @@ import duckdb
 from processors import contradictions, facts, history, origins, outbox
 from processors.facts import FACTS, Fact
 from processors.spans import Span
-from warehouse.query import value
+from warehouse.query import run, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,38 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """The facts for which there is a table `<fact>_now`, the spans that hold the lives they are of, and whether there
-    was an id with several contents among those lives' events."""
+class Derivation:
+    """A fact's rows, as the query that gives all columns of its table in order, with the parameters of that query."""
 
-    facts: list[Fact]
+    fact: Fact
+    query: str
+    parameters: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The facts that the lives in `lives` can have, the spans that hold those lives, and whether there was an id with
+    several contents among their events."""
+
+    facts: list[Derivation]
     spans: list[Span]
     disputed: bool
 
 
 def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
-    """Make a temporary table `<fact>_now` for every fact that `touched` can hold, from it and `lives`.
+    """Say how every fact that `touched` can hold follows from it and `lives`, and make the tables that it needs.
 
     Lives without an event of the types that a fact rests on have none, and had none.
     """
-    ((types, quarters, disputed),) = db.execute(
+    ((types, quarters, disputed),) = run(
+        db,
         """
         select
             list(distinct event_type),
             list(distinct quarter_of(occurred_at)),
             count(*) > count(distinct event_id)
         from touched
-        """
+        """,
     ).fetchall()
     if disputed:
         contradictions.settle(db)
@@ -57,67 +67,74 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
     origins.of_lives(db)
     possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
     for name in dict.fromkeys(need for fact in possible for need in fact.needs):
-        db.execute(facts.statement(name))
-    for fact in possible:
-        query = fact.query
-        db.execute(
-            f"""
-            create or replace temp table {fact.table}_now as
-            select derived.* exclude (life), origins, entity, entity_since
-            from ({query}) as derived join lives using (life) join life_origins using (life)
-            """,
-            judgement.parameters_of(query),
-        )
-    return Derived(possible, history.spans_of_quarters(quarters or []), disputed)
+        run(db, facts.statement(name))
+    return Derived(
+        [Derivation(fact, _of_lives(fact.query), judgement.parameters_of(fact.query)) for fact in possible],
+        history.spans_of_quarters(quarters or []),
+        disputed,
+    )
+
+
+def _of_lives(query: str) -> str:
+    return f"""
+        select derived.* exclude (life), origins, entity, entity_since
+        from ({query}) as derived join lives using (life) join life_origins using (life)
+    """
 
 
 def replace(db: duckdb.DuckDBPyConnection, derived: Derived, *, noted: bool = False) -> dict[str, int]:
-    """Make the stored facts of the entities in `lives` equal to the tables that `derive` made.
+    """Make the stored facts of the entities in `lives` equal to what was derived.
 
     The spans hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
     A fact that did not change is not written again. Returns how many rows were written, by table. With `noted`, what
     changed is noted in the outbox too.
     """
-    return {fact.table: _replace(db, fact.table, derived.spans, noted) for fact in derived.facts}
+    return {derivation.fact.table: _replace(db, derivation, derived.spans, noted) for derivation in derived.facts}
 
 
-def _replace(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span], noted: bool) -> int:
-    # A life that grew may have swallowed another that was thought to be apart: that one began within it.
+def _replace(db: duckdb.DuckDBPyConnection, derivation: Derivation, spans: list[Span], noted: bool) -> int:
+    table = derivation.fact.table
+    # Each span for itself: only a plain bound keeps DuckDB from looking everywhere. A life that grew may have swallowed
+    # another that was thought to be apart: that one began within it.
     known = " union all ".join(
-        [
-            f"""
-            select stored.rowid as row_id, stored.* from {table} as stored
-            where stored.entity_since >= ? and stored.entity_since < ?
-            and exists (
-                from lives
-                where lives.entity = stored.entity
-                and stored.entity_since >= lives.entity_since
-                and stored.entity_since <= lives.until
-            )
-            """
-        ]
-        * len(spans)
+        f"""
+        select stored.rowid as row_id, stored as fact
+        from {table} as stored
+        semi join lives
+        on stored.entity = lives.entity
+        and stored.entity_since between lives.entity_since and lives.until
+        where stored.entity_since >= $start_{nth} and stored.entity_since < $end_{nth}
+        """
+        for nth in range(len(spans))
     )
-    bounds = [moment for span in spans for moment in span]
-    if not value(db, f"create or replace temp table before as {known}", bounds):
-        if noted:
-            outbox.note(db, table, key=_columns(db, table)[0], same=None)
-        return int(value(db, f"insert into {table} from {table}_now"))
-    columns = _columns(db, table)
-    same = " and ".join(f'before."{name}" is not distinct from now."{name}"' for name in columns)
+    bounds = {
+        f"{side}_{nth}": moment
+        for nth, span in enumerate(spans)
+        for side, moment in zip(("start", "end"), span, strict=True)
+    }
+    changes = value(
+        db,
+        f"""
+        create or replace temp table changes as
+        select row_id, now.fact
+        from (select now as fact from ({derivation.query}) as now) as now
+        full join ({known}) as before on now.fact is not distinct from before.fact
+        where row_id is null or now.fact is null
+        """,
+        derivation.parameters | bounds,
+    )
+    if not changes:
+        return 0
     if noted:
-        outbox.note(db, table, key=columns[0], same=same)
-    for start, end in spans:  # one after the other: only a plain bound keeps DuckDB from looking everywhere
-        db.execute(
+        outbox.note(db, table, spans)
+    written = int(value(db, f"insert into {table} select fact.* from changes where row_id is null"))
+    for start, end in spans if changes > written else ():
+        run(
+            db,
             f"""
             delete from {table}
-            where entity_since >= ? and entity_since < ?
-            and rowid in (select row_id from before anti join {table}_now as now on {same})
+            where entity_since >= ? and entity_since < ? and rowid in (select row_id from changes)
             """,
             [start, end],
         )
-    return int(value(db, f"insert into {table} select * from {table}_now as now anti join before on {same}"))
-
-
-def _columns(db: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    return [column[0] for column in db.execute(f"select * from {table}_now limit 0").description or ()]
+    return written

@@ -6,17 +6,12 @@
 -- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
 -- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
 -- What the common types say has columns; of the types that are rare and say much, `details` keeps the payload.
-create or replace temp table fresh as
 with documents as (
     select
         delivered.* exclude (text, body),
         text is not null as is_text,
         case when rejection is null and ($is_all_json or json_valid(text)) then text end as document
     from delivered
-    left join log_positions as landed using (log_partition)
-    -- a log may hand out again what has landed already; what is landed again on purpose comes out of `rejected`
-    where $again
-    or delivered.log_offset > coalesce(landed.log_offset, -1)
 ),
 unwrapped as (
     select
@@ -87,7 +82,7 @@ select
     event.payload.hangup_source as hangup_source,
     try_cast(coalesce(event.payload.current_position, event.payload.queue_position) as integer) as position,
     believable_secs(event.payload.wait_time_secs) as reported_wait_secs,
-    case when is_detailed(event_type) then payload_in(document) end as details,
+    case when is_detailed(event_type) then payload_in(document)::varchar end as details,
     case
         when rejection is not null then rejection
         when not is_text then 'not_utf8'

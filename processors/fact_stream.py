@@ -129,7 +129,7 @@ def _model(db: duckdb.DuckDBPyConnection, table: str) -> type[BaseModel]:
         """
         select column_name, data_type, is_nullable, comment
         from duckdb_columns()
-        where table_name = ? and column_name not in ('entity', 'entity_since')
+        where table_name = ?
         order by column_index
         """,
         [table],

@@ -8,7 +8,7 @@ import duckdb
 
 from processors import facts
 from processors.spans import Span, beyond, merged, widened
-from warehouse.query import value
+from warehouse.query import run, value
 
 SAID = (
     "event_id, event_type, occurred_at, entity, call_control_id, call_leg_id, call_session_id, connection_id, "
@@ -30,6 +30,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 QUARTER = timedelta(minutes=15)
 QUIET = timedelta(hours=8)
+LEEWAY = timedelta(hours=1)
+"""How much further a lookup looks than it must: most lives began as little before, so it is the only one."""
 
 
 def spans_of(db: duckdb.DuckDBPyConnection, relation: str, moment: str) -> list[Span]:
@@ -60,11 +62,12 @@ def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> bool:
     wanted = widened(spans_of(db, SEEDS, "moment"), reach)
     if not wanted:
         return False
-    db.execute(f"create or replace temp table seeded as select distinct entity from {SEEDS}")
-    db.execute(f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
+    run(db, f"create or replace temp table seeded as select distinct entity from {SEEDS}")
+    run(db, f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
     seen: list[Span] = []
     while ahead := beyond(wanted, seen):
         found = 0
+        ahead = beyond(widened(ahead, LEEWAY), seen)
         for start, end in ahead:
             found += value(
                 db,
@@ -80,13 +83,14 @@ def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> bool:
         seen = merged([*seen, *ahead], most=len(seen) + len(ahead))
         if found:
             wanted = widened([*wanted, *spans_of(db, "stored", "occurred_at")], reach)
-    db.execute(
+    run(
+        db,
         f"""
         create or replace temp view found as
         select {COLUMNS}, true as is_seed from fresh where event_type in (from relevant_types)
         union all
         select {COLUMNS}, (entity, occurred_at) in (from reopened) from stored
-        """
+        """,
     )
     number_lives(db, reach)
     gather_lives(db)
@@ -98,16 +102,18 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
 
     A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
     """
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table lives as
         select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
         from found group by entity having bool_or(is_seed)
-        """
+        """,
     )
     if not value(db, "select count(*) from lives where until - entity_since > to_microseconds(?)", [_micros(reach)]):
         return
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table lives as
         with moments as (
@@ -133,21 +139,22 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
 
 def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
     """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity."""
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table touched as
         select found.* exclude (entity, is_seed), life
         from found join lives
         on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
-        """
+        """,
     )
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the words that the statements of this package share. Once a connection."""
-    db.execute(files(__package__).joinpath("macros.sql").read_text())
-    db.execute("create or replace temp table relevant_types (event_type varchar)")
-    db.execute("insert into relevant_types select unnest(?::varchar[])", [sorted(facts.EVENT_TYPES)])
+    run(db, files(__package__).joinpath("macros.sql").read_text())
+    run(db, "create or replace temp table relevant_types (event_type varchar)")
+    run(db, "insert into relevant_types select unnest(?::varchar[])", [sorted(facts.EVENT_TYPES)])
 
 
 def _micros(span: timedelta) -> int:

@@ -1,18 +1,18 @@
 """Landing: a batch of log records becomes events and facts, in one transaction."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.resources import files
+from weakref import WeakKeyDictionary
 
 import duckdb
 
 from ingest.batch import Batch, Positions
 from processors import contradictions, definitions, derivation, history, origins, outbox, rejected
 from processors.derivation import Judgement
-from processors.spans import Span
-from warehouse.query import value
+from processors.reading import Aside, Read, Said, read, registered
+from warehouse.query import run, value
 
 LONGEST_WAIT = timedelta(hours=24)
 """A visit that nobody has ended for longer than this is `unknown` (METRICS, queue visits)."""
@@ -58,6 +58,8 @@ class Landing:
         self._db = db
         self._tells = tells
         self._longest_wait = longest_wait
+        self._aside: Aside | None = None
+        self._ahead: WeakKeyDictionary[Batch, Read] = WeakKeyDictionary()
         history.prepare(db)
         agree_on_longest_wait(db, longest_wait)
         definitions.note(db)
@@ -77,7 +79,7 @@ class Landing:
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""
-        rows = self._db.execute("select log_partition, log_offset from log_positions").fetchall()
+        rows = run(self._db, "select log_partition, log_offset from log_positions").fetchall()
         return dict(rows)
 
     def land(self, batch: Batch, now: datetime) -> Landed:
@@ -86,38 +88,45 @@ class Landing:
         An empty batch only lets time pass. `now` stamps what is stored and is the clock by which waiting visits become
         unknown; it never runs backwards in a warehouse, whatever is passed.
         """
-        db = self._db
-        with _registered(db, batch):
-            self._read(again=False)
-            with transaction(db):
-                return self._land(batch.reached(), now)
+        batch = batch.after(self.positions())  # a log may hand out again what has landed
+        with registered(self._db, delivered=batch.table):
+            said = self._read(batch)
+            with transaction(self._db):
+                return self._land(said, batch.reached(), now)
 
     def land_again(self, batch: Batch, now: datetime) -> Landed:
         """Land records out of `rejected` with what they were received with; the log's positions stay as they are.
 
         What can be read now leaves `rejected`, for it is an event, or one that is known. The rest stays there as it is.
         """
-        db = self._db
-        with _registered(db, batch):
-            self._read(again=True)
-            with transaction(db):
-                return self._land({}, now, again=True)
+        with registered(self._db, delivered=batch.table):
+            said = self._read(batch)
+            with transaction(self._db):
+                return self._land(said, {}, now, again=True)
 
-    def _read(self, *, again: bool) -> None:
-        """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that.
+    def read_ahead(self, batch: Batch) -> None:
+        """Read the batch that will be landed next. In another thread than the one that lands, and one at a time.
 
-        Nearly every text is JSON, and to ask first would be to parse it twice; so it is asked only once one was not.
+        What cannot be read is left to landing, which will meet the same error and can deal with it.
         """
-        try:
-            self._db.execute(_sql("events"), {"is_all_json": True, "again": again})
-        except duckdb.InvalidInputException:
-            self._db.execute(_sql("events"), {"is_all_json": False, "again": again})
+        if self._aside is None:
+            self._aside = Aside()
+        with suppress(duckdb.Error):
+            self._ahead[batch] = self._aside.read(batch)
 
-    def _land(self, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
+    def _read(self, batch: Batch) -> Said:
+        """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that."""
+        ahead = self._ahead.pop(batch, None)
+        if ahead is None:
+            return read(self._db)
+        with registered(self._db, said_ahead=ahead.fresh):
+            run(self._db, "create or replace temp table fresh as from said_ahead")
+        return ahead.said
+
+    def _land(self, said: Said, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
         db = self._db
         judged_before, judgement = self._judgement(now)
         self._advance(reached, now, judgement)
-        said = self._overview()
         origins.prepare(db)
         unreadable = 0
         if again:
@@ -141,28 +150,14 @@ class Landing:
         before = None if stored is None else history.instant(stored)
         return before, Judgement(max(now, before or now), self._longest_wait)
 
-    def _overview(self) -> "_Said":
-        """One look at `fresh` for all that the steps want to know: each statement takes a millisecond."""
-        ((records, rejected, undated, repeats, quarters),) = self._db.execute(
-            """
-            select
-                count(*),
-                count(rejection),
-                count(*) filter (rejection is null and occurred_at_source = 'received_at'),
-                count(event_id) filter (rejection is null) > count(distinct event_id) filter (rejection is null),
-                list(distinct quarter_of(occurred_at)) filter (rejection is null)
-            from fresh
-            """
-        ).fetchall()
-        return _Said(records, rejected, undated > 0, repeats, history.spans_of_quarters(quarters or []))
-
-    def _drop_known(self, said: "_Said", now: datetime) -> int:
+    def _drop_known(self, said: Said, now: datetime) -> int:
         """Leave in `fresh` the events that the warehouse does not hold; returns how many of those do not count."""
         db = self._db
         spans = said.spans
         if said.undated:
             # An event without a time of its own keeps the time at which it was first received.
-            db.execute(
+            run(
+                db,
                 """
                 update fresh set occurred_at = first.occurred_at
                 from (
@@ -176,7 +171,7 @@ class Landing:
                     group by event_id
                 ) as first
                 where occurred_at_source = 'received_at' and fresh.event_id = first.event_id
-                """
+                """,
             )
             spans = history.spans_of(db, "fresh", "occurred_at")
         if said.repeats:
@@ -184,7 +179,7 @@ class Landing:
         known = contradictions.drop_known(db, spans)
         return contradictions.settle_others(db, spans, now) if known or said.repeats else 0
 
-    def _keep_events(self, said: "_Said", now: datetime) -> int:
+    def _keep_events(self, said: Said, now: datetime) -> int:
         """Append `fresh` to `stored_events`, with the bodies as they came."""
         db = self._db
         kept: int = value(
@@ -201,27 +196,30 @@ class Landing:
             {"now": now},
         )
         if said.undated:
-            db.execute(
+            run(
+                db,
                 """
                 insert into undated_events
                 select distinct event_id, occurred_at from fresh
                 where occurred_at_source = 'received_at'
                 and event_id not in (select event_id from undated_events)
-                """
+                """,
             )
         return kept
 
     def _reopen(self, judged_before: datetime | None, judgement: Judgement) -> None:
         """Make `reopened`: entities whose facts may be different although nothing new was heard of them."""
         db = self._db
-        db.execute(
-            "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0"
+        run(
+            db,
+            "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0",
         )
         db.execute("insert into reopened from confirmed")
         if judged_before is not None:
             # Time alone makes a waiting visit unknown, counted from when it was last seen waiting.
             crossed = [judged_before - self._longest_wait, judgement.at - self._longest_wait]
-            db.execute(
+            run(
+                db,
                 """
                 insert into reopened
                 select entity, entity_since from queue_visits
@@ -242,13 +240,14 @@ class Landing:
             and connection_id not in (from bridged_connections)
             """,
         ):
-            db.execute(
+            run(
+                db,
                 """
                 insert into reopened
                 select entity, entity_since from queue_visits
                 where reason = 'bridging-in-process' and outcome = 'answered'
                 and connection_id in (select connection_id from fresh where event_type = 'call.bridged')
-                """
+                """,
             )
 
     def _advance(self, reached: Positions, now: datetime, judgement: Judgement) -> None:
@@ -256,24 +255,14 @@ class Landing:
         landed = self.positions()
         for partition, offset in reached.items():
             if partition not in landed:
-                db.execute("insert into log_positions values (?, ?, ?)", [partition, offset, now])
-            elif offset > landed[partition]:  # a log may hand out again what has landed
-                db.execute(
+                run(db, "insert into log_positions values (?, ?, ?)", [partition, offset, now])
+            else:
+                run(
+                    db,
                     "update log_positions set log_offset = ?, landed_at = ? where log_partition = ?",
                     [offset, now, partition],
                 )
-        db.execute("update warehouse set judged_at = ?", [judgement.at])
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What the records of a batch are, in numbers, and the spans in which its events lie."""
-
-    records: int
-    rejected: int
-    undated: bool
-    repeats: bool
-    spans: list[Span]
+        run(db, "update warehouse set judged_at = ?", [judgement.at])
 
 
 def agree_on_longest_wait(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:
@@ -281,16 +270,12 @@ def agree_on_longest_wait(db: duckdb.DuckDBPyConnection, longest_wait: timedelta
     wanted = longest_wait // timedelta(milliseconds=1)
     held = value(db, "select longest_wait_ms from warehouse")
     if held is None:
-        db.execute("update warehouse set longest_wait_ms = ?", [wanted])
+        run(db, "update warehouse set longest_wait_ms = ?", [wanted])
     elif held != wanted:
         raise ValueError(
             f"the warehouse's facts hold for a longest wait of {held} ms, the configuration says {wanted} ms: "
             "run `holdtime rebuild`, or set it back"
         )
-
-
-def _sql(name: str) -> str:
-    return files(__package__).joinpath(f"{name}.sql").read_text()
 
 
 @contextmanager
@@ -304,12 +289,3 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
         db.rollback()
         raise
     db.commit()
-
-
-@contextmanager
-def _registered(db: duckdb.DuckDBPyConnection, batch: Batch) -> Iterator[None]:
-    db.register("delivered", batch.table)
-    try:
-        yield
-    finally:
-        db.unregister("delivered")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from processors import history
+from processors import history, reading
 from processors.facts import FACTS
 from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
@@ -148,7 +148,7 @@ def _read_anew(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) ->
         """,
         [start, end],
     )
-    db.execute((files(__package__) / "events.sql").read_text(), {"is_all_json": False, "again": False})
+    db.execute(f"create or replace temp table fresh as {reading.statement()}", {"is_all_json": False})
     kept = value(
         db,
         """

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from processors.spans import Span
+from warehouse.query import run, value
+
 MOST = 5_000
 """Facts told at a time, so that landing never waits long for it."""
 
@@ -44,35 +47,43 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(PREPARE)
 
 
-def note(db: duckdb.DuckDBPyConnection, table: str, *, key: str, same: str | None) -> None:
-    """Note what `<table>_now` has that `before` had not, and what `before` had under a key that is there no more.
-
-    `same` joins the two on all their columns; None where nothing was known before.
-    """
-    unknown = "" if same is None else f"anti join before on {same}"
-    db.execute(
+def note(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> None:
+    """Note what `changes` is about to write into the table, and the keys of what it is about to take out for good."""
+    key = _key(db, table)
+    run(
+        db,
         f"""
         insert into unpublished_facts
-        select nextval('unpublished_nth'), '{table}', key, revision, to_json(fact)
-        from (
-            select
-                coalesce(now."{key}", now.entity) as key,
-                now.revision,
-                (select fact from (select now.* exclude (entity, entity_since)) as fact) as fact
-            from {table}_now as now {unknown}
-        )
-        """
+        select nextval('unpublished_nth'), '{table}', coalesce(fact."{key}", fact.entity), fact.revision, to_json(fact)
+        from changes
+        where row_id is null
+        """,
     )
-    if same is not None:
-        db.execute(
+    for start, end in spans:
+        run(
+            db,
             f"""
             insert into unpublished_facts
-            select nextval('unpublished_nth'), '{table}', coalesce(before."{key}", before.entity), null, null
-            from before
-            anti join {table}_now as now
-            on coalesce(before."{key}", before.entity) = coalesce(now."{key}", now.entity)
-            """
+            select nextval('unpublished_nth'), '{table}', key, null, null
+            from (
+                select coalesce("{key}", entity) as key
+                from {table}
+                where entity_since >= ? and entity_since < ? and rowid in (select row_id from changes)
+            )
+            where key not in (select coalesce(fact."{key}", fact.entity) from changes where row_id is null)
+            """,
+            [start, end],
         )
+
+
+def _key(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    """The table's first column says which fact it is."""
+    name: str = value(
+        db,
+        "select column_name from duckdb_columns() where table_name = ? and column_index = 1 limit 1",
+        [table],
+    )
+    return name
 
 
 def pending(db: duckdb.DuckDBPyConnection, most: int = MOST) -> Pending:

@@ -115,9 +115,9 @@ def _derive_until(db: duckdb.DuckDBPyConnection, end: datetime, judgement: Judge
     )
     db.execute("delete from lives where until >= ?", [open_since])
     history.gather_lives(db)
-    for fact in derivation.derive(db, judgement).facts:
+    for each in derivation.derive(db, judgement).facts:
         # Lookups rely on tables that are in time order.
-        db.execute(f"insert into rebuilt_{fact.table} from {fact.table}_now order by entity_since")
+        db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)
 
 
 def _put_in_place(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:

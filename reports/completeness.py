@@ -3,6 +3,9 @@
 Also the score of each queue that other reports show beside their numbers.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import polars as pl
 
 from reports import notes, wording
@@ -119,12 +122,23 @@ def scores(source: Source, covered: Period | None) -> dict[str | None, tuple[int
     return {queue: (known, due) for queue, known, due in rows}
 
 
-def with_scores(
-    table: pl.DataFrame, found: dict[str | None, tuple[int, int]], name: str = "completeness"
-) -> pl.DataFrame:
-    """Return the table, which has a column `queue`, with the score of each queue; null where nothing is due."""
-    values = [_share(found.get(queue)) for queue in table.get_column("queue").cast(pl.String).to_list()]
-    return table.with_columns(pl.Series(name, values, dtype=pl.Float64))
+def beside(section: Section, column: Column, found: dict[str | None, tuple[int, int]], whole: float | None) -> Section:
+    """Return the section, a table by queue, with the score of each queue, null where nothing is due, and of all."""
+    queues = section.frame.get_column("queue").cast(pl.String).to_list()
+    values = pl.Series(column.name, [_share(found.get(queue)) for queue in queues], dtype=pl.Float64)
+    totals = section.totals
+    return replace(
+        section,
+        columns=(*section.columns, column),
+        frame=section.frame.with_columns(values),
+        totals=None if totals is None else totals.with_columns(pl.lit(whole, pl.Float64).alias(column.name)),
+    )
+
+
+def below(sections: Sequence[Section], request: Request) -> list[str | None]:
+    """Return the queues whose score is below the floor."""
+    (table,) = (section.frame for section in sections if section.name == "queues")
+    return table.filter(pl.col("completeness") < request.completeness_floor).get_column("queue").to_list()
 
 
 def overall(found: dict[str | None, tuple[int, int]], queues: tuple[str, ...]) -> float | None:

@@ -14,13 +14,13 @@ import polars as pl
 from reports import notes, wording
 from reports.definitions import Kind
 from reports.formats import cells
-from reports.registry import RESTS_ON, run
+from reports.registry import RESTS_ON, require_comparable, run
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 
 MOST_IN_WORDS = 200
-_KEYS = ("queue", "interval_start")
+_KEYS = ("queue", "interval_start", "since")
 _FOR_MACHINES = 8
 _EVENT_COLUMNS = (
     Column("late", "Late", Kind.FLAG, 1),
@@ -42,6 +42,7 @@ def difference(
     `before` and `after` are schemas of one database, each with the facts and `stored_events` as of its position;
     `event_types` says by table what its facts rest on. Raises RequestError.
     """
+    require_comparable(name)
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
     events, unexplained = _events(name, before, after, later, event_types)
@@ -135,7 +136,11 @@ def _differing(earlier: Section, later: Section) -> pl.DataFrame:
     )
 
 
-_KEY_TYPES: Mapping[str, Any] = {"queue": pl.String, "interval_start": pl.Datetime("us", "UTC")}
+_KEY_TYPES: Mapping[str, Any] = {
+    "queue": pl.String,
+    "interval_start": pl.Datetime("us", "UTC"),
+    "since": pl.Datetime("us", "UTC"),
+}
 
 
 def _figure_columns(report: Report) -> tuple[Column, ...]:

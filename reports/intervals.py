@@ -81,7 +81,7 @@ class Spine:
 
         `at` is Datetime("us", "UTC") or microseconds since 1970. Outside the bounds the number is -1 or n.
         """
-        bounds = pl.Series("bounds", [(bound - _EPOCH) // _MICROSECOND for bound in self.bounds], dtype=pl.Int64)
+        bounds = pl.Series("bounds", [micros(bound) for bound in self.bounds], dtype=pl.Int64)
         return pl.lit(bounds).search_sorted(pl.col(at).cast(pl.Int64), side="right").cast(pl.Int64) - 1
 
     def frame(self) -> pl.DataFrame:
@@ -118,6 +118,11 @@ def interval(name: str) -> Interval:
         return Interval(name)
     except ValueError:
         raise RequestError(f"interval {name!r} is not known: expected one of {', '.join(Interval)}") from None
+
+
+def micros(at: datetime) -> int:
+    """Return an instant in microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def midnight(day: date, tz: ZoneInfo) -> datetime:

@@ -124,6 +124,10 @@ MEANS = (
     ),
 )
 
+# Shares of the offered, and means over all visits, for reports that lead with them.
+SHARES = tuple(Ratio(f"{o}_share", f"{_OUTCOME_TITLES[o]} %", o, "offered") for o in OUTCOMES)
+MEAN_WAIT = Ratio("mean_wait_ms", "Mean wait", "total_wait_ms", "waits", Kind.DURATION)
+
 PERCENTS = (50, 90, 95, 99)
 
 PERCENTILES: tuple[Percentile, ...] = (

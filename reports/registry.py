@@ -2,7 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from reports import completeness, conferences, sla
+from reports import (
+    abandonment,
+    by_interval,
+    calls,
+    compare,
+    completeness,
+    conferences,
+    depth,
+    end_reasons,
+    heatmap,
+    participants,
+    queues,
+    recordings,
+    sla,
+    staffing,
+    waits,
+)
 from reports.errors import RequestError
 from reports.report import Report, RestsOn
 from reports.request import Request
@@ -10,13 +26,53 @@ from reports.source import Source
 
 REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "sla": sla.report,
+    "queues": queues.report,
+    "abandonment": abandonment.report,
+    "waits": waits.report,
+    "intervals": by_interval.report,
+    "heatmap": heatmap.report,
+    "depth": depth.report,
+    "compare": compare.report,
+    "staffing": staffing.report,
     "conferences": conferences.report,
+    "participants": participants.report,
+    "end-reasons": end_reasons.report,
+    "recordings": recordings.report,
+    "calls": calls.report,
     "completeness": completeness.report,
 }
+# Those in which `report diff` can tell what changed: on facts of one table, by queue and interval or as a whole.
 RESTS_ON: Mapping[str, RestsOn] = {
-    "sla": sla.RESTS_ON,
+    **dict.fromkeys(("sla", "queues", "abandonment", "waits"), sla.RESTS_ON),
     "conferences": conferences.RESTS_ON,
-    "completeness": completeness.RESTS_ON,
+}
+
+
+SUMMARIES: Mapping[str, str] = {
+    "sla": "service level, abandonment and waits, by queue and interval, in every variant",
+    "queues": "what became of the visits to each queue, every outcome with its share",
+    "abandonment": "how many gave up, after how long, and whom to call back",
+    "waits": "how long people waited: percentiles and distribution, by queue and outcome",
+    "intervals": "visits over time: when they began, what happened when, who was waiting when",
+    "heatmap": "weekday by hour: visits, service level, speed of answer",
+    "depth": "queue length over time, its peak, and who had waited longest",
+    "compare": "this period against the one before, and week over week",
+    "staffing": "load, what Erlang C and A predict against what was measured, agents needed",
+    "conferences": "how many, how long, how they ended and how full they were",
+    "participants": "who was in which conference, how long, rejoins, share of the floor",
+    "end-reasons": "why conferences ended, visits left their queues and legs were hung up",
+    "recordings": "how many, how long, of what, in which form",
+    "calls": "legs: ring, talk, hold, hangup causes, cost",
+    "completeness": "what was heard, found, is missing and contradicts itself, by day",
+}
+
+
+# Options that only some reports know what to do with; another one refuses them rather than leave them out.
+_ON_VISITS = frozenset({"sla", "queues", "abandonment", "waits"})
+_TAKEN_BY: Mapping[str, frozenset[str]] = {
+    "hours": _ON_VISITS | {"heatmap", "compare"},
+    "explain": _ON_VISITS,
+    "agents": frozenset({"staffing"}),
 }
 
 
@@ -26,7 +82,19 @@ def require(name: str) -> None:
         raise RequestError(f"report {name!r} is not known: expected one of {', '.join(REPORTS)}")
 
 
+def require_comparable(name: str) -> None:
+    """Raise RequestError when what changed in a report cannot be told: it rests on several tables."""
+    require(name)
+    if name not in RESTS_ON:
+        known = ", ".join(RESTS_ON)
+        raise RequestError(f"what changed in the report {name} cannot be told by events: expected one of {known}")
+
+
 def run(name: str, source: Source, request: Request) -> Report:
     """Return the report of that name. Raises RequestError when there is none, or when the request cannot be met."""
     require(name)
+    for option, reports in _TAKEN_BY.items():
+        if getattr(request, option) and name not in reports:
+            known = ", ".join(each for each in REPORTS if each in reports)
+            raise RequestError(f"the report {name} takes no --{option}: expected one of {known}")
     return REPORTS[name](source, request)

@@ -1,13 +1,14 @@
 """A report as a value: tables with named, typed columns, and all that a reader needs to trust them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from reports.definitions import UNITS, Kind, Measure
+from reports.errors import RequestError
 from reports.request import Request, Setting
 
 
@@ -35,7 +36,8 @@ class Section:
     """A table: `frame` has the columns named in `columns`, times as UTC; `totals` is one more such row, or None.
 
     `aside` marks a table that stands behind a chart and would only repeat another one in print. `sparse` names a count:
-    a format for people may leave out the rows in which it is 0.
+    a format for people may leave out the rows in which it is 0. Of a list that may be long, `listed` is how many rows,
+    the most telling first, are enough for a terminal.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Section:
     totals: pl.DataFrame | None = None
     aside: bool = False
     sparse: str | None = None
+    listed: int | None = None
 
     def picked(self, names: Collection[str]) -> list[Column]:
         """Return the columns of those names, in the order of the table."""
@@ -123,3 +126,19 @@ class Report:
             if section.name == name:
                 return section
         raise KeyError(name)
+
+    def summary(self) -> Mapping[str, Any] | None:
+        """Return the row that the headline is about: that of all there is."""
+        names = {column.name for column in self.headline}
+        for section in self.sections:
+            row = section.total_row() or (next(section.rows()) if section.frame.height == 1 else None)
+            if row is not None and names <= row.keys():
+                return row
+        return None
+
+    def led_by(self, name: str) -> "Report":
+        """Return the report with another main section. Raises RequestError when it has none of that name."""
+        if name not in {section.name for section in self.sections}:
+            names = ", ".join(section.name for section in self.sections)
+            raise RequestError(f"section {name!r} is not one of the report {self.name}: expected one of {names}")
+        return replace(self, main=name)

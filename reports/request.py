@@ -1,15 +1,17 @@
 """What somebody asks of a report: period, time zone, interval, queues, and the definitions to use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from reports import intervals
+from reports import intervals, periods
 from reports.errors import RequestError
+from reports.hours import Hours
 from reports.intervals import Interval
 from reports.measures import DEFAULT_VARIANT, service_level
+from reports.terms import Agreement, Terms, resolved
 
 
 class Origin(StrEnum):
@@ -35,8 +37,12 @@ class Request:
     """A report's options. Times are instants (aware datetimes); `from_` is included, `to` is not.
 
     Without `from_` or `to` the report covers all that the warehouse holds. `queues` empty means every queue. `now` is
-    the moment for which ages are told. `target` is the wanted service level as a fraction. `origins` says where a field
-    was set; one that it does not name was an option where it is not the default. Raises RequestError.
+    the moment for which ages are told. `by` names what the main table is grouped by, where a report leaves a choice.
+    `target` is the wanted service level as a fraction. `agreements` say what holds for a queue from a date on instead;
+    what was asked for by an option must not be in them. `hours` leaves out visits that began outside, or inside, of the
+    queues' business hours. `explain` asks for formulas with the numbers put in, `agents` is how many are at work, where
+    that is known. `origins` says where a field was set; one that it does not name was an option where it is not the
+    default. Raises RequestError.
     """
 
     now: datetime
@@ -49,6 +55,11 @@ class Request:
     short_abandon_secs: float = 5
     target: float = 0.80
     variant: str = DEFAULT_VARIANT
+    by: tuple[str, ...] = ()
+    hours: Hours | None = None
+    explain: bool = False
+    agents: int | None = None
+    agreements: tuple[Agreement, ...] = ()
     completeness_floor: float = 0.98
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
@@ -63,6 +74,8 @@ class Request:
         for name, secs in (("threshold", self.threshold_secs), ("short-abandon threshold", self.short_abandon_secs)):
             if not 0 <= secs <= 86_400:
                 raise RequestError(f"{name} must be between 0 and 86400 seconds: found {secs}")
+        if self.agents is not None and not 0 < self.agents <= 100_000:
+            raise RequestError(f"agents must be between 1 and 100000: found {self.agents}")
         if not 0 <= self.completeness_floor <= 1:
             raise RequestError(f"completeness floor must be a fraction from 0 to 1: found {self.completeness_floor}")
         if not 0 < self.target <= 1:
@@ -71,6 +84,24 @@ class Request:
     @property
     def zone(self) -> ZoneInfo:
         return intervals.zone(self.tz)
+
+    @property
+    def terms(self) -> tuple[Terms, ...]:
+        """Return what holds for each queue when, first what holds for those of which nothing is agreed."""
+        others = Terms(
+            threshold_secs=self.threshold_secs,
+            short_abandon_secs=self.short_abandon_secs,
+            target=self.target,
+            variant=self.variant,
+            tz=self.tz,
+        )
+        return resolved(self.agreements, others)
+
+    def cut(self, length: Interval) -> "Request":
+        """Return the request with intervals of that length, if it asks for no others."""
+        if self.interval is not None:
+            return self
+        return replace(self, interval=length, origins={**self.origins, "interval": Origin.DEFAULT})
 
     def settings(self, *names: str) -> tuple[Setting, ...]:
         """Return the fields of those names as settings."""
@@ -103,15 +134,27 @@ def parse(
     short_abandon_secs: float = 5,
     target: float = 0.80,
     variant: str = DEFAULT_VARIANT,
+    by: tuple[str, ...] = (),
+    hours: str | None = None,
+    explain: bool = False,
+    agents: int | None = None,
+    agreements: tuple[Agreement, ...] = (),
     completeness_floor: float = 0.98,
     origins: Mapping[str, Origin] | None = None,
 ) -> Request:
-    """Return the request that texts from a command line or a query string mean. Raises RequestError."""
+    """Return the request that texts from a command line or a query string mean. Raises RequestError.
+
+    Periods are as `reports.periods` reads them; `by` takes names with commas between them, too.
+    """
     zone = intervals.zone(tz)
+    begun = None if from_ is None else periods.stretch(from_, now, zone, name="from")
+    ended = None if to is None else periods.stretch(to, now, zone, name="to").from_
+    if begun is not None and to is None:
+        ended = begun.to
     return Request(
         now=now,
-        from_=None if from_ is None else instant(from_, zone, name="from"),
-        to=None if to is None else instant(to, zone, name="to"),
+        from_=None if begun is None else begun.from_,
+        to=ended,
         tz=tz,
         interval=None if interval is None else intervals.interval(interval),
         queues=queues,
@@ -119,29 +162,18 @@ def parse(
         short_abandon_secs=short_abandon_secs,
         target=target,
         variant=variant,
+        by=tuple(dict.fromkeys(name.strip() for names in by for name in names.split(","))),
+        hours=None if hours is None else _hours(hours),
+        explain=explain,
+        agents=agents,
+        agreements=agreements,
         completeness_floor=completeness_floor,
         origins=origins or {},
     )
 
 
-def instant(text: str, zone: ZoneInfo, *, name: str) -> datetime:
-    """Return the instant (UTC) that an ISO 8601 date or datetime means in a zone; a date means its first instant.
-
-    A datetime with an offset keeps its own. Of a local time that the clocks show twice, the first is meant; one that
-    they skip is an error, as is anything else that is not a date. `name` is what the text was given for.
-    """
-    text = text.strip()
+def _hours(name: str) -> Hours:
     try:
-        if len(text) <= 10 and "T" not in text:
-            return intervals.midnight(date.fromisoformat(text), zone)
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-        found = at.replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        message = f"{name} {text!r} is not a date: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, such as 2026-02-28T17:30"
-        raise RequestError(message) from None
-    if found.astimezone(zone).replace(tzinfo=None) != at:
-        message = f"{name} {text} does not exist in {zone.key}: the clocks skip it; give a later time or add an offset"
-        raise RequestError(message)
-    return found
+        return Hours(name)
+    except ValueError:
+        raise RequestError(f"hours {name!r} are not known: expected one of {', '.join(Hours)}") from None

@@ -1,23 +1,22 @@
 """The report `sla`: service level, abandonment and waits, per queue and per interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
-from reports import completeness, intervals, notes, tallies, wording
+from reports import agreed, completeness, dimensions, intervals, tallies, visit_notes
+from reports.assembly import assembled
 from reports.definitions import Kind, digest
-from reports.intervals import Interval, Spine
-from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure, service_level
+from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visits import Period, Visits, period, read
+from reports.visit_tables import AS_TEXT, QUEUE, Reading, Tables, interval_columns, reading, tables
+from reports.visits import Visits
 
 MOST_CHART_POINTS = 200
 
-_QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+OWN = {"queue": QUEUE}
 _COMPLETENESS = Column(
     "completeness", "Complete", Kind.RATE, 2, "enqueues and dequeues known / those that the visits prove"
 )
@@ -42,14 +41,14 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-_SETTINGS = (
+SETTINGS = (
     *("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant"),
     "completeness_floor",
 )
 _READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
-_HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
+HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
 
 def columns(variant: str) -> tuple[Column, ...]:
@@ -61,115 +60,74 @@ def columns(variant: str) -> tuple[Column, ...]:
     return (*read_first, *variants, *(Column.of(measure) for name, measure in of_name.items() if name not in taken))
 
 
-# Queues are numbers while there are as many of them as visits, and texts once there is one a group.
-_AS_TEXT = pl.selectors.categorical().cast(pl.String)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """Makes the tables of the report from one reading of the visits; the counts are taken once and rolled up."""
-
-    request: Request
-    visits: pl.LazyFrame
-    finest: pl.LazyFrame
-    spine: Spine | None
-
-    def table(self, by: Sequence[str]) -> pl.DataFrame:
-        """Return every measure for each group, a complete spine of groups when `by` has intervals."""
-        tally = tallies.rolled_up(self.finest, by)
-        waits = tallies.percentiles(self.visits, by).with_columns(_AS_TEXT)
-        if by:
-            tally = self._complete(tally, by).join(waits, on=list(by), how="left", nulls_equal=True)
-        else:
-            tally = pl.concat([tally, waits], how="horizontal")
-        rated = tallies.with_rates(tally, self.request.variant)
-        if self.spine is not None and "interval" in by:
-            rated = rated.join(self.spine.frame().lazy(), on="interval", how="left")
-        return rated.sort(list(by), nulls_last=True).collect() if by else rated.collect()
-
-    def _complete(self, tally: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-        """Return the tally with a row of zeros for each queue asked for and each interval in which nobody came."""
-        asked = pl.LazyFrame({"queue": self.request.queues}, schema={"queue": pl.String})
-        groups = {"queue": pl.concat([self.finest.select("queue"), asked]).unique()}
-        if self.spine is not None:
-            groups["interval"] = self.spine.frame().lazy().select("interval")
-        every = groups[by[0]]
-        for name in by[1:]:
-            every = every.join(groups[name], how="cross")
-        sums = pl.selectors.exclude(*by, "longest_wait_ms")
-        return every.join(tally, on=list(by), how="left", nulls_equal=True).with_columns(sums.fill_null(0))
-
-
-def _tables(visits: Visits, request: Request, spine: Spine | None) -> _Tables:
-    # Every table needs the interval; it is looked up once.
-    frame = visits.frame if spine is None else visits.frame.with_columns(interval=spine.position()).collect().lazy()
-    by = ["queue"] if spine is None else ["queue", "interval"]
-    return _Tables(request, frame, tallies.tally(frame, by).with_columns(_AS_TEXT).collect().lazy(), spine)
-
-
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    basis, covered = source.basis(), period(source, request)
-    configuration = notes.configuration(request, basis, *_SETTINGS)
-    visits = read(source, request, covered)
-    spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
-    tables = _tables(visits, request, spine)
-    measured = columns(request.variant)
-    total = tables.table([])
-    labelled = total.with_columns(queue=pl.lit("All queues"))
+    found = reading(source, request)
+    covered, made = found.covered, found.tables
+    by = dimensions.chosen(request, covered, own=OWN, report="sla")
+    measured = columns(made.told.variant)
+    total = made.table([])
     scores = completeness.scores(source, covered)
     score = completeness.overall(scores, request.queues)
-    by_queue = completeness.with_scores(tables.table(["queue"]), scores)
-    labelled = labelled.with_columns(completeness=pl.lit(score, pl.Float64))
-    sections = [Section("queues", "By queue", (_QUEUE, *measured, _COMPLETENESS), by_queue, labelled)]
-    low = by_queue.filter(pl.col("completeness") < request.completeness_floor).get_column("queue").to_list()
-    if spine is not None and request.interval is not None:
-        when = _interval_columns(request.interval)
-        by_interval, by_both = tables.table(["interval"]), tables.table(["queue", "interval"])
-        title = request.interval.noun
-        sections += [
-            Section("intervals", f"All queues by {title}", (*when, *measured), by_interval),
-            Section("queue_intervals", f"By queue and {title}", (_QUEUE, *when, *measured), by_both, sparse="offered"),
-        ]
+    sections = _sections(made, measured, total)
+    sections[0] = completeness.beside(sections[0], _COMPLETENESS, scores, score)
+    if by:
+        sections.insert(0, Section("by", dimensions.title(by), (*(d.column for d in by), *measured), made.grouped(by)))
     if covered is not None:
-        if spine is None or len(spine) > MOST_CHART_POINTS:
-            sections.append(_trend(visits, request, covered))
-        sections += _distributions(visits)
+        if made.spine is None or len(made.spine) > MOST_CHART_POINTS:
+            sections.append(trend(found, measured))
+        sections += distributions(found.visits)
     sections.append(_variants(total))
-    return Report(
+    sections += agreed.sections(made)
+    return assembled(
         name="sla",
         title="Service levels",
+        what="visits",
         request=request,
-        from_=None if covered is None else covered.from_,
-        to=None if covered is None else covered.to,
-        sections=tuple(sections),
-        main="queues" if spine is None else "queue_intervals",
-        headline=tuple(column for name in _HEADLINE for column in measured if column.name == name),
-        definition=_definition(request),
-        notes=(
-            *notes.covered(covered, request, "visits", spine),
-            *_notes(request, visits, total.row(0, named=True)),
-            *completeness.sentences(score, low, request.completeness_floor),
-            *notes.foundations(basis, configuration, MEASURE_DEFINITIONS, request.now),
+        told=made.told,
+        basis=found.basis,
+        covered=covered,
+        spine=made.spine,
+        sections=sections,
+        main="by" if by else "queues" if made.spine is None else "queue_intervals",
+        headline=[column for name in HEADLINE for column in measured if column.name == name],
+        definition=visit_notes.definition(made),
+        said=(
+            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
+            *completeness.sentences(score, completeness.below(sections, request), request.completeness_floor),
         ),
-        basis=basis,
-        configuration=configuration,
-        measure_definitions=MEASURE_DEFINITIONS,
+        settings=SETTINGS,
+        measures=MEASURE_DEFINITIONS,
         charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),
     )
 
 
-def _interval_columns(length: Interval) -> tuple[Column, Column]:
-    kind = Kind.DATE if length.length is None else Kind.TIME
-    return Column("interval_start", length.noun.capitalize(), kind, 1), Column("interval_end", "Until", kind, 9)
+def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> list[Section]:
+    labelled = total.with_columns(queue=pl.lit("All queues"))
+    if keys := made.keys(["queue"]):
+        empty = {"since": pl.lit(None, dtype=pl.Datetime("us", "UTC")), "variant": pl.lit(None, dtype=pl.String)}
+        floats = {name: pl.lit(None, dtype=pl.Float64) for name in ("threshold_secs", "target")}
+        labelled = labelled.with_columns(**empty, **floats)
+    sections = [Section("queues", "By queue", (QUEUE, *keys, *measured), made.table(["queue"]), labelled)]
+    length = made.request.interval
+    if made.spine is not None and length is not None:
+        when = interval_columns(length)
+        by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
+        both = (QUEUE, *when, *made.keys(["queue"]), *measured)
+        sections += [
+            Section("intervals", f"All queues by {length.noun}", (*when, *measured), by_interval),
+            Section("queue_intervals", f"By queue and {length.noun}", both, by_both, sparse="offered"),
+        ]
+    return sections
 
 
-def _trend(visits: Visits, request: Request, covered: Period) -> Section:
+def trend(found: Reading, measured: Sequence[Column]) -> Section:
     """Return all queues by an interval that a chart has room for."""
-    length = intervals.fitting(covered.from_, covered.to)
-    frame = _tables(visits, request, covered.spine(request, length)).table(["interval"])
-    columns_ = (*_interval_columns(length), *columns(request.variant))
-    return Section("trend", f"All queues by {length.noun}", columns_, frame, aside=True)
+    assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
+    length = intervals.fitting(found.covered.from_, found.covered.to)
+    spine = found.covered.spine(found.tables.request, length)
+    frame = tables(found.visits, found.tables.request, found.covered, spine).table(["interval"])
+    return Section("trend", f"All queues by {length.noun}", (*interval_columns(length), *measured), frame, aside=True)
 
 
 def _variants(total: pl.DataFrame) -> Section:
@@ -188,63 +146,16 @@ def _variants(total: pl.DataFrame) -> Section:
     )
 
 
-def _distributions(visits: Visits) -> list[Section]:
+def distributions(visits: Visits) -> list[Section]:
     counts = [
         Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
     ]
+    """Return how long people waited, over all queues and by queue."""
     both = (Column("wait", "Wait (s)", Kind.TEXT, 1), Column("visits", "Visits", Kind.COUNT, 1), *counts)
-    by_queue = tallies.wait_distribution(visits.frame, ["queue"]).with_columns(_AS_TEXT).collect()
+    by_queue = tallies.wait_distribution(visits.frame, ["queue"]).with_columns(AS_TEXT).collect()
     summed = by_queue.group_by("wait", maintain_order=True).agg(pl.col("visits", *OUTCOMES).sum())
     overall = summed if by_queue.height else tallies.wait_distribution(visits.frame).collect()
     return [
         Section("wait_distribution", "Waits", both, overall),
-        Section("queue_wait_distribution", "Waits by queue", (_QUEUE, *both), by_queue, aside=True),
-    ]
-
-
-def _definition(request: Request) -> dict[str, str | float | int]:
-    return {
-        "service_level_variant": request.variant,
-        "service_level_formula": service_level(request.variant).formula,
-        "threshold_secs": request.threshold_secs,
-        "threshold_rule": "wait <= threshold",
-        "short_abandon_secs": request.short_abandon_secs,
-        "short_abandon_rule": "wait < short-abandon threshold",
-        "target": request.target,
-        "attribution": "a visit belongs to the half-open interval in which it was enqueued",
-        "percentiles": "nearest rank",
-        "wait_buckets_secs": ", ".join(str(edge) for edge in WAIT_EDGES_SECS) + "; lower edge included, upper not",
-    }
-
-
-def _notes(request: Request, visits: Visits, total: dict[str, Any]) -> list[str]:
-    level = service_level(request.variant)
-    within, short = wording.seconds(request.threshold_secs), wording.seconds(request.short_abandon_secs)
-    said = []
-    if total["offered"] == 0:
-        said.append("No visits began in this period: rates and waits are empty, not 0 and not 100 %.")
-    said.append(
-        f"Service level: {level.formula}, the variant {request.variant}, within {within} (wait <= {within}; "
-        f"short abandons: wait < {short}), target {wording.target(request.target)}."
-    )
-    if total[level.name] is not None:
-        said.append(f"All queues: {level.worked(total)} = {wording.percent(total[level.name])}.")
-    said.append("A visit counts in the interval in which it was enqueued. Percentiles are nearest rank.")
-    said += [sentence for count, sentence in _reservations(visits, total) if count]
-    return said
-
-
-def _reservations(visits: Visits, total: dict[str, Any]) -> list[tuple[int, str]]:
-    """Return what a reader should know about the visits, each with the number of visits that it holds for."""
-    return [
-        (count, f"{wording.number(count)} {words}")
-        for count, words in (
-            (total["waiting"], "visits are still waiting: they are in no rate yet, and the numbers will change."),
-            (total["unknown"], "visits ended in a way that nobody heard of (unknown): offered, with no wait."),
-            (
-                visits.reported,
-                "visits have a beginning worked out from the wait that Telnyx reported, in whole seconds.",
-            ),
-            (visits.timeless, "more visits have no known beginning: they belong to no interval and are in no number."),
-        )
+        Section("queue_wait_distribution", "Waits by queue", (QUEUE, *both), by_queue, aside=True),
     ]

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from reports import intervals
+from reports import intervals, terms
+from reports.hours import Hours
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
 from reports.request import Request
@@ -50,14 +51,16 @@ where enqueued_at is null
 class Visits:
     """The visits of a period.
 
-    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms and
-    short_abandon_ms. `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
-    `reported` counts those whose beginning was worked out from the wait that Telnyx reported.
+    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms,
+    short_abandon_ms, and `definition`, the number of the terms that they are of. `timeless` counts visits that nobody
+    knows the beginning of: they belong to no interval. `reported` counts those whose beginning was worked out from the
+    wait that Telnyx reported, `outside` those that began outside of business hours, where all are asked for.
     """
 
     frame: pl.LazyFrame
     timeless: int
     reported: int
+    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class Period:
 
     @property
     def from_us(self) -> int:
-        return _micros(self.from_)
+        return intervals.micros(self.from_)
 
     @property
     def to_us(self) -> int:
-        return _micros(self.to)
+        return intervals.micros(self.to)
 
     def spine(self, request: Request, length: Interval) -> Spine:
         return intervals.spine(self.from_, self.to, request.zone, length)
@@ -101,20 +104,26 @@ def period(source: Source, request: Request, extent: str = _EXTENT) -> Period | 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
     """Return the visits that were enqueued in a period into the queues asked for."""
     asked = {
-        "from": None if request.from_ is None else _micros(request.from_),
-        "to": None if request.to is None else _micros(request.to),
+        "from": None if request.from_ is None else intervals.micros(request.from_),
+        "to": None if request.to is None else intervals.micros(request.to),
         "queues": list(request.queues),
     }
     # An empty period reads no visits, but with the right columns.
     within = {**asked, "from": period.from_us if period else 0, "to": period.to_us if period else 0}
     rows = pl.from_arrow(source.db.sql(_READ, params=within).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
+    frame = terms.judged(rows.with_columns(pl.col("queue").cast(pl.Categorical)).lazy(), request.terms)
+    outside = 0
+    if period is not None and terms.has_hours(request.terms):
+        closed = terms.chosen(frame, request.terms, Hours.CLOSED, period.from_, period.to)
+        outside = int(closed.select(pl.len()).collect().item())
+    if period is not None:
+        frame = terms.chosen(frame, request.terms, request.hours, period.from_, period.to)
     return Visits(
-        frame=rows.with_columns(pl.col("queue").cast(pl.Categorical))
-        .lazy()
-        .with_columns(threshold_ms=pl.lit(request.threshold_ms), short_abandon_ms=pl.lit(request.short_abandon_ms)),
+        frame=frame,
         timeless=_number(source, _TIMELESS, asked),
         reported=_number(source, _REPORTED, within),
+        outside=outside,
     )
 
 
@@ -126,7 +135,3 @@ def _number(source: Source, query: str, values: Mapping[str, object]) -> int:
 
 def _instant(micros: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
-
-
-def _micros(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

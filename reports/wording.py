@@ -28,6 +28,14 @@ def number(value: float | None) -> str:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
+def quantity(value: float) -> str:
+    """Return a number with two decimals at most, and more only where it is small: 1,200, 40.63, 0.0267, 3e-05."""
+    if value and abs(value) < 0.001:
+        return f"{value:.3g}"
+    text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
+    return text.rstrip("0").rstrip(".")
+
+
 def percent(fraction: float | None) -> str:
     """Return a fraction as a percentage with one decimal: 81.9 %."""
     return NOTHING if fraction is None else f"{100 * fraction:.1f} %"

@@ -20,7 +20,7 @@ import duckdb
 from ingest.batch import Batch, Positions
 from processors.landing import Landed, Landing
 from processors.rebuild import rebuild
-from warehouse.database import create_tables
+from warehouse.database import UNHELPFUL, create_tables
 
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -458,5 +458,6 @@ def a_warehouse() -> Warehouse:
     db = duckdb.connect(config={"threads": 1})
     db.execute("set timezone = 'UTC'")
     db.execute("set preserve_insertion_order = false")
+    db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
     create_tables(db)
     return Warehouse(db, Landing(db))

@@ -19,7 +19,11 @@ STORAGE_VERSION = "v1.2.0"
 ROW_GROUP_SIZE = 30_720
 """A quarter of DuckDB's own: a batch fills groups sooner, so that it is compressed once; time bounds cut finer."""
 
-UNHELPFUL = "build_side_probe_side, column_lifetime, compressed_materialization, join_order"
+UNHELPFUL = (
+    "aggregate_function_rewriter, aggregate_reuse, build_side_probe_side, column_lifetime, common_subplan, "
+    "compressed_materialization, duplicate_groups, join_elimination, join_order, outer_join_simplification, "
+    "projection_pullup, redundant_order_keys, statistics_propagation"
+)
 """What DuckDB does to statements that only costs time where they are small, many and written for it."""
 
 HARDENING = (
@@ -131,6 +135,8 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
         db.execute("set preserve_insertion_order = false")
         db.execute("set enable_progress_bar = false")  # drawn on standard output where DuckDB takes us for a notebook
         if not bulk:
+            # A batch is too small to share: two threads would take a third more processor time, and no less time.
+            db.execute("set threads = 1")
             # Landing names the larger side of a join first, and joins in the order that it wants; left to guess, DuckDB
             # takes the batch for the smaller. The others make statements slower to plan, and none over a batch faster.
             db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")

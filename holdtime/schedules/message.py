@@ -103,12 +103,8 @@ def _message(
 
 def _headline(report: Report, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return the report's most important numbers, over all that it tells of; none where no table has them."""
-    names = {column.name for column in report.headline}
-    for section in report.sections:
-        row = section.total_row() or (next(section.rows()) if section.frame.height == 1 else None)
-        if row is not None and names <= row.keys():
-            return [(column.title, cells.text(row[column.name], column, zone)) for column in report.headline]
-    return []
+    row = report.summary()
+    return [] if row is None else [(c.title, cells.text(row[c.name], c, zone)) for c in report.headline]
 
 
 def _span(report: Report, zone: ZoneInfo) -> str:
@@ -120,8 +116,7 @@ def _span(report: Report, zone: ZoneInfo) -> str:
 def _attached(report: Report, forms: Sequence[str], stem: str) -> tuple[Attachment, ...]:
     attached = []
     for form in forms:
-        rendered: str | bytes = formats.render(report, form)
-        content = rendered.encode() if isinstance(rendered, str) else rendered
+        content = formats.encoded(report, form)
         ending = _ENDINGS.get(form, form)
         kind = mimetypes.types_map.get(f".{ending}", _ANY)
         attached.append(Attachment(f"{stem}.{ending}", kind, content))

@@ -99,8 +99,8 @@ class Schedule(BaseModel):
     def _formats(cls, forms: tuple[str, ...]) -> tuple[str, ...]:
         from reports import formats
 
-        if unknown := [form for form in forms if form not in formats.FORMATS]:
-            raise ValueError(f"expected some of {', '.join(formats.FORMATS)}, found {', '.join(map(repr, unknown))}")
+        if unknown := [form for form in forms if form not in formats.EVERY]:
+            raise ValueError(f"expected some of {', '.join(formats.EVERY)}, found {', '.join(map(repr, unknown))}")
         return tuple(dict.fromkeys(forms))
 
     @field_validator("filters")
@@ -111,7 +111,7 @@ class Schedule(BaseModel):
         from reports import request
         from reports.errors import ReportError
 
-        if own := filters.keys() & {"from_", "to", "tz", "now", "origins"}:
+        if own := filters.keys() & {"from_", "to", "tz", "now", "origins", "agreements"}:
             raise ValueError(f"{', '.join(sorted(own))}: expected `period` in words, and `timezone` of the schedule")
         words = filters.get("period", "yesterday")
         if not isinstance(words, str):

@@ -26,10 +26,28 @@ with seen as (
     and instant(details ->> '$.enqueued_at') is not null
     group by life, leg, queue, enqueued_at
 ),
+told as (
+    select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
+    from touched
+    where is_of_pair(event_type)
+    and (event_type like 'call.%' or conference_id is not null)
+    union all
+    select touched.rowid, 'visit', seen.enqueued_at, touched.*
+    from touched
+    join seen on touched.rowid = seen.event
+    where not exists (
+        from touched as heard
+        where heard.event_type = 'call.enqueued'
+        and heard.life = seen.life
+        and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
+        and heard.queue is not distinct from seen.queue
+        and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
+    )
+),
 edges as (
     select
         life,
-        kind_of_pair(event_type) as kind,
+        kind,
         -- which leg in which place, as a number to sort by; within one life there are a handful
         hash(
             kind,
@@ -45,24 +63,16 @@ edges as (
                 when kind like '%.playback' then coalesce(details ->> '$.media_url', details ->> '$.media_name')
             end
         ) as side,
-        occurred_at as moment,
-        event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold')
+        moment,
+        event_type in (
+            'call.enqueued',
+            'conference.participant.joined',
+            'call.hold',
+            'reconciler.queue.call.observed'
+        )
         or event_type like '%.started' as opens,
-        rowid as event
-    from touched
-    where is_of_pair(event_type)
-    and (event_type like 'call.%' or conference_id is not null)
-    union all
-    select life, 'visit', hash('visit', leg, queue), enqueued_at, true, event
-    from seen
-    where not exists (
-        from touched
-        where touched.event_type = 'call.enqueued'
-        and touched.life = seen.life
-        and coalesce(touched.call_leg_id, touched.call_control_id) = seen.leg
-        and touched.queue is not distinct from seen.queue
-        and abs(ms_between(touched.occurred_at, seen.enqueued_at)) <= 1000
-    )
+        event
+    from told
 ),
 crowded as (
     -- sides on which something happened twice at one instant: only there does order need thought
@@ -130,7 +140,7 @@ matched as (
 )
 select
     matched.life,
-    kind_of_pair(coalesce(opened.event_type, closed.event_type)) as kind,
+    coalesce(opened.kind, closed.kind) as kind,
     coalesce(
         opened.call_leg_id, opened.call_control_id, closed.call_leg_id, closed.call_control_id,
         opened.event_id, closed.event_id
@@ -142,10 +152,7 @@ select
     coalesce(opened.call_leg_id, closed.call_leg_id) as call_leg_id,
     coalesce(opened.call_session_id, closed.call_session_id) as call_session_id,
     coalesce(opened.event_id, closed.event_id) as pair_id,
-    case
-        when opened.event_type = 'reconciler.queue.call.observed' then instant(opened.details ->> '$.enqueued_at')
-        else opened.occurred_at
-    end as opened_at,
+    opened.moment as opened_at,
     coalesce(opened.event_type = 'reconciler.queue.call.observed', false) as opened_by_rest,
     opened.position as position_in,
     closed.occurred_at as closed_at,
@@ -156,5 +163,5 @@ select
     matched.closing,
     reopened_at
 from matched
-left join touched as opened on matched.opening = opened.rowid
-left join touched as closed on matched.closing = closed.rowid
+left join told as opened on matched.opening = opened.event
+left join told as closed on matched.closing = closed.event

@@ -1,6 +1,6 @@
 """One value of a table as text: for people by its kind, for machines as it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from reports import wording
 from reports.definitions import Kind
-from reports.report import Column
+from reports.report import Column, Report
 
 NEARLY = 0.05
 
@@ -28,6 +28,12 @@ def grade(level: float, target: float) -> Grade:
     return Grade.NEARLY if level >= target - NEARLY else Grade.MISSED
 
 
+def target(row: Mapping[str, Any], report: Report) -> float:
+    """Return the target of a row: that of its definition where it has one."""
+    own = row.get("target")
+    return report.request.target if own is None else float(own)
+
+
 def text(value: Any, column: Column, tz: ZoneInfo) -> str:
     """Return a value as people read it; text from outside loses what is invisible."""
     if value is None:
@@ -44,7 +50,7 @@ _WORDS: dict[Kind, Callable[[Any], str]] = {
     Kind.RATE: wording.percent,
     Kind.DURATION: wording.duration,
     Kind.FLAG: lambda value: "yes" if value else "no",
-    Kind.NUMBER: lambda value: f"{value:g}",
+    Kind.NUMBER: wording.quantity,
     Kind.TEXT: lambda value: wording.plain(str(value)) or '""',
 }
 

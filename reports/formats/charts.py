@@ -1,52 +1,18 @@
-"""Charts as SVG text for a page, drawn here and now: nothing is left for the browser to load or run.
+"""The charts of reports. Each is one function, which names the table that has the same numbers."""
 
-Colours are written as marks which become the page's own custom properties, so that a chart follows light and dark. Only
-numbers and times are drawn, never text from outside.
-"""
-
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-import vl_convert
-from markupsafe import Markup
 
 from reports import wording
 from reports.definitions import Kind
+from reports.dimensions import HOURS, WEEKDAYS
+from reports.formats.drawing import ABANDONED, ANSWERED, LINE, NARROW, OTHER, TARGET, WIDE, Drawing, Picture, svg, when
 from reports.intervals import Interval
 from reports.report import Report, Section
 
-# vl-convert wants true colours; each of these stands for a custom property of page.css.
-_INK, _GRID, _LINE, _TARGET = "#0a0001", "#0a0002", "#0a0003", "#0a0004"
-_ANSWERED, _ABANDONED, _OTHER = "#0a0005", "#0a0006", "#0a0007"
-_PROPERTIES = {
-    _INK: "muted",
-    _GRID: "rule",
-    _LINE: "accent",
-    _TARGET: "target",
-    _ANSWERED: "answered",
-    _ABANDONED: "abandoned",
-    _OTHER: "other",
-}
-_OUTCOMES = (("answered", _ANSWERED), ("abandoned", _ABANDONED), ("other", _OTHER))
-_WIDE, _NARROW = 860, 330
-_HEIGHT = 220
-_Picture = alt.Chart | alt.LayerChart | alt.FacetChart
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A chart: the picture for a wide and for a narrow page, what it says in words, and the table beside it."""
-
-    title: str
-    about: str
-    wide: Markup
-    narrow: Markup
-    legend: tuple[tuple[str, str], ...]
-    section: Section
-    columns: tuple[str, ...]
+_OUTCOMES = (("answered", ANSWERED), ("abandoned", ABANDONED), ("other", OTHER))
 
 
 def drawn(report: Report) -> list[Drawing]:
@@ -62,21 +28,22 @@ def _service_level(report: Report) -> Drawing:
     met = sum(level >= target for level in levels)
     noun = section.columns[0].title.lower()
 
-    def draw(width: int) -> _Picture:
+    def draw(width: int) -> Picture:
         y = alt.Y("level:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
-        chart = alt.Chart({"values": points}).encode(x=_when(section, report, width), y=y)
-        line = chart.mark_line(color=_LINE, strokeWidth=2, invalid="break-paths-show-domains")
-        dots = chart.mark_circle(color=_LINE, size=30 if len(points) <= 60 else 12, opacity=1, invalid="filter")
-        goal = alt.Chart({"values": [{"level": target}]}).mark_rule(color=_TARGET, strokeDash=[6, 4], strokeWidth=1.5)
+        chart = alt.Chart({"values": points}).encode(x=when(section, report, width), y=y)
+        line = chart.mark_line(color=LINE, strokeWidth=2, invalid="break-paths-show-domains")
+        dots = chart.mark_circle(color=LINE, size=30 if len(points) <= 60 else 12, opacity=1, invalid="filter")
+        goal = alt.Chart({"values": [{"level": target}]}).mark_rule(color=TARGET, strokeDash=[6, 4], strokeWidth=1.5)
         return alt.layer(goal.encode(y="level:Q"), line, dots)
 
     return Drawing(
+        name="service-level",
         title=f"Service level by {noun}",
         about=f"{met} of {len(levels)} reached the target of {wording.target(target)}; no dot where nobody came."
         if levels
         else "There is no service level in this period.",
-        wide=_svg(draw, _WIDE),
-        narrow=_svg(draw, _NARROW),
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
         legend=(("accent", "service level"), ("target", f"target {wording.target(target)}")),
         section=section,
         columns=("interval_start", "offered", "service_level"),
@@ -89,16 +56,17 @@ def _outcomes(report: Report) -> Drawing:
     busiest = max(section.rows(), key=lambda row: row["offered"])
     noun = section.columns[0].title.lower()
 
-    def draw(width: int) -> _Picture:
-        chart: alt.Chart = alt.Chart({"values": bars}).mark_bar().encode(x=_when(section, report, width), **_stacked())
+    def draw(width: int) -> Picture:
+        chart: alt.Chart = alt.Chart({"values": bars}).mark_bar().encode(x=when(section, report, width), **_stacked())
         return chart
 
     return Drawing(
+        name="offered",
         title=f"Offered by {noun}",
         about=f"The bars add up to the visits offered; the most, {wording.number(busiest['offered'])}, came "
         f"{_when_text(busiest, section, report)}.",
-        wide=_svg(draw, _WIDE),
-        narrow=_svg(draw, _NARROW),
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
         legend=tuple((name, name) for name, _ in _OUTCOMES),
         section=section,
         columns=("interval_start", "offered", "answered", "abandoned", "timed_out", "left"),
@@ -110,20 +78,133 @@ def _waits(report: Report) -> Drawing:
     bars = [bar for row in section.rows() for bar in _stack({"wait": row["wait"]}, row, row["visits"])]
     order = [row["wait"] for row in section.rows()]
 
-    def draw(width: int) -> _Picture:
-        axis = alt.Axis(labelAngle=0 if width == _WIDE else -40, labelOverlap=False, title="seconds waited")
+    def draw(width: int) -> Picture:
+        axis = alt.Axis(labelAngle=0 if width == WIDE else -40, labelOverlap=False, title="seconds waited")
         x = alt.X("wait:O", sort=order, axis=axis, scale=alt.Scale(paddingInner=0.25))
         chart: alt.Chart = alt.Chart({"values": bars}).mark_bar().encode(x=x, **_stacked())
         return chart
 
     return Drawing(
+        name="waits",
         title="How long people waited",
         about="Visits by the length of their wait, in seconds, lower edge included; by how they ended.",
-        wide=_svg(draw, _WIDE),
-        narrow=_svg(draw, _NARROW),
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
         legend=tuple((name, name) for name, _ in _OUTCOMES),
         section=section,
         columns=tuple(column.name for column in section.columns if column.priority < 9),
+    )
+
+
+def _abandonment(report: Report) -> Drawing:
+    section = report.section("by_wait")
+    points = [{"wait": row["wait"], "share": row["hazard"]} for row in section.rows() if row["hazard"] is not None]
+    order = [row["wait"] for row in section.rows()]
+
+    def draw(width: int) -> Picture:
+        axis = alt.Axis(labelAngle=0 if width == WIDE else -40, labelOverlap=False, title="seconds waited")
+        x = alt.X("wait:O", sort=order, axis=axis, scale=alt.Scale(paddingInner=0.25, domain=order))
+        y = alt.Y("share:Q", title=None, axis=alt.Axis(format=".0%", tickCount=5))
+        chart: alt.Chart = alt.Chart({"values": points}).mark_bar(color=ABANDONED).encode(x=x, y=y)
+        return chart
+
+    return Drawing(
+        name="abandonment",
+        title="When people give up",
+        about="Of those who had waited so long, the share that gave up before the next mark.",
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
+        legend=(("abandoned", "gave up"),),
+        section=section,
+        columns=tuple(column.name for column in section.columns),
+    )
+
+
+def _depth(report: Report) -> Drawing:
+    section = report.section("intervals")
+    rows = list(section.rows())
+    points = [{"at": n, "peak": row["peak"], "mean": row["mean_depth"]} for n, row in enumerate(rows)]
+    busiest = max(rows, key=lambda row: row["peak"])
+
+    def draw(width: int) -> Picture:
+        chart = alt.Chart({"values": points})
+        axis = alt.Axis(tickCount=5, tickMinStep=1, format=",d")
+        peak = chart.mark_bar(color=OTHER).encode(
+            x=when(section, report, width), y=alt.Y("peak:Q", title=None, axis=axis)
+        )
+        mean = chart.mark_line(color=LINE, strokeWidth=2).encode(x=when(section, report, width), y="mean:Q")
+        return alt.layer(peak, mean)
+
+    return Drawing(
+        name="depth",
+        title=f"Queue length by {section.columns[0].title.lower()}",
+        about=f"The longest, {wording.number(busiest['peak'])}, was "
+        f"{wording.moment(busiest['peak_at'], report.request.zone)}.",
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
+        legend=(("other", "most at one moment"), ("accent", "on average")),
+        section=section,
+        columns=("interval_start", "peak", "peak_at", "mean_depth", "longest_waiting_ms"),
+    )
+
+
+def _heatmap(name: str, title: str, words: str) -> Callable[[Report], Drawing]:
+    def drawn_(report: Report) -> Drawing:
+        section = report.section("cells")
+        rows = [row for row in section.rows() if row["offered"]]
+        cells = [{"day": row["weekday"][:3], "hour": row["hour"][:2], "value": row[name]} for row in rows]
+        most = max(rows, key=lambda row: (row[name] is not None, row[name]))
+        domain = [0, 1] if "level" in name else [0, max(cell["value"] or 0 for cell in cells)]
+        shade = alt.Opacity("value:Q", legend=None, scale=alt.Scale(range=[0.12, 1], domain=domain))
+
+        def draw(_: int) -> Picture:
+            hours = alt.Axis(labelAngle=0, title=None, ticks=False, domain=False, labelOverlap="greedy")
+            days = alt.Axis(title=None, ticks=False)
+            scale = alt.Scale(domain=[day[:3] for day in WEEKDAYS], paddingInner=0.06)
+            x = alt.X("hour:O", axis=hours, scale=alt.Scale(domain=[hour[:2] for hour in HOURS], paddingInner=0.06))
+            y = alt.Y("day:O", axis=days, scale=scale)
+            chart: alt.Chart = alt.Chart({"values": cells}).mark_rect(color=LINE).encode(x=x, y=y, opacity=shade)
+            return chart
+
+        return Drawing(
+            name=name.replace("_", "-"),
+            title=title,
+            about=f"{words} {most['weekday']}, {most['hour']}. Darker is more; where nobody came there is no cell.",
+            wide=svg(draw, WIDE),
+            narrow=svg(draw, NARROW),
+            legend=(),
+            section=section,
+            columns=("weekday", "hour", "times", name),
+        )
+
+    return drawn_
+
+
+def _staffing(report: Report) -> Drawing:
+    section = report.section("staffing")
+    rows = [row for row in section.rows() if row["level_a"] is not None and row["level_measured"] is not None]
+    points = [{"measured": row["level_measured"], "predicted": row["level_a"], "n": row["offered"]} for row in rows]
+
+    def draw(_: int) -> Picture:
+        share = alt.Axis(format=".0%", tickCount=5)
+        scale = alt.Scale(domain=[0, 1])
+        x = alt.X("measured:Q", axis=share, scale=scale, title="measured")
+        y = alt.Y("predicted:Q", axis=share, scale=scale, title="predicted by Erlang A")
+        size = alt.Size("n:Q", legend=None, scale=alt.Scale(range=[12, 160]))
+        dots = alt.Chart({"values": points}).mark_circle(color=LINE, opacity=0.6).encode(x=x, y=y, size=size)
+        ends = [{"measured": level, "predicted": level} for level in (0, 1)]
+        same = alt.Chart({"values": ends}).mark_line(color=TARGET, strokeDash=[6, 4], strokeWidth=1.5)
+        return alt.layer(same.encode(x=x, y=y), dots)
+
+    return Drawing(
+        name="staffing",
+        title="Service level, predicted and measured",
+        about=f"A dot for each of {len(points)} intervals; on the dashed line, Erlang A predicts what was measured.",
+        wide=svg(draw, WIDE),
+        narrow=svg(draw, NARROW),
+        legend=(("target", "as measured"),),
+        section=section,
+        columns=("queue", "interval_start", "offered", "agents", "level_measured", "level_a", "fit"),
     )
 
 
@@ -131,6 +212,11 @@ _CHARTS: Mapping[str, Callable[[Report], Drawing]] = {
     "service_level": _service_level,
     "outcomes": _outcomes,
     "waits": _waits,
+    "abandonment": _abandonment,
+    "depth": _depth,
+    "heatmap_offered": _heatmap("offered", "Visits offered", "Most came on a"),
+    "heatmap_service_level": _heatmap("service_level", "Service level", "It was best on a"),
+    "staffing": _staffing,
 }
 
 
@@ -166,53 +252,3 @@ def _when_text(row: Mapping[str, Any], section: Section, report: Report) -> str:
 
 def _is_longer_than_a_day(section: Section) -> bool:
     return section.columns[0].title.lower() != Interval.DAY.noun
-
-
-def _when(section: Section, report: Report, width: int) -> alt.X:
-    """Return the axis of intervals: one place each, so that the repeated hour of autumn has two."""
-    locals_ = [row["interval_start"].astimezone(report.request.zone) for row in section.rows()]
-    every = max(1, -(-len(locals_) // (12 if width == _WIDE else 5)))
-    shown = list(range(0, len(locals_), every))
-    if section.columns[0].kind is Kind.TIME:
-        several = locals_[0].date() != locals_[-1].date()
-        midnights = [n for n, at in enumerate(locals_) if n == 0 or at.date() != locals_[n - 1].date()]
-        if several and len(midnights) <= (12 if width == _WIDE else 5):
-            shown = midnights
-        texts = [
-            f"{at:%H:%M}" if not several or n not in midnights else f"{at.day} {at:%b}" for n, at in enumerate(locals_)
-        ]
-    else:
-        texts = [f"{at.day} {at:%b}" for at in locals_]
-    axis = alt.Axis(
-        values=shown, labelExpr=f"{texts!r}[datum.value]", labelAngle=0, title=None, labelOverlap="greedy", ticks=False
-    )
-    return alt.X("at:O", axis=axis, scale=alt.Scale(domain=list(range(len(locals_))), paddingInner=0.15))
-
-
-def _svg(draw: Callable[[int], _Picture], width: int) -> Markup:
-    chart = draw(width).properties(width=width, height=_HEIGHT, padding=2)
-    chart = chart.configure(
-        background="transparent",
-        font="system-ui, sans-serif",
-        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-        axis=alt.AxisConfig(
-            labelColor=_INK,
-            titleColor=_INK,
-            titleFontWeight="normal",
-            labelFontSize=12,
-            titleFontSize=12,
-            gridColor=_GRID,
-            domainColor=_GRID,
-            tickColor=_GRID,
-            labelPadding=6,
-        ),
-        axisX=alt.AxisConfig(grid=False),
-        axisY=alt.AxisConfig(domain=False, ticks=False),
-        view=alt.ViewConfig(stroke=None),
-    )
-    svg = vl_convert.vegalite_to_svg(chart.to_dict())
-    for color, name in _PROPERTIES.items():
-        svg = svg.replace(f'"{color}"', f'"var(--{name})"')
-    # A picture is described once, by the words beside it, and not mark by mark.
-    svg = re.sub(r' (?:role|aria-[a-z]+|class|xmlns:xlink)="[^"]*"', "", svg)
-    return Markup(svg)  # noqa: S704 -- drawn from numbers and times alone

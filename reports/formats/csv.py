@@ -8,7 +8,7 @@ from reports.formats import cells
 from reports.report import Report
 
 # Source: OWASP "CSV Injection", with the line feed it added in 2025, and full-width forms, which some take too.
-_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
 
 
 def render(report: Report, *, raw: bool = False, section: str | None = None) -> str:
@@ -43,4 +43,4 @@ def safe(text: str) -> str:
     """Return text that no spreadsheet runs: `'=1+1`."""
     harmless = wording.plain(text)
     # Spaces before a formula do not stop every spreadsheet.
-    return f"'{harmless}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else harmless
+    return f"'{harmless}" if text.lstrip(" ").startswith(FORMULA_STARTS) else harmless

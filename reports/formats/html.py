@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -25,7 +26,7 @@ _GRADES = {Grade.MET: "target met", Grade.NEARLY: "just below target", Grade.MIS
 def render(report: Report) -> str:
     """Return the page. Text from outside is escaped and spelt out; the style sheet is allowed by its hash alone."""
     style = files("reports.formats").joinpath("page.css").read_text(encoding="utf-8")
-    drawings = charts.drawn(report)
+    drawings, summary = charts.drawn(report), report.summary()
     # A chart with all of its table beside it says all that the table could say again.
     whole = {chart.section.name for chart in drawings if set(chart.columns) >= {c.name for c in chart.section.columns}}
     return _page().render(
@@ -33,15 +34,16 @@ def render(report: Report) -> str:
         style=Markup(style),  # noqa: S704 -- our own style sheet, with nothing from outside in it
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         period=_period(report),
-        cards=[_card(column, report) for column in report.headline],
+        cards=[_card(column, summary, report) for column in report.headline] if summary else [],
         charts=drawings,
         sections=[section for section in report.sections if not section.aside and section.name not in whole],
         columns=_columns,
+        rows=lambda section: islice(section.rows(), MOST_ROWS),
         variants=_variants,
         most_open_rows=MOST_OPEN_ROWS,
         cell=lambda row, column: cells.text(row[column.name], column, report.request.zone),
         mark=lambda row, column: _mark(row, column, report),
-        numeric=lambda column: column.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION},
+        numeric=lambda column: column.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER},
         most_rows=MOST_ROWS,
         plain=wording.plain,
         now=wording.moment(report.request.now, report.request.zone),
@@ -82,12 +84,10 @@ def _mark(row: Mapping[str, Any], column: Column, report: Report) -> str:
     if column.kind is not Kind.RATE or not column.name.startswith("service_level"):
         return ""
     level = row[column.name]
-    return "" if level is None else cells.grade(level, report.request.target)
+    return "" if level is None else cells.grade(level, cells.target(row, report))
 
 
-def _card(column: Column, report: Report) -> dict[str, str]:
-    section = report.sections[0]
-    row = section.total_row() or next(iter(section.rows()))
+def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, str]:
     mark = _mark(row, column, report)
     about = ""
     if column.name == "service_level":

@@ -31,6 +31,15 @@ def render(report: Report) -> str:
 
 
 def _document(report: Report) -> dict[str, Any]:
+    return {
+        **foundations(report),
+        "main": report.main,
+        "sections": [_section(each, report) for each in report.sections],
+    }
+
+
+def foundations(report: Report) -> dict[str, Any]:
+    """Return all that a report says around its tables."""
     request, basis = report.request, report.basis
 
     def time(at: datetime | None) -> str | float | None:
@@ -59,8 +68,6 @@ def _document(report: Report) -> dict[str, Any]:
             "as_of": time(basis.as_of),
         },
         "notes": list(report.notes),
-        "main": report.main,
-        "sections": [_section(section, report) for section in report.sections],
     }
 
 

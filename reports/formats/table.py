@@ -43,12 +43,18 @@ def renderable(report: Report, *, width: int = WIDTH) -> RenderableType:
         if not section.aside:
             title = section.title if section.sparse is None else f"{section.title} (those without any are left out)"
             parts += [Text(), Text(title, style="bold"), _table(section, report, width)]
+            if section.listed is not None and section.frame.height > section.listed:
+                more = (
+                    f"{section.frame.height - section.listed:,} more: take them as CSV with --section {section.name}."
+                )
+                parts.append(Text(more, style="dim"))
     parts += [Text(), *(Text(note, style="dim") for note in report.notes)]
     return Group(*parts)
 
 
 def _table(section: Section, report: Report, width: int) -> RenderableType:
     rows = [row for row in section.rows() if section.sparse is None or row[section.sparse]]
+    rows = rows[: section.listed]
     if not rows and section.totals is None:
         return Text("Nothing in this period.", style="dim")
     total = section.total_row()
@@ -94,6 +100,6 @@ def _cell(row: Mapping[str, Any], column: Column, report: Report) -> Text:
     if value is None:
         style = "dim"
     elif column.name.startswith("service_level") and column.kind is Kind.RATE:
-        style = _COLORS[cells.grade(value, report.request.target)]
+        style = _COLORS[cells.grade(value, cells.target(row, report))]
     # Text, not markup: a queue may be called "[red]".
     return Text(cells.text(value, column, report.request.zone), style=style)

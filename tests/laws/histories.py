@@ -54,6 +54,7 @@ WAITS: tuple[tuple[Any, int | None], ...] = (
     *((-1, None), (10**12, None), ("soon", None)),
 )
 POSITIONS: tuple[tuple[Any, int | None], ...] = ((1, 1), (2, 2), ("3", 3), (None, None))
+SELF_EVIDENT = {"call_control_id", "call_session_id", "client_state"}
 IRRELEVANT = "call.dtmf.received"
 NUMBERS = (("+12025550133", "+12025550131"), ("+12025550134", None), (None, "sip:ann@example.com"), (None, None))
 SOURCES = ("caller", "callee", None)
@@ -98,6 +99,11 @@ class Told:
     happening: Happening
     origins: tuple[str, ...] = ("webhook",)
     """All ways in which it comes."""
+
+    def __repr__(self) -> str:
+        """What it was made from, in few words: Hypothesis refuses to print a falsifying example of a lot."""
+        said = {name: value for name, value in self.event.payload.items() if name not in SELF_EVIDENT}
+        return f"Told({self.event.event_id} {self.event.event_type} {self.happening.at:%d %H:%M:%S.%f} {said})"
 
 
 class Draw(NamedTuple):

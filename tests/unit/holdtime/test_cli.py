@@ -181,7 +181,7 @@ def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:
     ("arguments", "named"),
     [
         (("weather",), "weather"),
-        (("sla", "--from", "yesterday"), "yesterday"),
+        (("sla", "--from", "yesteryear"), "yesteryear"),
         (("sla", "--tz", "Mars/Olympus"), "IANA"),
         (("sla", "--interval", "7m"), "7m"),
         (("sla", "--format", "pdf"), "pdf"),
@@ -190,6 +190,7 @@ def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:
         (("sla", "--as-of", "99"), "the last that did is 0:4"),
         (("diff", "99"), "the last that did is 0:4"),
         (("diff", "1", "4", "weather"), "weather"),
+        (("sla", "--format", "png"), "--output FOLDER"),
     ],
 )
 def test_a_report_that_cannot_be_made_says_what_was_expected(
@@ -211,6 +212,40 @@ def test_what_changed_since_a_position_is_printed_and_leaves_nothing(machine: Ma
         machine.run("report", "sla", "--as-of", "1", "--format", "csv").out.splitlines()[1].startswith("support,1,0,")
     )
     assert machine.files == {"data", "data/replica.duckdb"}
+
+
+def test_a_report_is_written_in_the_format_that_its_name_says(machine: Machine) -> None:
+    a_replica(machine)
+    assert machine.run("report", "queues", "--output", "report.xlsx").code == 0
+    assert machine.run("report", "waits", "--format", "png", "--output", "charts").code == 0
+    made = {"report.xlsx", "charts", "charts/waits-waits.png"}
+    assert machine.files - {"data", "data/replica.duckdb"} == made
+
+
+def test_the_reports_there_are_can_be_listed(machine: Machine) -> None:
+    said = machine.run("report", "list")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()][:3] == ["sla", "queues", "abandonment"]
+
+
+def test_yesterday_as_of_a_position_is_the_day_before_it_landed(machine: Machine) -> None:
+    a_replica(machine)
+    options = ("report", "queues", "--from", "today", "--as-of", "4", "--format", "json", "--tz", "UTC")
+    said = machine.run(*options)
+    assert said.code == 0, said.words
+    assert json.loads(said.out)["period"]["from"] == f"{NOON:%Y-%m-%d}T00:00:00+00:00"
+
+
+def test_definitions_of_queues_are_read_from_the_file(machine: Machine) -> None:
+    a_replica(machine)
+    (machine.folder / "holdtime.toml").write_text(
+        '[[queue]]\nname = "support"\nthreshold_secs = 3\ntimezone = "Asia/Kolkata"\n'
+    )
+    said = machine.run("report", "sla", "--queue", "support", "--explain", "--format", "json")
+    document = json.loads(said.out)
+    assert (document["period"]["tz"], document["definition"]["threshold_secs"]) == ("Asia/Kolkata", 3)
+    (explained,) = [section for section in document["sections"] if section["name"] == "explained"]
+    assert "0 / (1 - 0 - 0)" in {row["worked"] for row in explained["rows"]}
 
 
 def test_what_changed_is_a_command_that_explains_itself(machine: Machine) -> None:

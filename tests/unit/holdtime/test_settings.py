@@ -1,9 +1,11 @@
 """Settings: what they are when nobody says anything, and every fault in them at once."""
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from holdtime.reporting import agreed, request_of
 from holdtime.settings import CONFIG_FILE, ConfigurationError, load
 
 SECRET = "KEY0123456789_not-to-be-seen"
@@ -126,3 +128,56 @@ def test_a_secret_is_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load()
     assert SECRET not in str(raised.value) + repr(raised.value)
+
+
+QUEUE = """
+timezone = "Europe/Athens"
+[[queue]]
+name = "support"
+threshold_secs = 30
+business_hours = ["mon-fri 09:00-17:00"]
+holidays = [2026-12-25]
+[[queue]]
+name = "support"
+effective_from = 2026-03-02T12:00:00
+timezone = "America/New_York"
+target = 0.9
+[[queue]]
+name = "sales"
+effective_from = 2026-03-02
+variant = "answered_only"
+"""
+
+
+def test_what_is_agreed_for_a_queue_has_dates_of_its_own_time_zone() -> None:
+    CONFIG_FILE.write_text(QUEUE)
+    first, second, third = agreed(load().configuration)
+    assert (first.queue, first.since, first.threshold_secs, first.tz) == ("support", None, 30, "Europe/Athens")
+    assert first.hours is not None
+    assert len(first.hours) == 5
+    assert first.holidays == (date(2026, 12, 25),)
+    assert (second.since, second.target, second.hours) == (datetime(2026, 3, 2, 17, tzinfo=UTC), 0.9, None)
+    assert (third.since, third.variant) == (datetime(2026, 3, 1, 22, tzinfo=UTC), "answered_only")
+
+
+def test_an_option_holds_for_every_queue_and_the_zone_of_the_only_queue_is_the_reports() -> None:
+    CONFIG_FILE.write_text(QUEUE)
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    request = request_of(load(), {"threshold_secs": 10.0, "queues": ("support",)}, now)
+    assert {each.threshold_secs for each in request.terms} == {10.0}
+    assert {each.target for each in request.terms} == {0.8, 0.9}
+    assert request.tz == "America/New_York"
+    assert request_of(load(), {"queues": ("support", "sales")}, now).tz == "Europe/Athens"
+    assert request_of(load(), {"queues": ("support",), "tz": "UTC"}, now).tz == "UTC"
+
+
+def test_every_fault_in_what_is_agreed_is_named() -> None:
+    faults = faults_of(
+        '[[queue]]\nname = ""\nvariant = "best"\nbusiness_hours = ["nine to five"]\n'
+        "effective_from = 7\nthresold_secs = 3\n"
+    )
+    text = "\n".join(faults)
+    for name in ("queue.0.name", "answered_only", "mon-fri 09:00-17:00", "effective_from", "thresold_secs"):
+        assert name in text, text
+    (twice,) = faults_of('[[queue]]\nname = "a"\n[[queue]]\nname = "a"\n')
+    assert "'a' without effective_from more than once" in twice

@@ -65,7 +65,7 @@ def test_every_interval_is_there_and_an_empty_one_has_no_durations(fill: Any) ->
 def test_one_that_nobody_heard_begin_is_stated(fill: Any) -> None:
     report = _report(fill(conferences=(_conference(1), _conference(1, at=None))), queues=("support",))
     assert any("1 more conferences have no known beginning" in note for note in report.notes)
-    assert any("belongs to no queue" in note for note in report.notes)
+    assert any("belongs to a queue where its session visited it" in note for note in report.notes)
 
 
 def test_no_conferences_make_a_report_that_says_so_in_every_format(fill: Any) -> None:

@@ -8,19 +8,22 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
+import openpyxl
 import pytest
 
 from reports import conferences, sla, wording
 from reports.definitions import digest
 from reports.errors import RequestError
-from reports.formats import FORMATS, cells, render
+from reports.formats import FORMATS, cells, encoded, pictures, render
 from reports.formats import csv as csv_format
 from reports.formats import table as table_format
 from reports.formats.cells import Grade
 from reports.measures import AGGREGATES
-from reports.registry import run
+from reports.registry import REPORTS, run
 from reports.report import Report
 from reports.request import Origin, parse
+from reports.terms import Agreement
+from tests.unit.reports.conftest import insert
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOSTILE = [
@@ -152,7 +155,9 @@ def test_a_page_needs_nothing_else_and_shows_its_charts(plain: Report) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
     assert "default-src 'none'; style-src 'sha256-" in text
     pictures = [
-        value for name, value in page.attributes if name == "aria-label" and value and "Service level by" in value
+        value
+        for name, value in page.attributes
+        if name == "aria-label" and value and value.startswith("Service level by")
     ]
     assert pictures == ["Service level by half hour. 0 of 1 reached the target of 80 %; no dot where nobody came."] * 2
 
@@ -256,3 +261,77 @@ def test_ages_are_told_in_one_unit() -> None:
         "2 h",
         "2 d",
     ]
+
+
+def test_a_picture_on_its_own_has_its_colours_and_its_words(plain: Report) -> None:
+    drawn = {name: content.decode() for name, content in pictures(plain, "svg").items()}
+    assert list(drawn) == ["service-level", "offered", "waits"]
+    for svg in drawn.values():
+        assert "var(" not in svg
+        assert "<title>" in svg
+        assert "<desc>" in svg
+        assert not re.search(r"https?://(?!www\.w3\.org/)", svg)
+    with pytest.raises(RequestError, match="'gif' is not known"):
+        pictures(plain, "gif")
+
+
+def test_a_level_is_graded_by_the_target_of_its_own_row(fill: Any, visit: Any) -> None:
+    agreements = (Agreement(queue="support", target=0.4),)
+    source = fill(visit(), visit(wait_secs=60), visit(queue="sales"), visit(queue="sales", wait_secs=60))
+    colored = render(run("sla", source, parse(now=NOON, agreements=agreements)), "table", color=True, width=160)
+    support, sales = (next(line for line in colored.splitlines() if name in line) for name in ("support", "sales"))
+    assert re.search(r"\x1b\[32m +50\.0 %", support)
+    assert re.search(r"\x1b\[31m +50\.0 %", sales)
+
+
+def test_a_long_list_is_cut_for_a_terminal_and_says_where_the_rest_is(fill: Any, visit: Any) -> None:
+    visits = [
+        {**visit("abandoned", at=NOON - timedelta(minutes=n)), "from_number": f"+1202555{n:04}"} for n in range(60)
+    ]
+    report = run("abandonment", fill(*visits), parse(now=NOON))
+    text = render(report, "table")
+    assert "+12025550049" in text
+    assert "+12025550050" not in text
+    assert "10 more: take them as CSV with --section callers." in text
+    assert len(list(csv.reader(io.StringIO(render(report.led_by("callers"), "csv"))))) == 61
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("abandonment", "callers"), ("calls", "hangup_causes"), ("participants", "conferences"), ("end-reasons", "calls")],
+)
+def test_what_callers_and_carriers_say_is_harmless_in_every_report(
+    fill: Any, visit: Any, name: str, section: str
+) -> None:
+    texts = [text for text in HOSTILE if text]
+    source = fill(
+        *({**visit("abandoned"), "from_number": text} for text in texts),
+        conferences=tuple({"conference_id": f"{n}", "name": text, "created_at": NOON} for n, text in enumerate(texts)),
+    )
+    insert(source.db, "calls", tuple({"hangup_cause": t, "initiated_at": NOON, "status": "ended"} for t in texts))
+    insert(
+        source.db, "participant_stays", tuple({"conference_id": f"{n}", "joined_at": NOON} for n in range(len(texts)))
+    )
+    report = run(name, source, parse(now=NOON + timedelta(days=1))).led_by(section)
+    page = _Page(render(report, "html"))
+    assert not {"script", "img", "b"} & set(page.tags)
+    assert "<script>alert(1)</script>" in page.cells
+    for form in ("table", "html", "csv"):
+        assert not _INVISIBLE.search(render(report, form).replace("\r\n", "\n")), form
+    cells_ = [cell for row in csv.reader(io.StringIO(render(report, "csv"), newline="")) for cell in row]
+    assert not [cell for cell in cells_ if cell.lstrip(" ")[:1] in tuple("=+-@\t\r\n＝")]  # noqa: RUF001 -- as above
+    assert "'=1+1" in cells_
+    book = openpyxl.load_workbook(io.BytesIO(encoded(report, "xlsx")))
+    found = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert not [cell for cell in found if cell.data_type == "f" or cell.hyperlink]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_one_visit_is_enough_for_every_report(fill: Any, visit: Any, name: str) -> None:
+    report = run(name, fill(visit()), parse(now=NOON + timedelta(days=1), tz="Asia/Kolkata"))
+    for form in ("table", "html", "parquet"):
+        assert encoded(report, form)
+    if name in {"sla", "queues", "abandonment", "waits"}:
+        total = report.section("queues").total_row()
+        assert total is not None
+        assert total["offered"] == 1

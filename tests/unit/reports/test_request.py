@@ -28,7 +28,20 @@ def test_a_date_is_local_and_means_its_first_instant(text: str, tz: str, instant
     assert parse(now=NOW, from_=text, tz=tz).from_ == instant
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "2026-02-30", "02.03.2026", "2026-03-02T25:00", "9999-99-99"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesteryear",
+        "last 0 days",
+        "2026-13",
+        "2026-w60",
+        "",
+        "2026-02-30",
+        "02.03.2026",
+        "2026-03-02T25:00",
+        "9999-99-99",
+    ],
+)
 def test_what_is_no_date_is_answered_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(RequestError, match="is not a date: expected YYYY-MM-DD"):
         parse(now=NOW, to=text)
@@ -49,6 +62,8 @@ def test_a_time_that_the_clocks_skip_is_refused() -> None:
         ({"short_abandon_secs": 1e9}, "short-abandon threshold must be between"),
         ({"target": 80}, "target must be a fraction"),
         ({"variant": "best"}, "variant 'best' is not known"),
+        ({"hours": "late"}, "hours 'late' are not known: expected one of open, closed"),
+        ({"agents": 0}, "agents must be between 1 and 100000: found 0"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], says: str) -> None:
@@ -64,3 +79,7 @@ def test_an_instant_without_a_zone_is_refused() -> None:
 def test_thresholds_are_whole_milliseconds() -> None:
     request = parse(now=NOW, threshold_secs=2.5, interval="30m")
     assert (request.threshold_ms, request.short_abandon_ms, request.interval) == (2500, 5000, Interval.HALF_HOUR)
+
+
+def test_names_to_group_by_may_stand_together_or_apart_and_count_once() -> None:
+    assert parse(now=NOW, by=("queue,hour", "weekday", "hour")).by == ("queue", "hour", "weekday")

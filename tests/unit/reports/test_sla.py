@@ -137,7 +137,7 @@ def test_a_long_period_gets_a_chart_that_can_be_read(fill: Any, visit: Any) -> N
 
 
 def test_an_unknown_report_is_answered_with_those_there_are(fill: Any) -> None:
-    with pytest.raises(RequestError, match="'slo' is not known: expected one of sla, conferences"):
+    with pytest.raises(RequestError, match="'slo' is not known: expected one of sla, queues, "):
         run("slo", fill(), parse(now=NOW))
 
 

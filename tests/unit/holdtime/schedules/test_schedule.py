@@ -19,7 +19,7 @@ cron = "0 7 * * mon-fri"
 timezone = "Europe/Athens"
 report = "sla"
 filters = { period = "yesterday", queues = ["support"], interval = "30m", threshold_secs = 30 }
-formats = ["html", "csv"]
+formats = ["html", "csv", "xlsx"]
 recipients = ["env:TEAM_MAIL"]
 folder = "summaries"
 """
@@ -66,7 +66,7 @@ def test_nothing_is_sent_unless_somebody_says_so() -> None:
 
 def test_a_schedule_is_what_the_file_says() -> None:
     (schedule,) = configured(GOOD).configuration.schedule
-    assert (schedule.name, schedule.report, schedule.formats) == ("daily", "sla", ("html", "csv"))
+    assert (schedule.name, schedule.report, schedule.formats) == ("daily", "sla", ("html", "csv", "xlsx"))
     asked = schedule.asked(datetime(2026, 3, 30, 4, tzinfo=UTC), "UTC")
     assert asked == {
         "from_": "2026-03-28T22:00:00+00:00",

@@ -1,0 +1,107 @@
+"""The report `intervals`: visits over time, by when they began, by when things happened, by who was waiting when."""
+
+import polars as pl
+
+from reports import intervals, presence, sla, visit_notes
+from reports.assembly import assembled
+from reports.definitions import Kind, digest
+from reports.errors import RequestError
+from reports.intervals import Interval, Spine
+from reports.measures import OUTCOMES, WAIT_EDGES_SECS, every_measure
+from reports.report import Column, Report, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import QUEUE, Reading, interval_columns, reading
+
+_ENDED = OUTCOMES[:5]
+_HAPPENED = (
+    Column("began", "Began", Kind.COUNT, 1, "visits enqueued in the interval"),
+    *(
+        Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2, f"visits that ended as {o} in it")
+        for o in OUTCOMES[:5]
+    ),
+    Column("waited_ms", "Waited", Kind.DURATION, 1, "time of waiting that lies in the interval"),
+    Column("mean_waiting", "Waiting", Kind.NUMBER, 1, "waited_ms / length of the interval"),
+)
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HAPPENED)
+
+
+def report(source: Source, request: Request) -> Report:
+    """Return the report, by half hours unless asked otherwise. Raises RequestError."""
+    if request.by and set(request.by) != {"queue"}:
+        raise RequestError("intervals can be grouped by queue only: choose their length with --interval")
+    request = request.cut(Interval.HALF_HOUR)
+    found = reading(source, request)
+    made = found.tables
+    measured = sla.columns(made.told.variant)
+    total = made.table([])
+    length = made.request.interval or Interval.HALF_HOUR
+    when = interval_columns(length)
+    sections = []
+    if made.spine is not None:
+        by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
+        both = (QUEUE, *when, *made.keys(["queue"]), *measured)
+        sections += [
+            Section("intervals", f"By {length.noun} of enqueueing", (*when, *measured), by_interval),
+            Section("queue_intervals", f"By queue and {length.noun}", both, by_both, sparse="offered"),
+            happened(source, found, made.spine),
+        ]
+        if len(made.spine) > sla.MOST_CHART_POINTS:
+            sections.append(sla.trend(found, measured))
+    else:
+        empty = total.clear().with_columns(interval_start=None, interval_end=None)
+        sections.append(Section("intervals", f"By {length.noun}", (*when, *measured), empty))
+    return assembled(
+        name="intervals",
+        title=f"By {length.noun}",
+        what="visits",
+        request=request,
+        told=made.told,
+        basis=found.basis,
+        covered=found.covered,
+        spine=made.spine,
+        sections=sections,
+        main="queue_intervals" if request.by and made.spine is not None else "intervals",
+        definition={
+            **visit_notes.definition(made),
+            "event_time": "an outcome counts in the interval in which it happened",
+            "clipped": "waiting counts where it fell: sum of depth over time",
+        },
+        said=[
+            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
+            "`What happened when` counts an outcome in the interval in which it happened, and waiting where it fell: "
+            "these are other views, and their rows do not add up to the visits of an interval.",
+        ],
+        settings=sla.SETTINGS,
+        measures=MEASURE_DEFINITIONS,
+        charts=("service_level", "outcomes") if total["offered"].sum() else (),
+    )
+
+
+def happened(source: Source, found: Reading, spine: Spine) -> Section:
+    """Return what happened in each interval, whenever the visits had begun."""
+    assert found.covered is not None  # noqa: S101 -- for the type checker: there are intervals
+    request = found.tables.request
+    present = presence.read(source, request, found.covered)
+    now_ms = min(found.covered.to_us, intervals.micros(request.now)) // 1000
+    waited = presence.clipped(_within(presence.waiting(present, now_ms), found), spine)
+    edges = (pl.col("at") >= found.covered.from_us) & (pl.col("at") < found.covered.to_us)
+    began = present.select(at=pl.col("began_ms") * 1000, what=pl.lit("began"))
+    ended = present.select(at=pl.col("waited_until_ms") * 1000, what=pl.col("outcome"))
+    numbered = pl.concat([began, ended]).filter(edges).with_columns(interval=spine.position("at"))
+    counts = numbered.group_by("interval").agg(
+        (pl.col("what") == name).sum().cast(pl.Int64).alias(name) for name in ("began", *_ENDED)
+    )
+    sums = waited.group_by("interval").agg(waited_ms=pl.col("clipped_ms").sum())
+    every = spine.frame().join(counts, on="interval", how="left").join(sums, on="interval", how="left").fill_null(0)
+    length = (pl.col("interval_end") - pl.col("interval_start")).dt.total_milliseconds()
+    columns = (*interval_columns(request.interval or Interval.HALF_HOUR), *_HAPPENED)
+    frame = every.with_columns(mean_waiting=pl.col("waited_ms") / length).sort("interval")
+    return Section("happened", "What happened when", columns, frame)
+
+
+def _within(stretches: pl.DataFrame, found: Reading) -> pl.DataFrame:
+    """Return stretches cut to the period, where it cuts its first or last interval."""
+    assert found.covered is not None  # noqa: S101 -- for the type checker
+    from_ms, to_ms = found.covered.from_us // 1000, found.covered.to_us // 1000
+    return stretches.with_columns(start_ms=pl.col("start_ms").clip(from_ms), end_ms=pl.col("end_ms").clip(None, to_ms))

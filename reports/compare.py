@@ -1,0 +1,160 @@
+"""The report `compare`: a period against the one before it, and against the same one a week earlier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from reports import sla, visit_notes, wording
+from reports.assembly import assembled
+from reports.definitions import Kind, Measure, digest
+from reports.errors import RequestError
+from reports.formats import cells
+from reports.measures import WAIT_EDGES_SECS, every_measure
+from reports.report import Column, Report, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import QUEUE, Reading, reading
+from reports.visits import Period
+
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
+ALL = "All queues"
+_MEASURES = (
+    "offered",
+    "answered",
+    "abandoned",
+    "service_level",
+    "abandonment_rate",
+    "mean_wait_answered_ms",
+    "wait_p90_ms",
+    "longest_wait_ms",
+)
+_COLUMNS = (
+    QUEUE,
+    Column("measure", "Measure", Kind.TEXT, 1),
+    Column("now", "This period", Kind.TEXT, 1),
+    Column("before", "Before", Kind.TEXT, 1),
+    Column("change", "Change", Kind.TEXT, 1),
+    Column("week", "A week earlier", Kind.TEXT, 2),
+    Column("week_change", "Change", Kind.TEXT, 2),
+    Column("name", "Name", Kind.TEXT, 9),
+    Column("unit", "Unit", Kind.TEXT, 9),
+    *(Column(f"{side}_value", f"{side.capitalize()}, number", Kind.NUMBER, 9) for side in ("now", "before", "week")),
+)
+
+
+def report(source: Source, request: Request) -> Report:
+    """Return the report. What was nothing before has no change in percent. Raises RequestError."""
+    if set(request.by) - {"queue"} or request.interval:
+        raise RequestError("compare is by queue and measure: expected no other --by and no --interval")
+    found = reading(source, request)
+    told = found.tables.told
+    sides: dict[str, Mapping[str | None, Any]] = {"now": _rows(found)}
+    periods: dict[str, Period] = {}
+    if found.covered is not None:
+        periods = {"before": preceding(found.covered, request.zone), "week": earlier(found.covered, request.zone, 7)}
+    for side in ("before", "week"):
+        # Without a period nothing is read, for the one side as for the other.
+        asked = replace(request, from_=periods[side].from_, to=periods[side].to) if periods else request
+        sides[side] = _rows(reading(source, asked))
+    total = sides["now"][ALL]
+    measures = [measure for name in _MEASURES for measure in every_measure(told.variant) if measure.name == name]
+    names = list(dict.fromkeys([*sides["now"], *sides["before"], *sides["week"]]))
+    names.sort(key=lambda name: (name != ALL, name is None, name or ""))
+    rows = [_row(name, measure, sides, request.zone) for name in names for measure in measures]
+    schema = {c.name: pl.Float64 if c.kind is Kind.NUMBER else pl.String for c in _COLUMNS}
+    return assembled(
+        name="compare",
+        title="Then and now",
+        what="visits",
+        request=request,
+        told=told,
+        basis=found.basis,
+        covered=found.covered,
+        sections=[Section("compare", "Then and now", _COLUMNS, pl.DataFrame(rows, schema=schema))],
+        main="compare",
+        definition=visit_notes.definition(found.tables),
+        said=[
+            *_periods(periods, request),
+            *visit_notes.notes(found.tables, found.visits, total),
+            "Rates change by percentage points, all else by percent of what it was.",
+        ],
+        settings=sla.SETTINGS,
+        measures=MEASURE_DEFINITIONS,
+    )
+
+
+def preceding(period: Period, zone: ZoneInfo) -> Period:
+    """Return the period before: as many calendar months or local days where it is whole ones, else as much time."""
+    from_, to = (at.astimezone(zone).replace(tzinfo=None) for at in (period.from_, period.to))
+    if from_.time() == to.time() == time():
+        if from_.day == to.day == 1:
+            months = (to.year - from_.year) * 12 + to.month - from_.month
+            year, month = divmod(from_.year * 12 + from_.month - 1 - months, 12)
+            return Period(_local(datetime.combine(date(year, month + 1, 1), time()), zone), period.from_)
+        return Period(earlier(period, zone, (to - from_).days).from_, period.from_)
+    return Period(period.from_ - (period.to - period.from_), period.from_)
+
+
+def earlier(period: Period, zone: ZoneInfo, days: int) -> Period:
+    """Return the same local times so many days earlier, whatever the clocks did meanwhile."""
+    from_, to = (at.astimezone(zone).replace(tzinfo=None) - timedelta(days=days) for at in (period.from_, period.to))
+    return Period(_local(from_, zone), _local(to, zone))
+
+
+def _local(at: datetime, zone: ZoneInfo) -> datetime:
+    return at.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _rows(found: Reading) -> dict[str | None, Any]:
+    """Return the measures of each queue, of all its definitions together, and of all queues."""
+    frame = found.tables.merged()
+    return {
+        ALL: found.tables.table([]).row(0, named=True),
+        **{row["queue"]: row for row in frame.iter_rows(named=True)},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    before: float | None
+    now: float | None
+    kind: Kind
+
+    def __str__(self) -> str:
+        if self.before is None or self.now is None:
+            return wording.NOTHING
+        if self.kind is Kind.RATE:
+            return f"{100 * (self.now - self.before):+.1f} points"
+        return wording.NOTHING if not self.before else f"{100 * (self.now - self.before) / self.before:+.1f} %"
+
+
+def _row(
+    queue: str | None, measure: Measure, sides: Mapping[str, Mapping[str | None, Any]], zone: ZoneInfo
+) -> dict[str, Any]:
+    column = Column.of(measure)
+    # A queue in which nobody came had nothing offered; there is nothing else to say of it.
+    nothing = {"offered": 0, "answered": 0, "abandoned": 0}
+    values = {side: (rows.get(queue) or nothing).get(measure.name) for side, rows in sides.items()}
+    return {
+        "queue": queue,
+        "measure": measure.title,
+        "name": measure.name,
+        "unit": column.unit,
+        **{side: cells.text(value, column, zone) for side, value in values.items()},
+        **{f"{side}_value": None if value is None else float(value) for side, value in values.items()},
+        "change": str(_Change(values["before"], values["now"], measure.kind)),
+        "week_change": str(_Change(values["week"], values["now"], measure.kind)),
+    }
+
+
+def _periods(periods: Mapping[str, Period], request: Request) -> list[str]:
+    words = {"before": "Before", "week": "A week earlier"}
+    return [
+        f"{words[side]}: from {wording.moment(each.from_, request.zone)} up to, not including, "
+        f"{wording.moment(each.to, request.zone)}."
+        for side, each in periods.items()
+    ]

@@ -1,0 +1,174 @@
+"""The report `depth`: how many stood in the queues over time, at most, on average, and who had waited longest."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from reports import intervals, presence
+from reports.assembly import assembled
+from reports.definitions import Kind, digest
+from reports.errors import RequestError
+from reports.intervals import Spine
+from reports.report import Column, Report, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import QUEUE, interval_columns
+from reports.visits import Period, period
+
+ALL = "All queues"
+_COLUMNS = (
+    Column("peak", "Peak", Kind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
+    Column("peak_at", "Peak at", Kind.TIME, 2),
+    Column("mean_depth", "Mean", Kind.NUMBER, 1, "time in the queue that lies in it / its length"),
+    Column("depth_ms", "Time in queue", Kind.DURATION, 4, "sum of time in the queue that lies in it"),
+    Column("longest_waiting_ms", "Longest waiting", Kind.DURATION, 1, "longest that anybody had waited by then"),
+)
+MEASURE_DEFINITIONS = digest(_COLUMNS)
+_SCHEMA: Mapping[str, Any] = {
+    "queue": pl.String,
+    "interval": pl.Int64,
+    "peak": pl.Int64,
+    "peak_at": pl.Datetime("us", "UTC"),
+    "depth_ms": pl.Int64,
+    "longest_waiting_ms": pl.Int64,
+    "length_ms": pl.Int64,
+}
+
+
+def report(source: Source, request: Request) -> Report:
+    """Return the report. Raises RequestError. Without an interval it takes one that a chart has room for."""
+    if request.by and set(request.by) != {"queue"}:
+        raise RequestError("depth can be grouped by queue only: choose the length of intervals with --interval")
+    basis, covered = source.basis(), period(source, request)
+    present = presence.read(source, request, covered).with_columns(pl.col("queue").cast(pl.String))
+    sections = []
+    spine = None
+    if covered is not None:
+        length = request.interval or intervals.fitting(covered.from_, covered.to)
+        spine = covered.spine(request, length)
+        names = sorted({*present["queue"].unique(), *request.queues}, key=lambda name: (name is None, name or ""))
+        both = [_measured(_of(present, name), covered, spine, request, name) for name in names]
+        over_time = _measured(present, covered, spine, request, ALL)
+        queues, total = (pl.concat([_overall(each) for each in frames] or [_none()]) for frames in (both, [over_time]))
+        when = interval_columns(length)
+        sections = [
+            Section("queues", "By queue", (QUEUE, *_COLUMNS), queues, total),
+            Section("intervals", f"All queues by {length.noun}", (*when, *_COLUMNS), over_time),
+            Section(
+                "queue_intervals",
+                f"By queue and {length.noun}",
+                (QUEUE, *when, *_COLUMNS),
+                pl.concat(both or [_none()]),
+                sparse="depth_ms",
+            ),
+        ]
+    else:
+        sections = [Section("queues", "By queue", (QUEUE, *_COLUMNS), _none())]
+    return assembled(
+        name="depth",
+        title="Queue length",
+        what="visits",
+        request=request,
+        basis=basis,
+        covered=covered,
+        spine=spine,
+        sections=sections,
+        main="queues" if request.interval is None or spine is None else "queue_intervals",
+        headline=[
+            column for column in _COLUMNS if column.name in {"peak", "peak_at", "mean_depth", "longest_waiting_ms"}
+        ],
+        definition={
+            "depth": "visits with enqueued_at <= t < left_at",
+            "peak": "the greatest depth; leaving comes before joining at one instant",
+            "mean_depth": "time in the queue that lies in the interval / its length (Little's law)",
+        },
+        said=[
+            "Depth counts who is in the queue, whenever they came; who hung up is there until Telnyx takes them out.",
+            "Visits of which nobody knows the end are left out; those that began before the period are in.",
+            *([] if present.height else ["Nobody was in a queue in this period."]),
+        ],
+        measures=MEASURE_DEFINITIONS,
+        charts=("depth",) if present.height and spine is not None else (),
+    )
+
+
+def _of(present: pl.DataFrame, queue: str | None) -> pl.DataFrame:
+    return present.filter(pl.col("queue").eq_missing(pl.lit(queue)))
+
+
+def _none() -> pl.DataFrame:
+    moment = pl.Datetime("us", "UTC")
+    schema = {**_SCHEMA, "mean_depth": pl.Float64, "interval_start": moment, "interval_end": moment}
+    return pl.DataFrame(schema=schema)
+
+
+def _measured(present: pl.DataFrame, covered: Period, spine: Spine, request: Request, name: str | None) -> pl.DataFrame:
+    """Return the depth of some visits in each interval, of which only what lies in the period counts."""
+    cut = _cut(spine, covered)
+    until_ms = min(covered.to_us, intervals.micros(request.now)) // 1000
+    end = pl.when(pl.col("outcome") == "waiting").then(pl.lit(until_ms)).otherwise(pl.col("left_ms"))
+    there = present.select(start_ms="began_ms", end_ms=end).filter(pl.col("end_ms").is_not_null())
+    lying = presence.clipped(there, cut).group_by("interval").agg(depth_ms=pl.col("clipped_ms").sum())
+    ends = pl.lit(pl.Series([intervals.micros(at) // 1000 for at in cut.bounds[1:]], dtype=pl.Int64))
+    waited = (
+        presence.clipped(presence.waiting(present, until_ms), cut)
+        .with_columns(waited=pl.min_horizontal("end_ms", ends.gather("interval")) - pl.col("start_ms"))
+        .group_by("interval")
+        .agg(longest_waiting_ms=pl.col("waited").max())
+    )
+    frame = spine.frame().with_columns(
+        length_ms=pl.Series([(end - start) // timedelta(milliseconds=1) for start, end in _pairs(cut)], dtype=pl.Int64)
+    )
+    joined = (
+        frame.join(lying, on="interval", how="left")
+        .join(waited, on="interval", how="left")
+        .join(_peaks(there, cut), on="interval", how="left")
+        .with_columns(pl.col("depth_ms", "peak").fill_null(0))
+    )
+    named = joined.with_columns(
+        queue=pl.lit(name, dtype=pl.String), mean_depth=pl.col("depth_ms") / pl.col("length_ms")
+    )
+    return named.sort("interval").select(_none().columns)
+
+
+def _overall(over_time: pl.DataFrame) -> pl.DataFrame:
+    """Return the depth of a whole period, of which the intervals are given."""
+    highest = over_time.sort("peak", "peak_at", descending=[True, False], nulls_last=True).head(1)
+    whole = over_time.select(pl.col("depth_ms", "length_ms").sum(), pl.col("longest_waiting_ms").max())
+    return highest.with_columns(whole).with_columns(mean_depth=pl.col("depth_ms") / pl.col("length_ms"))
+
+
+def _peaks(there: pl.DataFrame, cut: Spine) -> pl.DataFrame:
+    """Return the greatest depth of each interval and when it was first reached; it may have been so from the start."""
+    steps = pl.concat(
+        [
+            there.select(at="start_ms", step=pl.lit(1)),
+            there.select(at="end_ms", step=pl.lit(-1)),
+            # A step of nothing at each beginning, so that who was there already is seen.
+            pl.DataFrame(
+                {"at": [intervals.micros(at) // 1000 for at in cut.bounds[:-1]]}, schema={"at": pl.Int64}
+            ).select("at", step=pl.lit(0)),
+        ]
+    )
+    depth = steps.group_by("at").agg(pl.col("step").sum()).sort("at").with_columns(depth=pl.col("step").cum_sum())
+    numbered = depth.with_columns(at=pl.col("at") * 1000).with_columns(interval=cut.position("at"))
+    return (
+        numbered.filter((pl.col("interval") >= 0) & (pl.col("interval") < len(cut)))
+        .sort("depth", "at", descending=[True, False])
+        .group_by("interval", maintain_order=True)
+        .agg(peak=pl.col("depth").first().cast(pl.Int64), peak_at=pl.col("at").first())
+        .with_columns(
+            peak_at=pl.when(pl.col("peak") > 0).then(pl.from_epoch("peak_at", "us").dt.replace_time_zone("UTC"))
+        )
+    )
+
+
+def _cut(spine: Spine, covered: Period) -> Spine:
+    """Return the intervals without what lies outside of the period, where it cuts the first or the last."""
+    return Spine((max(spine.bounds[0], covered.from_), *spine.bounds[1:-1], min(spine.bounds[-1], covered.to)))
+
+
+def _pairs(spine: Spine) -> list[tuple[datetime, datetime]]:
+    return list(zip(spine.bounds[:-1], spine.bounds[1:], strict=True))

@@ -1,0 +1,140 @@
+"""Facts other than queue visits read for a report, and numbers over them: each is defined once, by its report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from reports import dimensions, visits
+from reports.definitions import Kind
+from reports.dimensions import Dimension
+from reports.intervals import Spine
+from reports.report import Column, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import interval_columns
+from reports.visits import Period
+
+_IN_QUEUES = "and (len($queues) = 0 or list_contains($queues::varchar[], queue))"
+# A session's visits begin not long before or after what else happens in it; a day bounds the lookup.
+_OF_QUEUES = """
+and (
+    len($queues) = 0
+    or call_session_id in (
+        select call_session_id
+        from queue_visits
+        where list_contains($queues::varchar[], queue)
+        and enqueued_at >= make_timestamptz($from) - interval 1 day
+        and enqueued_at < make_timestamptz($to) + interval 1 day
+    )
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FactMeasure:
+    """A number over facts: SQL `of` a fact, taken together by `how`. A sum over nothing is 0, all else null."""
+
+    name: str
+    title: str
+    how: str
+    of: str
+    formula: str
+    kind: Kind = Kind.COUNT
+    priority: int = 5
+
+    @property
+    def expr(self) -> pl.Expr:
+        of = pl.sql_expr(self.of)
+        taken = {
+            "sum": of.cast(pl.Int64).sum(),
+            "max": of.max(),
+            "mean": of.mean(),
+            "median": _nearest_rank(of, 50),
+            "p90": _nearest_rank(of, 90),
+            # A share of the facts for which the claim is either true or false.
+            "share": of.cast(pl.Int64).mean(),
+        }
+        return taken[self.how].alias(self.name)
+
+    @property
+    def column(self) -> Column:
+        return Column(self.name, self.title, self.kind, self.priority, self.formula)
+
+
+def _nearest_rank(of: pl.Expr, percent: int) -> pl.Expr:
+    """Return the ceil(percent * n / 100)th value, as the percentiles of waits are."""
+    return of.drop_nulls().sort().get((of.count() * percent + 99) // 100 - 1, null_on_oob=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A table of facts: the time that puts one into a period, and SQL for each column that a report reads.
+
+    `by_queue` says that the facts have a queue of their own; others belong to those that their session visited.
+    """
+
+    table: str
+    moment: str
+    columns: Mapping[str, str]
+    by_queue: bool = False
+
+    def period(self, source: Source, request: Request) -> Period | None:
+        extent = f"select epoch_us(min({self.moment})), epoch_us(max({self.moment})) from {self.table}"
+        return visits.period(source, request, extent)
+
+    def read(self, source: Source, request: Request, covered: Period | None) -> pl.LazyFrame:
+        """Return the facts of a period, those of sessions that were in the queues asked for, with their time as `at`.
+
+        `at` is in microseconds since 1970.
+        """
+        named = ", ".join(f"{sql} as {name}" for name, sql in self.columns.items())
+        query = f"""
+            select epoch_us({self.moment}) as at, {named}
+            from {self.table}
+            where {self.moment} >= make_timestamptz($from) and {self.moment} < make_timestamptz($to)
+            {_IN_QUEUES if self.by_queue else _OF_QUEUES}
+        """
+        bounds = {"from": 0, "to": 0} if covered is None else {"from": covered.from_us, "to": covered.to_us}
+        rows = pl.from_arrow(source.db.sql(query, params={**bounds, "queues": list(request.queues)}).to_arrow_table())
+        assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
+        return rows.lazy()
+
+    def timeless(self, source: Source) -> int:
+        """Return how many facts belong to no period, for nobody knows their time."""
+        ((count,),) = source.db.execute(f"select count(*) from {self.table} where {self.moment} is null").fetchall()
+        return int(count)
+
+
+def measured(rows: pl.LazyFrame, measures: Sequence[FactMeasure], by: Sequence[str] = ()) -> pl.LazyFrame:
+    """Return every measure, one row a group; one row in all when `by` is empty."""
+    expressions = [measure.expr for measure in measures]
+    return rows.group_by(list(by)).agg(expressions) if by else rows.select(expressions)
+
+
+def by_interval(rows: pl.LazyFrame, measures: Sequence[FactMeasure], spine: Spine) -> pl.DataFrame:
+    """Return every measure for each interval; sums over nothing are 0, all else is null."""
+    found = measured(rows.with_columns(interval=spine.position("at")), measures, ["interval"])
+    sums = [measure.name for measure in measures if measure.how == "sum"]
+    every = spine.frame().lazy().join(found, on="interval", how="left")
+    return every.with_columns(pl.col(sums).fill_null(0)).sort("interval").collect()
+
+
+def grouped(
+    name: str, rows: pl.LazyFrame, measures: Sequence[FactMeasure], by: Sequence[Dimension], title: str = ""
+) -> Section:
+    """Return a section with every measure for each group that occurs."""
+    names = [each.name for each in by]
+    found = measured(dimensions.numbered(rows, by), measures, names).collect()
+    columns = (*(each.column for each in by), *(measure.column for measure in measures))
+    return Section(name, title or dimensions.title(by), columns, dimensions.labelled(found, by))
+
+
+def over_time(
+    rows: pl.LazyFrame, measures: Sequence[FactMeasure], request: Request, spine: Spine | None
+) -> list[Section]:
+    """Return the section of intervals, if any were asked for."""
+    if spine is None or request.interval is None:
+        return []
+    columns = (*interval_columns(request.interval), *(measure.column for measure in measures))
+    return [Section("intervals", f"By {request.interval.noun}", columns, by_interval(rows, measures, spine))]

@@ -1,0 +1,89 @@
+"""The report `heatmap`: weekday by hour of the local clock, as a list of cells and as tables to look at."""
+
+import polars as pl
+
+from reports import dimensions, sla, visit_notes
+from reports.assembly import assembled
+from reports.definitions import Kind, digest
+from reports.dimensions import HOURS, WEEKDAYS
+from reports.errors import RequestError
+from reports.intervals import Interval
+from reports.measures import AGGREGATES, WAIT_EDGES_SECS, every_measure
+from reports.report import Column, Report, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import reading
+from reports.visits import Period
+
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
+_CLOCK = (Column("weekday", "Weekday", Kind.TEXT, 1), Column("hour", "Hour", Kind.TEXT, 1))
+_TIMES = Column("times", "Times", Kind.COUNT, 3, "how often the period has this hour of this weekday")
+_PER_HOUR = Column("offered_per_hour", "Offered per hour", Kind.NUMBER, 2, "offered / times")
+_MATRICES = (
+    ("offered", "Offered", Kind.COUNT),
+    ("service_level", "Service level", Kind.RATE),
+    ("mean_wait_answered_ms", "ASA", Kind.DURATION),
+)
+
+
+def report(source: Source, request: Request) -> Report:
+    """Return the report. An hour in which nobody came has no service level. Raises RequestError."""
+    if request.by or request.interval:
+        raise RequestError("heatmap is by weekday and hour: expected neither --by nor --interval")
+    found = reading(source, request)
+    made, covered = found.tables, found.covered
+    measured = sla.columns(made.told.variant)
+    total = made.table([])
+    by = [dimensions.calendar(name, request, covered) for name in ("weekday", "hour")]
+    grid = pl.DataFrame({"weekday": WEEKDAYS}).join(pl.DataFrame({"hour": HOURS}), how="cross")
+    cells = grid.join(made.grouped(by), on=["weekday", "hour"], how="left").join(
+        _times(request, found.covered), on=["weekday", "hour"], how="left"
+    )
+    cells = cells.with_columns(
+        pl.col(*(each.name for each in AGGREGATES if each.how != "max"), "times").fill_null(0)
+    ).with_columns(offered_per_hour=pl.when(pl.col("times") > 0).then(pl.col("offered") / pl.col("times")))
+    listed = Section("cells", "By weekday and hour", (*_CLOCK, _TIMES, _PER_HOUR, *measured), cells, aside=True)
+    sections = [_matrix(cells, name, title, kind) for name, title, kind in _MATRICES]
+    return assembled(
+        name="heatmap",
+        title="Weekday by hour",
+        what="visits",
+        request=request,
+        told=made.told,
+        basis=found.basis,
+        covered=covered,
+        sections=[*sections, listed],
+        main="cells",
+        definition=visit_notes.definition(made),
+        said=[
+            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
+            "Hours are those of the local clock: one that the clocks show twice counts twice, one that they skip not.",
+        ],
+        settings=sla.SETTINGS,
+        measures=MEASURE_DEFINITIONS,
+        charts=("heatmap_offered", "heatmap_service_level") if total["offered"].sum() else (),
+    )
+
+
+def _times(request: Request, covered: Period | None) -> pl.DataFrame:
+    """Return how often the period has each hour of each weekday."""
+    schema = {"weekday": pl.String, "hour": pl.String, "times": pl.Int64}
+    if covered is None:
+        return pl.DataFrame(schema=schema)
+    counted = dimensions.clock(covered.spine(request, Interval.HOUR), request).group_by("weekday", "hour").len("times")
+    return counted.select(
+        weekday=pl.lit(pl.Series(WEEKDAYS)).gather("weekday"),
+        hour=pl.lit(pl.Series(HOURS)).gather("hour"),
+        times=pl.col("times").cast(pl.Int64),
+    )
+
+
+def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
+    """Return one measure with an hour a row and a weekday a column."""
+    wide = cells.pivot("weekday", index="hour", values=name)
+    columns = (
+        _CLOCK[1],
+        *(Column(f"{name}_{day.lower()}", day[:3], kind, 1) for day in WEEKDAYS),
+    )
+    frame = wide.rename({day: f"{name}_{day.lower()}" for day in WEEKDAYS})
+    return Section(name, f"{title} by weekday and hour", columns, frame)

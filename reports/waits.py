@@ -1,0 +1,73 @@
+"""The report `waits`: how long people waited, as percentiles and as a distribution, by queue and by outcome."""
+
+import polars as pl
+
+from reports import agreed, dimensions, sla, visit_notes, visit_tables
+from reports.assembly import assembled
+from reports.definitions import Kind, digest
+from reports.measures import AGGREGATES, MEAN_WAIT, MEANS, PERCENTILES, WAIT_EDGES_SECS, every_measure
+from reports.report import Column, Report, Section
+from reports.request import Request
+from reports.source import Source
+from reports.visit_tables import reading
+
+MEASURE_DEFINITIONS = digest(every_measure(), MEAN_WAIT, WAIT_EDGES_SECS)
+_HEADLINE = ("offered", "mean_wait_ms", "wait_p50_ms", "wait_p90_ms", "longest_wait_ms")
+_COUNTS = {"offered": 1, "waits": 5, "longest_wait_ms": 1}
+_SHARE = (
+    Column("share", "Share", Kind.RATE, 2, "visits / all visits whose wait is known"),
+    Column("cumulative_share", "Up to here", Kind.RATE, 2, "share of those that waited less than the upper edge"),
+)
+
+
+def columns() -> tuple[Column, ...]:
+    """Return the counts, means and percentiles of waits."""
+    counts = [Column.of(measure, _COUNTS[measure.name]) for measure in AGGREGATES if measure.name in _COUNTS]
+    means = [Column.of(MEAN_WAIT, 1), *(Column.of(mean, 3) for mean in MEANS)]
+    percentiles = [Column.of(each, 4 if "answered" in each.name else 2) for each in PERCENTILES]
+    return (*counts[:-1], *means, *percentiles, counts[-1])
+
+
+def report(source: Source, request: Request) -> Report:
+    """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
+    found = reading(source, request)
+    made, shown = found.tables, columns()
+    by = dimensions.chosen(request, found.covered, own=sla.OWN, report="waits")
+    total = made.table([])
+    sections = visit_tables.sections(found, by, shown, [MEAN_WAIT])
+    sections += [_with_shares(section) for section in sla.distributions(found.visits)]
+    sections += agreed.sections(made)
+    return assembled(
+        name="waits",
+        title="Waits",
+        what="visits",
+        request=request,
+        told=made.told,
+        basis=found.basis,
+        covered=found.covered,
+        spine=made.spine,
+        sections=sections,
+        main=sections[0].name,
+        headline=[column for name in _HEADLINE for column in shown if column.name == name],
+        definition=visit_notes.definition(made),
+        said=visit_notes.notes(made, found.visits, total.row(0, named=True), leading=False),
+        settings=sla.SETTINGS,
+        measures=MEASURE_DEFINITIONS,
+        charts=("waits",) if total["offered"].sum() else (),
+    )
+
+
+def _with_shares(section: Section) -> Section:
+    """Return a distribution with the share of each length of wait, alone and with all that are shorter."""
+    keys = [column.name for column in section.columns if column.name == "queue"]
+    visits = pl.col("visits")
+    whole = visits.sum().over(keys) if keys else visits.sum()
+    so_far = visits.cum_sum().over(keys) if keys else visits.cum_sum()
+    frame = section.frame.with_columns(
+        # Where nobody waited there is no share.
+        share=pl.when(whole > 0).then(visits / whole),
+        cumulative_share=pl.when(whole > 0).then(so_far / whole),
+    )
+    at = len(keys) + 2
+    told = (*section.columns[:at], *_SHARE, *section.columns[at:])
+    return Section(section.name, section.title, told, frame)

@@ -1,0 +1,77 @@
+"""Reading ahead: a batch that was read before its turn lands as if it had not been."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.batch import Batch
+from ingest.log import Record
+from ingest.sqlite_log import SqliteLog
+from processors import ahead, reading
+from processors.ahead import ReadAhead
+from processors.landing import Landed
+from tests.builders import LATER, NOON, Warehouse, a_batch, a_call, a_conference, bodies, microseconds, opened_warehouse
+
+SAID = [
+    *bodies(
+        a_call().queued(at=NOON).answered(after=41, ringing=2).talked(300),
+        a_conference().created().joined("ann", 1).floor("ann", 2).recorded(3, 4).left("ann", 60).ended(61),
+    ),
+    b"not an event",
+    b"\xff",
+    b"{}",
+]
+
+
+def landed(warehouse: Warehouse, batch: Batch) -> tuple[Landed, dict[str, list[Any]]]:
+    said = warehouse.landing.land(batch, LATER)
+    tables = ("events", "rejected", "log_positions", "undated_events")
+    return said, {**warehouse.facts(), **{table: warehouse.rows(table) for table in tables}}
+
+
+def test_a_batch_read_ahead_lands_as_it_would_have() -> None:
+    with opened_warehouse() as one, opened_warehouse() as other:
+        batch = a_batch([*SAID, *SAID[:3]])
+        one.landing.read_ahead(batch)
+        assert landed(one, batch) == landed(other, batch)
+
+
+def test_a_batch_of_which_some_has_landed_since_it_was_read_lands_the_rest() -> None:
+    with opened_warehouse() as warehouse:
+        batch = a_batch(SAID)
+        warehouse.landing.read_ahead(batch)
+        warehouse.landing.land(batch.part(0, 5), LATER)
+        assert warehouse.landing.land(batch, LATER).records == len(SAID) - 5
+        assert warehouse.landing.land(batch, LATER).records == 0
+
+
+def test_what_cannot_be_read_ahead_is_read_when_it_lands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MEMORY_LIMIT", "1MB")
+    with opened_warehouse() as one, opened_warehouse() as other:
+        batch = a_batch(SAID * 200)
+        one.landing.read_ahead(batch)
+        assert landed(one, batch) == landed(other, batch)
+
+
+def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTH_IT", 2)
+    log = SqliteLog(tmp_path / "log.sqlite")
+
+    async def fill() -> None:
+        await log.start()
+        for body in SAID[:5]:
+            await log.append(Record(body, microseconds(NOON)))
+        await log.close()
+
+    asyncio.run(fill())
+    prepared: list[Batch] = []
+    with ReadAhead(log, 2, prepared.append) as reader:
+        first = reader.read({})
+        second = reader.read(first.reached())
+        third = reader.read(second.reached())
+    assert [batch.bodies for batch in (first, second, third)] == [SAID[:2], SAID[2:4], SAID[4:5]]
+    assert prepared == [second, third], "the very batches that were handed out"
