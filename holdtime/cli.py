@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from holdtime import cli_history, cli_schedule, logs, settings
+from holdtime import cli_history, cli_reconcile, cli_schedule, logs, settings
 from holdtime.console import ConfigOption, errors, explained, progress_bar
 from holdtime.report_options import (
     AgentsOption,
@@ -46,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_history.app)
 app.add_typer(cli_schedule.app)
+app.add_typer(cli_reconcile.app)
 
 
 def main() -> None:
@@ -292,10 +293,13 @@ def simulate(
     forged: Annotated[float, typer.Option(min=0, max=1, help="Share followed by a forgery.")] = 0.0,
     print_key: Annotated[bool, typer.Option("--public-key", help="Print the public key for `up` and stop.")] = False,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Post to another machine, on purpose.")] = False,
+    api: Annotated[bool, typer.Option("--api", help="Then serve Telnyx's API for this world, until Ctrl-C.")] = False,
+    api_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where, on 127.0.0.1.")] = 8081,
 ) -> None:
     """Post a simulated center's signed webhooks to a URL, with Telnyx's retries, duplicates and disorder.
 
-    export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it.
+    export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it. With --api,
+    TELNYX_BASE_URL=http://127.0.0.1:8081/v2 and TELNYX_API_KEY=KEY-simulated let `holdtime reconcile` ask it.
     """
     with explained(), progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
@@ -315,4 +319,13 @@ def simulate(
             now=datetime.now(UTC),
         )
     errors.print(posted.summary)
+    if api:
+        from holdtime import simulate_api
+
+        errors.print(f"serving http://{simulate_api.HOST}:{api_port}/v2 for the key {simulate_api.API_KEY}")
+        with explained():
+            simulate_api.serve(
+                posted.world, posted.lost, port=api_port, url=url, key=simulation.key, allow_remote=allow_remote
+            )
+        return
     raise typer.Exit(0 if posted.complete else 1)

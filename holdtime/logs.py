@@ -42,7 +42,8 @@ def configure(*, quiet: bool = False) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "httpx", "httpcore", "telnyx"):  # a line a request, with all that is in its address
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -145,11 +145,11 @@ class Store:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, bounds: Bounds) -> AsyncIterator[Store]:
+async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = "512MB") -> AsyncIterator[Store]:
     """Open log and warehouse, made where they are not there yet, or raise ConfigurationError and leave nothing open."""
     async with AsyncExitStack() as stack:
         try:
-            store = await _open_store(settings, bounds, stack)
+            store = await _open_store(settings, bounds, stack, memory_limit)
         except (UnusableLogError, WarehouseError) as error:
             alone = (
                 "this command needs the log and the warehouse to itself: `holdtime up` must not run meanwhile, "
@@ -161,7 +161,7 @@ async def opened_store(settings: Settings, bounds: Bounds) -> AsyncIterator[Stor
         yield store
 
 
-async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Store:
+async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack, memory_limit: str) -> Store:
     warehouse, replica = settings.environment.warehouse, settings.environment.replica
     for name, path in _files(settings):
         _require_writable(name, path)
@@ -169,7 +169,7 @@ async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack)
     log = event_log.of(settings, bounds=bounds)
     await log.start()
     stack.push_async_callback(log.close)
-    db = open_warehouse(warehouse, stack)
+    db = open_warehouse(warehouse, stack, memory_limit)
     landing = landing_of(db, settings)
     await agree(log, landing)
     return Store(log, landing, partial(publish, db, warehouse, replica))
@@ -257,9 +257,13 @@ def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnecti
     return db
 
 
-def open_warehouse(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection:
+def open_warehouse(path: Path, stack: AsyncExitStack, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
     """Open the warehouse, brought up to date if need be, until the stack ends. Raises WarehouseError, LockedError."""
-    db = open_current(path, told=lambda done, total: logger.info("warehouse_migrating", done=done, total=total))
+
+    def told(done: int, total: int) -> None:
+        logger.info("warehouse_migrating", done=done, total=total)
+
+    db = open_current(path, told=told, memory_limit=memory_limit)
     stack.callback(db.close)
     return db
 

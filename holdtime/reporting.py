@@ -135,8 +135,10 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
         "target": levels.target,
         "variant": levels.variant,
         "agreements": agreements,
+        "completeness_floor": configured.completeness.floor,
     }
     in_file = levels.model_fields_set | ({"tz"} if zone or "timezone" in configured.model_fields_set else set())
+    in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})
 

@@ -95,6 +95,19 @@ class Kafka(_Section):
     facts: bool = True
 
 
+class Completeness(_Section):
+    """`[completeness]`: below which score figures are marked."""
+
+    floor: float = Field(default=0.98, ge=0, le=1)
+
+
+class Reconciliation(_Section):
+    """`[reconciler]`: how often Telnyx is asked what the webhooks missed, and how gently."""
+
+    every_minutes: float = Field(default=60, ge=1, le=24 * 60)
+    requests_a_minute: int = Field(default=240, ge=1, le=100_000)
+
+
 class Configuration(_Section):
     """`holdtime.toml`, all of it optional."""
 
@@ -103,6 +116,8 @@ class Configuration(_Section):
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
     kafka: Kafka = Kafka()
+    reconciler: Reconciliation = Reconciliation()
+    completeness: Completeness = Completeness()
     schedule: tuple[Schedule, ...] = ()
     queue: tuple[QueueTerms, ...] = ()
 
@@ -138,6 +153,7 @@ class Environment(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
     api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TELNYX_API_KEY")
+    base_url: str = Field(default="", validation_alias="TELNYX_BASE_URL")
 
     kafka_username: str = Field(default="", validation_alias="HOLDTIME_KAFKA_USERNAME")
     kafka_password: SecretStr = Field(default=SecretStr(""), validation_alias="HOLDTIME_KAFKA_PASSWORD")

@@ -12,7 +12,7 @@ from nacl.signing import SigningKey
 from rich.progress import Progress
 
 from holdtime.settings import ConfigurationError
-from holdtime.simulator import Delivery, Faults, Plan, Posted, Target, deliver, post
+from holdtime.simulator import Delivery, Faults, Plan, Posted, Target, World, deliver, post
 from holdtime.simulator import simulate as simulated
 
 
@@ -21,6 +21,9 @@ class Outcome:
     """What became of a simulation's deliveries."""
 
     posted: Posted
+    world: World
+    lost: frozenset[str]
+    """The ids of the webhooks that were never posted, or never taken."""
 
     @property
     def complete(self) -> bool:
@@ -89,7 +92,9 @@ class Simulation:
         world = simulated(Plan.medium(), seed=seed, start=began, duration=duration)
         deliveries = deliver(world.events, Faults(**faults), seed=seed)
         progress.update(task, description="posting", total=len(deliveries), completed=0)
-        return Outcome(self.send(deliveries, url=url, rate=rate, allow_remote=allow_remote, progress=progress))
+        posted = self.send(deliveries, url=url, rate=rate, allow_remote=allow_remote, progress=progress)
+        came = {delivery.event_id for delivery in deliveries} - set(posted.given_up)
+        return Outcome(posted, world, frozenset(event.event_id for event in world.events) - came)
 
     def send(
         self,

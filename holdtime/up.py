@@ -1,12 +1,13 @@
 """Serving: `holdtime up`, which does everything in one process, and `ingest` and `process`, which do one thing each."""
 
 import asyncio
+import importlib
 import os
 import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ import uvicorn
 import uvloop
 
 from holdtime import event_log
+from holdtime.outage import outage
 from holdtime.parts import Parts, Warehouse, agree, landing_of, open_warehouse, opened, public_keys, tells_facts
 from holdtime.settings import Settings
 from holdtime.topics import Topics
@@ -164,6 +166,8 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
     waits = lands and not ingests
     async with opened(settings, ingests=ingests, lands=lands and not waits) as parts, AsyncExitStack() as stack:
         service = _Service(settings, parts, ingests, lands)
+        if ingests and parts.warehouse and (down := outage(parts.warehouse.db, datetime.now(UTC))) is not None:
+            await parts.log.append(down)
         topics = Topics(settings)
         pages = {"/asyncapi": topics.page, "/asyncapi.json": topics.document}
         endpoint = await _endpoint(parts, stack) if ingests else None
@@ -181,7 +185,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, stop_serving)
-        async with _processing(service, stop_serving), _scheduling(service):
+        async with _processing(service, stop_serving), _scheduling(service), _reconciling(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
@@ -225,6 +229,25 @@ async def _scheduling(service: _Service) -> AsyncIterator[None]:
     finally:
         stop.set()
         await sending
+
+
+@asynccontextmanager
+async def _reconciling(service: _Service) -> AsyncIterator[None]:
+    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with.
+
+    The SDK is loaded only then: it takes a second.
+    """
+    if not (service.ingests and service.lands and service.settings.environment.api_key.get_secret_value()):
+        yield
+        return
+    every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.reconcile")).every_so_often
+    asking = asyncio.create_task(every_so_often(service.settings, service.parts.log))
+    try:
+        yield
+    finally:
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
 
 
 async def _tell_when_ready(server: uvicorn.Server, service: _Service) -> None:

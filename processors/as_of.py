@@ -69,7 +69,7 @@ def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
     """Make what facts are derived from, bounded by the positions, and empty tables for the facts."""
     db.execute("create table log_positions (log_partition integer, log_offset bigint, landed_at timestamptz)")
     db.executemany("insert into log_positions values (?, ?, null)", [list(each) for each in sorted(positions.items())])
-    for table in ("stored_events", "rejected"):
+    for table in ("stored_events", "rejected", "better_origins"):
         db.execute(
             f"""
             create view {table} as

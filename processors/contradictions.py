@@ -1,6 +1,7 @@
 """One event id told with different contents: all are kept, and one of them counts.
 
-Two deliveries of an id contradict each other if anything differs that facts rest on. They are rivals within one life of
+Two deliveries of an id contradict each other if anything differs that facts rest on; however it is written, and however
+it came. They are rivals within one life of
 one entity, so that which of them counts depends on neither order nor batching: what says the earliest time, of those
 what comes first by its content. The others stay in `stored_events`, are named in `contradictions`, and are left out of
 all facts and of the view `events`.
@@ -10,16 +11,18 @@ from datetime import datetime
 
 import duckdb
 
-from processors.history import COLUMNS
+from processors import origins
+from processors.history import SAID
 from processors.spans import Span
 from warehouse.query import run, value
 
-CONTENT = f"md5(row({COLUMNS})::varchar)"
+CONTENT = f"md5(row({SAID}, said_in(details))::varchar)"
 """What an event says, as far as facts rest on it. Not for every event: it takes as long as parsing."""
 
 
 def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
     """Leave in `fresh` each content of each id once, the first of the log."""
+    origins.remember_repeated(db, CONTENT)
     run(
         db,
         f"""
@@ -40,21 +43,22 @@ def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
 def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
     """Leave in `fresh` what `stored_events` does not hold with that id and content; it is looked for in `spans`.
 
-    Returns how many of the ids it holds, and makes `known` (event_id, content) of them.
+    Returns how many of the ids it holds, and makes `known` (event_id, content, origin) of them.
     """
-    run(db, "create or replace temp table known (event_id varchar, content varchar)")
+    run(db, "create or replace temp table known (event_id varchar, content varchar, origin varchar)")
     known = 0
     for start, end in spans:
         known += value(
             db,
             f"""
             insert into known
-            select event_id, {CONTENT} from stored_events
+            select event_id, {CONTENT}, origin from stored_events
             where occurred_at >= ? and occurred_at < ? and event_id in (select event_id from fresh)
             """,
             [start, end],
         )
     if known:
+        origins.remember_known(db, CONTENT)
         run(
             db,
             f"""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors import contradictions, facts, history, outbox
+from processors import contradictions, facts, history, origins, outbox
 from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import run, value
@@ -63,6 +63,8 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
     ).fetchall()
     if disputed:
         contradictions.settle(db)
+    origins.improve(db, contradictions.CONTENT)
+    origins.of_lives(db)
     possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
     for name in dict.fromkeys(need for fact in possible for need in fact.needs):
         run(db, facts.statement(name))
@@ -74,7 +76,10 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
 
 
 def _of_lives(query: str) -> str:
-    return f"select derived.* exclude (life), entity, entity_since from ({query}) as derived join lives using (life)"
+    return f"""
+        select derived.* exclude (life), origins, entity, entity_since
+        from ({query}) as derived join lives using (life) join life_origins using (life)
+    """
 
 
 def replace(db: duckdb.DuckDBPyConnection, derived: Derived, *, noted: bool = False) -> dict[str, int]:

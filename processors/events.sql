@@ -66,7 +66,7 @@ select
     origin,
     verified,
     case
-        when event_type like 'conference.%' then coalesce(event.payload.conference_id, leg_of(event.payload), event_id)
+        when event_type like 'conference.%' or event_type like 'reconciler.conference.%' then coalesce(event.payload.conference_id, leg_of(event.payload), event_id)
         else coalesce(leg_of(event.payload), event.payload.conference_id, event_id)
     end as entity,
     event.payload.call_control_id as call_control_id,

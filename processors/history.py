@@ -10,12 +10,14 @@ from processors import facts
 from processors.spans import Span, beyond, merged, widened
 from warehouse.query import run, value
 
-COLUMNS = (
+SAID = (
     "event_id, event_type, occurred_at, entity, call_control_id, call_leg_id, call_session_id, connection_id, "
-    "conference_id, queue, direction, from_number, to_number, reason, hangup_source, position, reported_wait_secs, "
-    "details"
+    "conference_id, queue, direction, from_number, to_number, reason, hangup_source, position, reported_wait_secs"
 )
-"""What the facts' definitions may use of an event."""
+"""What an event says in columns."""
+
+COLUMNS = f"{SAID}, details, origin"
+"""What facts rest on of an event: what it says, and how it came."""
 
 SEEDS = """(
     select entity, occurred_at as moment from fresh where event_type in (from relevant_types)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history, outbox, rejected
+from processors import contradictions, definitions, derivation, history, origins, outbox, rejected
 from processors.derivation import Judgement
 from processors.reading import Aside, Read, Said, read, registered
 from warehouse.query import run, value
@@ -127,6 +127,7 @@ class Landing:
         db = self._db
         judged_before, judgement = self._judgement(now)
         self._advance(reached, now, judgement)
+        origins.prepare(db)
         unreadable = 0
         if again:
             unreadable = rejected.release(db)
@@ -213,16 +214,21 @@ class Landing:
             db,
             "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0",
         )
+        db.execute("insert into reopened from confirmed")
         if judged_before is not None:
-            # Time alone makes a waiting visit unknown.
+            # Time alone makes a waiting visit unknown, counted from when it was last seen waiting.
+            crossed = [judged_before - self._longest_wait, judgement.at - self._longest_wait]
             run(
                 db,
                 """
                 insert into reopened
                 select entity, entity_since from queue_visits
                 where outcome = 'waiting' and enqueued_at > ? and enqueued_at <= ?
+                union all
+                select entity, entity_since from queue_visits
+                where outcome = 'waiting' and seen_waiting_at > ? and seen_waiting_at <= ?
                 """,
-                [judged_before - self._longest_wait, judgement.at - self._longest_wait],
+                [*crossed, *crossed],
             )
         # A connection's first bridge ever changes what its unconfirmed answers mean: once a connection, so unbounded.
         if value(

@@ -58,7 +58,7 @@ create or replace temp macro is_of_pair(event_type) as (
 -- What it is that begins or ends: a visit, a stay, a hold, or a playback by whose and what it is.
 create or replace temp macro kind_of_pair(event_type) as (
     case
-        when event_type in ('call.enqueued', 'call.dequeued') then 'visit'
+        when event_type in ('call.enqueued', 'call.dequeued', 'reconciler.queue.call.observed') then 'visit'
         when event_type in ('conference.participant.joined', 'conference.participant.left') then 'stay'
         when event_type in ('call.hold', 'call.unhold') then 'hold'
         else regexp_replace(event_type, '\.(started|ended)$', '')
@@ -81,7 +81,35 @@ create or replace temp macro is_detailed(event_type) as (
         'conference.playback.started',
         'conference.recording.saved',
         'conference.speak.ended',
-        'conference.speak.started'
+        'conference.speak.started',
+        'reconciler.call.recording.observed',
+        'reconciler.conference.observed',
+        'reconciler.conference.participant.observed',
+        'reconciler.conference.participant.record.observed',
+        'reconciler.conference.record.observed',
+        'reconciler.conference.recording.observed',
+        'reconciler.queue.call.observed'
+    )
+);
+
+-- What facts rest on of the details, however they were written: the same words in another order say the same.
+create or replace temp macro said_in(details) as (
+    json_transform(
+        details,
+        '{
+            "billed_duration_secs": "VARCHAR",
+            "channels": "VARCHAR",
+            "cost_parts": [{"currency": "VARCHAR"}],
+            "duration_sec": "VARCHAR",
+            "format": "VARCHAR",
+            "media_name": "VARCHAR",
+            "media_url": "VARCHAR",
+            "recording_ended_at": "VARCHAR",
+            "recording_id": "VARCHAR",
+            "recording_started_at": "VARCHAR",
+            "result": "VARCHAR",
+            "total_cost": "VARCHAR"
+        }'
     )
 );
 

@@ -7,6 +7,7 @@ from reports import (
     by_interval,
     calls,
     compare,
+    completeness,
     conferences,
     depth,
     end_reasons,
@@ -38,6 +39,7 @@ REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "end-reasons": end_reasons.report,
     "recordings": recordings.report,
     "calls": calls.report,
+    "completeness": completeness.report,
 }
 # Those in which `report diff` can tell what changed: on facts of one table, by queue and interval or as a whole.
 RESTS_ON: Mapping[str, RestsOn] = {
@@ -61,6 +63,7 @@ SUMMARIES: Mapping[str, str] = {
     "end-reasons": "why conferences ended, visits left their queues and legs were hung up",
     "recordings": "how many, how long, of what, in which form",
     "calls": "legs: ring, talk, hold, hangup causes, cost",
+    "completeness": "what was heard, found, is missing and contradicts itself, by day",
 }
 
 

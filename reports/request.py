@@ -60,6 +60,7 @@ class Request:
     explain: bool = False
     agents: int | None = None
     agreements: tuple[Agreement, ...] = ()
+    completeness_floor: float = 0.98
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,6 +76,8 @@ class Request:
                 raise RequestError(f"{name} must be between 0 and 86400 seconds: found {secs}")
         if self.agents is not None and not 0 < self.agents <= 100_000:
             raise RequestError(f"agents must be between 1 and 100000: found {self.agents}")
+        if not 0 <= self.completeness_floor <= 1:
+            raise RequestError(f"completeness floor must be a fraction from 0 to 1: found {self.completeness_floor}")
         if not 0 < self.target <= 1:
             raise RequestError(f"target must be a fraction above 0 and up to 1, such as 0.8: found {self.target}")
 
@@ -136,6 +139,7 @@ def parse(
     explain: bool = False,
     agents: int | None = None,
     agreements: tuple[Agreement, ...] = (),
+    completeness_floor: float = 0.98,
     origins: Mapping[str, Origin] | None = None,
 ) -> Request:
     """Return the request that texts from a command line or a query string mean. Raises RequestError.
@@ -163,6 +167,7 @@ def parse(
         explain=explain,
         agents=agents,
         agreements=agreements,
+        completeness_floor=completeness_floor,
         origins=origins or {},
     )
 

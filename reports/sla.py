@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reports import agreed, dimensions, intervals, tallies, visit_notes
+from reports import agreed, completeness, dimensions, intervals, tallies, visit_notes
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
@@ -17,6 +17,9 @@ from reports.visits import Visits
 MOST_CHART_POINTS = 200
 
 OWN = {"queue": QUEUE}
+_COMPLETENESS = Column(
+    "completeness", "Complete", Kind.RATE, 2, "enqueues and dequeues known / those that the visits prove"
+)
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
     "offered": 1,
@@ -38,10 +41,12 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-SETTINGS = ("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant")
-RESTS_ON = RestsOn(
-    "queue_visits", "enqueued_at", ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source"), by_queue=True
+SETTINGS = (
+    *("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant"),
+    "completeness_floor",
 )
+_READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
+RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
@@ -62,7 +67,10 @@ def report(source: Source, request: Request) -> Report:
     by = dimensions.chosen(request, covered, own=OWN, report="sla")
     measured = columns(made.told.variant)
     total = made.table([])
+    scores = completeness.scores(source, covered)
+    score = completeness.overall(scores, request.queues)
     sections = _sections(made, measured, total)
+    sections[0] = completeness.beside(sections[0], _COMPLETENESS, scores, score)
     if by:
         sections.insert(0, Section("by", dimensions.title(by), (*(d.column for d in by), *measured), made.grouped(by)))
     if covered is not None:
@@ -84,7 +92,10 @@ def report(source: Source, request: Request) -> Report:
         main="by" if by else "queues" if made.spine is None else "queue_intervals",
         headline=[column for name in HEADLINE for column in measured if column.name == name],
         definition=visit_notes.definition(made),
-        said=visit_notes.notes(made, found.visits, total.row(0, named=True)),
+        said=(
+            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
+            *completeness.sentences(score, completeness.below(sections, request), request.completeness_floor),
+        ),
         settings=SETTINGS,
         measures=MEASURE_DEFINITIONS,
         charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),

@@ -349,17 +349,18 @@ def a_batch(
     partition: int = 0,
     received: datetime | Sequence[datetime] = NOON,
     rejections: Sequence[str | None] | None = None,
-    origin: str = "webhook",
+    origin: str | Sequence[str] = "webhook",
 ) -> Batch:
     """Log records of those bodies."""
     many = len(said)
     moments = [received] * many if isinstance(received, datetime) else list(received)
+    origins = [origin] * many if isinstance(origin, str) else list(origin)
     return Batch.of(
         partitions=[partition] * many,
         offsets=list(range(first_offset, first_offset + many)),
         received_us=[microseconds(moment) for moment in moments],
-        origins=[origin] * many,
-        verified=[True] * many,
+        origins=origins,
+        verified=[each == "webhook" for each in origins],
         rejections=[None] * many if rejections is None else list(rejections),
         bodies=list(said),
     )
@@ -378,17 +379,28 @@ class Warehouse:
         return self.land_bodies(bodies(*said), now=now, received=received)
 
     def land_bodies(
-        self, said: Sequence[bytes], *, now: datetime = LATER, received: datetime | Sequence[datetime] = NOON
+        self,
+        said: Sequence[bytes],
+        *,
+        now: datetime = LATER,
+        received: datetime | Sequence[datetime] = NOON,
+        origin: str | Sequence[str] = "webhook",
     ) -> Landed:
         """Land bodies as one batch, after what landed before."""
-        return self.landing.land(self.batch(said, received=received), now)
+        return self.landing.land(self.batch(said, received=received, origin=origin), now)
 
-    def batch(self, said: Sequence[bytes], *, received: datetime | Sequence[datetime] = NOON) -> Batch:
+    def batch(
+        self,
+        said: Sequence[bytes],
+        *,
+        received: datetime | Sequence[datetime] = NOON,
+        origin: str | Sequence[str] = "webhook",
+    ) -> Batch:
         """The next records of the log."""
         first = next(self.offsets)
         for _ in said[1:]:
             next(self.offsets)
-        return a_batch(said, first_offset=first, received=received)
+        return a_batch(said, first_offset=first, received=received, origin=origin)
 
     def rebuild(self) -> None:
         """Derive every fact anew."""

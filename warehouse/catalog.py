@@ -43,7 +43,8 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
     Called on every opening for writing, so that a warehouse has the views of the program that writes it.
     """
     db.begin()
-    db.execute(_text("views.sql"))
+    for script in ("views.sql", "completeness.sql"):
+        db.execute(_text(script))
     for statement in _comments(db):
         db.execute(statement)
     db.commit()

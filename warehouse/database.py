@@ -11,7 +11,7 @@ from warehouse import migrations, tables
 from warehouse.catalog import describe
 from warehouse.query import value
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""

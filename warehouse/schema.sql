@@ -48,6 +48,8 @@ create table queue_visits (
     enqueued_at timestamptz,
     enqueued_at_source varchar,
     left_at timestamptz,
+    left_at_latest timestamptz,
+    seen_waiting_at timestamptz,
     wait_ms bigint,
     in_queue_ms bigint,
     reported_wait_secs integer,
@@ -57,6 +59,7 @@ create table queue_visits (
     position_in integer,
     position_out integer,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -64,14 +67,19 @@ create table queue_visits (
 create table conferences (
     conference_id varchar not null,
     name varchar,
+    region varchar,
     connection_id varchar,
     call_session_id varchar,
     created_at timestamptz,
+    created_at_source varchar,
     ended_at timestamptz,
+    ended_at_source varchar,
+    ended_at_latest timestamptz,
     duration_ms bigint,
     status varchar not null,
     end_reason varchar,
     end_reason_source varchar,
+    ended_by varchar,
     participants integer not null,
     unique_participants integer not null,
     peak_participants integer not null,
@@ -79,6 +87,7 @@ create table conferences (
     floor_changes integer not null,
     recordings integer not null,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -90,10 +99,14 @@ create table participant_stays (
     call_leg_id varchar,
     call_session_id varchar,
     joined_at timestamptz,
+    joined_at_source varchar,
     left_at timestamptz,
+    left_at_source varchar,
+    left_at_latest timestamptz,
     duration_ms bigint,
     floor_ms bigint not null,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -111,7 +124,9 @@ create table recordings (
     duration_ms bigint,
     channels varchar,
     format varchar,
+    source varchar,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -131,6 +146,7 @@ create table playbacks (
     ended_at timestamptz,
     duration_ms bigint,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -161,6 +177,7 @@ create table calls (
     conversation_ms bigint,
     conversation_reason varchar,
     revision integer not null,
+    origins varchar,
     entity varchar not null,
     entity_since timestamptz not null
 );
@@ -172,6 +189,16 @@ create table contradictions (
     event_type varchar not null,
     occurred_at timestamptz not null,
     found_at timestamptz not null,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+-- The events that were told again in a better way than first: by a webhook, say, after the reconciler. `content` is a
+-- digest of what they say.
+create table better_origins (
+    event_id varchar not null,
+    content varchar not null,
+    origin varchar not null,
     log_partition integer not null,
     log_offset bigint not null
 );

@@ -37,7 +37,7 @@ class Event(NamedTuple):
 
 def events(plan: Plan, history: History, *, seed: int) -> list[Event]:
     """Return all webhooks of `history` in the order in which things happened."""
-    desk = _Desk(plan, random.Random(f"{seed}/webhooks"))
+    desk = Desk(plan, random.Random(f"{seed}/webhooks"))
     for leg in history.legs:
         desk.call(leg)
     for visit in history.visits:
@@ -98,7 +98,9 @@ def _cost(bill: Bill) -> dict[str, Any]:
     }
 
 
-class _Desk:
+class Desk:
+    """Writes webhooks; `events` are those written so far, in the order of writing."""
+
     def __init__(self, plan: Plan, rng: random.Random) -> None:
         self._plan, self._rng = plan, rng
         self._meta = {"attempt": 1, "delivered_to": plan.delivered_to}
@@ -107,7 +109,7 @@ class _Desk:
     def call(self, leg: Leg) -> None:
         """initiated, answered, bridged, hold and unhold, hangup."""
         begun = stamp(leg.initiated)
-        numbers = {**self._ids(leg), "from": leg.from_number, "to": leg.to_number}
+        numbers = {**self.ids(leg), "from": leg.from_number, "to": leg.to_number}
         initiated = {
             **numbers,
             "direction": "incoming" if leg.incoming else "outgoing",
@@ -123,14 +125,14 @@ class _Desk:
                 "from_sip_uri": f"{leg.from_number}@192.0.2.1:5060",
                 "to_sip_uri": f"{leg.to_number}@192.0.2.2:5060",
             }
-        self._send("call.initiated", leg.initiated, initiated)
+        self.send("call.initiated", leg.initiated, initiated)
         if leg.answered is not None:
-            self._send("call.answered", leg.answered, {**numbers, "start_time": begun, "state": "answered"})
+            self.send("call.answered", leg.answered, {**numbers, "start_time": begun, "state": "answered"})
         for at in leg.bridged:
-            self._send("call.bridged", at, numbers)
+            self.send("call.bridged", at, numbers)
         for begun_hold, ended_hold in leg.held:
-            self._send("call.hold", begun_hold, numbers)
-            self._send("call.unhold", ended_hold, numbers)
+            self.send("call.hold", begun_hold, numbers)
+            self.send("call.unhold", ended_hold, numbers)
         hangup = {
             **numbers,
             "start_time": begun,
@@ -142,24 +144,24 @@ class _Desk:
             "call_quality_stats": self._quality(leg),
             "telnyx_error": None,
         }
-        self._send("call.hangup", leg.ended, hangup)
+        self.send("call.hangup", leg.ended, hangup)
         self._more(leg, numbers)
 
     def _more(self, leg: Leg, numbers: dict[str, Any]) -> None:
         """What only some applications ask for."""
-        ids = self._ids(leg)
+        ids = self.ids(leg)
         for talk in leg.talks:
-            self._send("call.conversation.ended", talk.ended, {**numbers, **_conversation(talk)})
+            self.send("call.conversation.ended", talk.ended, {**numbers, **_conversation(talk)})
         if leg.verdict is not None:
             kind = "call.machine.premium.detection.ended" if leg.verdict.premium else "call.machine.detection.ended"
-            self._send(kind, leg.verdict.at, {**numbers, "result": leg.verdict.result})
+            self.send(kind, leg.verdict.at, {**numbers, "result": leg.verdict.result})
         for announcement in leg.announcements:
             self._played("call", announcement, ids)
         for recording in leg.recordings:
             payload = {**ids, **_recorded(recording)}
-            self._send("call.recording.saved", recording.saved, payload, event_id=recording.recording_id)
+            self.send("call.recording.saved", recording.saved, payload, event_id=recording.recording_id)
         if leg.bill is not None:
-            self._send("call.cost", leg.bill.at, {**ids, **_cost(leg.bill)})
+            self.send("call.cost", leg.bill.at, {**ids, **_cost(leg.bill)})
 
     def _quality(self, leg: Leg) -> dict[str, dict[str, str]] | None:
         if leg.answered is None:
@@ -171,50 +173,51 @@ class _Desk:
 
     def visit(self, visit: Visit) -> None:
         """enqueued and dequeued."""
-        ids = {**self._ids(visit.leg), "queue": visit.queue}
+        ids = {**self.ids(visit.leg), "queue": visit.queue}
         enqueued = {
             **ids,
             "current_position": visit.position_in,
             "queue_avg_wait_time_secs": visit.average_wait_s,
         }
-        self._send("call.enqueued", visit.enqueued, enqueued, event_id=visit.visit_id)
+        self.send("call.enqueued", visit.enqueued, enqueued, event_id=visit.visit_id)
         dequeued = {
             **ids,
             "queue_position": visit.position_out,
             "reason": visit.reason,
             "wait_time_secs": (visit.left - visit.enqueued) // 1_000_000,
         }
-        self._send("call.dequeued", visit.left, dequeued)
+        self.send("call.dequeued", visit.left, dequeued)
 
     def conference(self, conference: Conference) -> None:
         """All webhooks of one conference."""
         room = {"conference_id": conference.conference_id}
-        creator = {**self._ids(conference.creator), **room}
-        self._send("conference.created", conference.created, creator)
-        self._send("conference.ended", conference.ended, {**creator, "reason": conference.end_reason})
+        creator = {**self.ids(conference.creator), **room}
+        self.send("conference.created", conference.created, creator)
+        self.send("conference.ended", conference.ended, {**creator, "reason": conference.end_reason})
         self._stays(conference.stays, room)
         for turn in conference.turns:
-            self._send("conference.floor.changed", turn.begun, {**self._ids(turn.stay.leg), **room})
+            self.send("conference.floor.changed", turn.begun, {**self.ids(turn.stay.leg), **room})
         for recording in conference.recordings:
-            self._recording(recording, creator)
+            self.recording(recording, creator)
         for announcement in conference.announcements:
             self._announcement(announcement, conference.creator.session_id, room)
 
     def _stays(self, stays: Iterable[Stay], room: dict[str, str]) -> None:
         for stay in stays:
-            participant = {**self._ids(stay.leg), **room}
-            self._send("conference.participant.joined", stay.joined, participant)
+            participant = {**self.ids(stay.leg), **room}
+            self.send("conference.participant.joined", stay.joined, participant)
             if stay.told:
-                self._send("conference.participant.left", stay.left, participant)
+                self.send("conference.participant.left", stay.left, participant)
 
-    def _recording(self, recording: Recording, creator: dict[str, Any]) -> None:
+    def recording(self, recording: Recording, creator: dict[str, Any]) -> None:
+        """conference.recording.saved; `creator` holds the creator's ids and the conference's."""
         payload = {
             **{name: value for name, value in creator.items() if name != "call_leg_id"},
             **_recorded(recording),
             "format": recording.format,
             "recording_id": recording.recording_id,
         }
-        self._send(UNDATED, recording.saved, payload)
+        self.send(UNDATED, recording.saved, payload)
 
     def _announcement(self, told: Announcement, session_id: str, room: dict[str, str]) -> None:
         payload: dict[str, Any] = {**room, "creator_call_session_id": session_id}
@@ -223,7 +226,7 @@ class _Desk:
             payload["connection_id"] = self._plan.connection_id
         else:
             who = "conference.participant"
-            payload |= self._ids(told.leg)
+            payload |= self.ids(told.leg)
         self._played(who, told, payload)
 
     def _played(self, who: str, told: Announcement, payload: dict[str, Any]) -> None:
@@ -231,10 +234,10 @@ class _Desk:
         if told.media is not None:
             what = "playback"
             payload = payload | {"media_url": told.media, "media_name": told.media.rpartition("/")[2]}
-        self._send(f"{who}.{what}.started", told.begun, payload)
-        self._send(f"{who}.{what}.ended", told.ended, payload)
+        self.send(f"{who}.{what}.started", told.begun, payload)
+        self.send(f"{who}.{what}.ended", told.ended, payload)
 
-    def _ids(self, leg: Leg) -> dict[str, str | None]:
+    def ids(self, leg: Leg) -> dict[str, str | None]:
         return {
             "call_control_id": leg.control_id,
             "call_leg_id": leg.leg_id,
@@ -243,7 +246,7 @@ class _Desk:
             "connection_id": self._plan.connection_id,
         }
 
-    def _send(self, event_type: str, at: int, payload: dict[str, Any], event_id: str | None = None) -> None:
+    def send(self, event_type: str, at: int, payload: dict[str, Any], event_id: str | None = None) -> None:
         event_id = event_id or identity.event_id(self._rng)
         about_call = event_type.startswith("call.")
         occurred_at = stamp(at, "microseconds" if about_call else "milliseconds")

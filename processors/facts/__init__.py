@@ -44,9 +44,23 @@ OF_CALL = frozenset(
 )
 """How a leg lives (the macro `is_of_call`)."""
 
+OBSERVED_OF_CONFERENCE = frozenset(
+    {
+        "reconciler.conference.observed",
+        "reconciler.conference.participant.observed",
+        "reconciler.conference.participant.record.observed",
+        "reconciler.conference.record.observed",
+    }
+)
+"""What the reconciler tells of a conference and of who was in it."""
+
 FACTS = (
     Fact("calls", OF_CALL, ("pairs", "numbers")),
-    Fact("queue_visits", OF_CALL | {"call.enqueued", "call.dequeued"}, ("pairs", "numbers")),
+    Fact(
+        "queue_visits",
+        OF_CALL | {"call.enqueued", "call.dequeued", "reconciler.queue.call.observed"},
+        ("pairs", "numbers"),
+    ),
     Fact(
         "participant_stays",
         frozenset(
@@ -56,8 +70,9 @@ FACTS = (
                 "conference.floor.changed",
                 "conference.ended",
             }
-        ),
-        ("pairs", "stays"),
+        )
+        | OBSERVED_OF_CONFERENCE,
+        ("pairs", "ends", "stays"),
     ),
     Fact(
         "conferences",
@@ -69,11 +84,24 @@ FACTS = (
                 "conference.participant.joined",
                 "conference.participant.left",
                 "conference.recording.saved",
+                "reconciler.conference.recording.observed",
+            }
+        )
+        | OBSERVED_OF_CONFERENCE,
+        ("pairs", "ends", "stays"),
+    ),
+    Fact(
+        "recordings",
+        frozenset(
+            {
+                "call.recording.saved",
+                "conference.recording.saved",
+                "reconciler.call.recording.observed",
+                "reconciler.conference.recording.observed",
             }
         ),
-        ("pairs", "stays"),
+        (),
     ),
-    Fact("recordings", frozenset({"call.recording.saved", "conference.recording.saved"}), ()),
     Fact(
         "playbacks",
         frozenset(

@@ -1,4 +1,7 @@
--- conferences.sql: one row per conference in `touched`; needs `stays`.
+-- conferences.sql: one row per conference in `touched`; needs `stays` and `ends`.
+--
+-- What a webhook says counts. Where there was none, the detail record says when it began and ended, to the second, and
+-- the list of conferences when it began and why it ended; what each conference is called and where it was, only they say.
 with heard as (
     select
         life,
@@ -12,10 +15,31 @@ with heard as (
             min(call_session_id)
         ) as call_session_id,
         min(occurred_at) filter (event_type = 'conference.created') as created_at,
-        max(occurred_at) filter (event_type = 'conference.ended') as ended_at,
         max_by(reason, (occurred_at, event_id)) filter (event_type = 'conference.ended') as end_reason,
         count(*) filter (event_type = 'conference.floor.changed') as floor_changes,
-        count(*) filter (event_type = 'conference.recording.saved') as recordings,
+        count(*) filter (event_type = 'conference.recording.saved') as recordings_saved,
+        list(distinct details ->> '$.recording_id') filter (event_type = 'conference.recording.saved') as saved_ids,
+        list(distinct details ->> '$.recording_id')
+            filter (
+                event_type = 'reconciler.conference.recording.observed'
+                and details ->> '$.recording_id' is not null
+            ) as listed_ids,
+        min(instant(details ->> '$.started_at')) filter (event_type = 'reconciler.conference.record.observed')
+            as recorded_at,
+        min(instant(details ->> '$.created_at')) filter (event_type = 'reconciler.conference.observed')
+            as listed_at,
+        max_by(
+            {'name': details ->> '$.name', 'region': details ->> '$.region'},
+            (event_type = 'reconciler.conference.observed', instant(details ->> '$.updated_at'), event_id)
+        ) filter (
+            event_type in ('reconciler.conference.observed', 'reconciler.conference.record.observed')
+        ) as told,
+        max_by(
+            {'end_reason': details ->> '$.end_reason', 'ended_by': details ->> '$.ended_by'},
+            (instant(details ->> '$.updated_at'), event_id)
+        ) filter (
+            event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed'
+        ) as told_last,
         count(*) as revision
     from touched
     where event_type in (
@@ -24,10 +48,26 @@ with heard as (
         'conference.floor.changed',
         'conference.participant.joined',
         'conference.participant.left',
-        'conference.recording.saved'
+        'conference.recording.saved',
+        'reconciler.conference.observed',
+        'reconciler.conference.participant.observed',
+        'reconciler.conference.participant.record.observed',
+        'reconciler.conference.recording.observed',
+        'reconciler.conference.record.observed'
     )
     and conference_id is not null
     group by life, conference_id
+),
+begun as (
+    select
+        life,
+        coalesce(created_at, recorded_at, listed_at) as created_at,
+        case
+            when created_at is not null then 'webhook'
+            when recorded_at is not null then 'detail_record'
+            when listed_at is not null then 'rest'
+        end as created_at_source
+    from heard
 ),
 present as (
     select
@@ -66,23 +106,35 @@ peaks as (
 )
 select
     conference_id,
-    null::varchar as name,
+    told.name as name,
+    told.region as region,
     connection_id,
     call_session_id,
-    created_at,
+    begun.created_at,
+    created_at_source,
     ended_at,
-    case when ended_at >= created_at then ms_between(created_at, ended_at) end as duration_ms,
-    case when ended_at is null then 'in_progress' else 'completed' end as status,
-    end_reason,
-    case when end_reason is not null then 'webhook' end as end_reason_source,
+    ended_at_source,
+    ended_at_latest,
+    case when ended_at >= begun.created_at then ms_between(begun.created_at, ended_at) end as duration_ms,
+    case when ended_at is not null or coalesce(seen_completed, false) then 'completed' else 'in_progress' end as status,
+    coalesce(heard.end_reason, told_last.end_reason) as end_reason,
+    case
+        when heard.end_reason is not null then 'webhook'
+        when told_last.end_reason is not null then 'rest'
+    end as end_reason_source,
+    told_last.ended_by as ended_by,
     coalesce(participants, 0)::integer as participants,
     coalesce(unique_participants, 0)::integer as unique_participants,
     coalesce(peak_participants, 0)::integer as peak_participants,
     coalesce(participant_ms, 0) as participant_ms,
     floor_changes::integer as floor_changes,
-    recordings::integer as recordings,
+    (
+        recordings_saved + len(list_filter(coalesce(listed_ids, []), lambda id: not coalesce(list_contains(saved_ids, id), false)))
+    )::integer as recordings,
     revision::integer as revision,
     life
 from heard
+join begun using (life)
+left join ends using (life)
 left join present using (life)
 left join peaks using (life)

@@ -11,11 +11,38 @@
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
 -- were not equally many, so no row needs to know the one before it.
 create or replace temp table pairs as
-with told as (
-    select rowid as event, kind_of_pair(event_type) as kind, *
+with seen as (
+    -- a call that was seen waiting says when it was enqueued: that counts where no webhook did
+    select
+        life,
+        coalesce(call_leg_id, call_control_id) as leg,
+        queue,
+        instant(details ->> '$.enqueued_at') as enqueued_at,
+        min_by(rowid, event_id) as event
+    from touched
+    where event_type = 'reconciler.queue.call.observed'
+    and details ->> '$.present' = 'true'
+    and coalesce(call_leg_id, call_control_id) is not null
+    and instant(details ->> '$.enqueued_at') is not null
+    group by life, leg, queue, enqueued_at
+),
+told as (
+    select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
     from touched
     where is_of_pair(event_type)
     and (event_type like 'call.%' or conference_id is not null)
+    union all
+    select touched.rowid, 'visit', seen.enqueued_at, touched.*
+    from touched
+    join seen on touched.rowid = seen.event
+    where not exists (
+        from touched as heard
+        where heard.event_type = 'call.enqueued'
+        and heard.life = seen.life
+        and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
+        and heard.queue is not distinct from seen.queue
+        and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
+    )
 ),
 edges as (
     select
@@ -36,8 +63,13 @@ edges as (
                 when kind like '%.playback' then coalesce(details ->> '$.media_url', details ->> '$.media_name')
             end
         ) as side,
-        occurred_at as moment,
-        event_type in ('call.enqueued', 'conference.participant.joined', 'call.hold')
+        moment,
+        event_type in (
+            'call.enqueued',
+            'conference.participant.joined',
+            'call.hold',
+            'reconciler.queue.call.observed'
+        )
         or event_type like '%.started' as opens,
         event
     from told
@@ -120,7 +152,8 @@ select
     coalesce(opened.call_leg_id, closed.call_leg_id) as call_leg_id,
     coalesce(opened.call_session_id, closed.call_session_id) as call_session_id,
     coalesce(opened.event_id, closed.event_id) as pair_id,
-    opened.occurred_at as opened_at,
+    opened.moment as opened_at,
+    coalesce(opened.event_type = 'reconciler.queue.call.observed', false) as opened_by_rest,
     opened.position as position_in,
     closed.occurred_at as closed_at,
     closed.position as position_out,

@@ -1,14 +1,8 @@
--- participant_stays.sql: one row per stay, of the conferences in `touched`; needs `stays`.
+-- participant_stays.sql: one row per stay, of the conferences in `touched`; needs `stays` and `ends`.
 --
 -- A speaker holds the floor from a floor change until the next one, their own leave, or the conference's end. It
 -- counts for the stay of theirs that was not yet over, so a floor change a moment before the join is not lost.
-with ends as (
-    select life, max(occurred_at) as ended_at
-    from touched
-    where event_type = 'conference.ended'
-    group by life
-),
-floors as (
+with floors as (
     select
         life,
         coalesce(call_leg_id, call_control_id) as leg,
@@ -21,9 +15,9 @@ floors as (
     where event_type = 'conference.floor.changed'
 ),
 leaves as (
-    select distinct life, leg, closed_at as leave_at
+    select distinct life, leg, leave_at
     from stays
-    where closed_at is not null
+    where leave_at is not null
 ),
 held as (
     select
@@ -68,14 +62,13 @@ select
     call_leg_id,
     call_session_id,
     joined_at,
+    joined_at_source,
     left_at,
+    left_at_source,
+    left_at_latest,
     ms_between(joined_at, left_at) as duration_ms,
     coalesce(floor_ms, 0) as floor_ms,
-    (
-        (joined_at is not null)::integer
-        + (left_at is not null)::integer
-        + coalesce(floors, 0)
-    )::integer as revision,
+    (revision + coalesce(floors, 0))::integer as revision,
     life
 from stays
 left join spoken using (stay_id)

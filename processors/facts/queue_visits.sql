@@ -4,9 +4,12 @@
 -- however long Telnyx kept the call in its queue (keep_after_hangup). A queue's bridge dequeues whether or not it
 -- succeeds, so `bridging-in-process` is an answer until the leg is over without a bridge, on a connection where
 -- bridges are heard. Nothing is given a time that nobody said.
+--
+-- A call that was seen in its queue waits from then on as if it had come then. One that was there no more had left by
+-- then (`left_at_latest`): it is `unknown`, with neither an end nor a wait.
 with visits as (
     select
-        * exclude (opened_at, closed_at),
+        * exclude (closed_at),
         opened_at is not null as observed,
         closed_at as dequeued_at,
         coalesce(opened_at, closed_at - to_seconds(reported_wait_secs)) as enqueued_at,
@@ -14,6 +17,29 @@ with visits as (
         coalesce(opened_at, closed_at - to_seconds(reported_wait_secs), closed_at) as present_at
     from pairs
     where kind = 'visit'
+),
+sightings as (
+    select
+        life,
+        queue,
+        instant(details ->> '$.enqueued_at') as seen_enqueued_at,
+        instant(details ->> '$.seen_at') as seen_at,
+        details ->> '$.present' = 'true' as is_there
+    from touched
+    where event_type = 'reconciler.queue.call.observed'
+),
+seen as (
+    select
+        visits.life,
+        visits.pair_id,
+        max(seen_at) filter (is_there) as seen_waiting_at,
+        min(seen_at) filter (not is_there) as gone_by
+    from visits
+    join sightings
+    on visits.life = sightings.life
+    and visits.queue is not distinct from sightings.queue
+    and abs(ms_between(opened_at, seen_enqueued_at)) <= 1000
+    group by visits.life, visits.pair_id
 ),
 segments as (
     select
@@ -54,12 +80,15 @@ confirmed as (
 ),
 judged as (
     select
-        *,
+        confirmed.*,
+        seen_waiting_at,
+        gone_by,
         case
             when dequeued_at is not null then coalesce(hangup_at < dequeued_at, false)
             else reopened_at is null and hangup_at is not null
         end as ended_by_hangup
     from confirmed
+    left join seen using (life, pair_id)
 ),
 outcomes as (
     select
@@ -67,7 +96,9 @@ outcomes as (
         case
             when ended_by_hangup then 'abandoned'
             when reopened_at is not null then 'unknown'
-            when dequeued_at is null and enqueued_at <= $judged_at - to_milliseconds($longest_wait_ms) then 'unknown'
+            when dequeued_at is null and gone_by is not null then 'unknown'
+            when dequeued_at is null
+            and coalesce(seen_waiting_at, enqueued_at) <= $judged_at - to_milliseconds($longest_wait_ms) then 'unknown'
             when dequeued_at is null then 'waiting'
             when reason = 'bridged' then 'answered'
             when reason = 'bridging-in-process' then
@@ -105,10 +136,13 @@ select
     to_number,
     enqueued_at,
     case
+        when opened_by_rest then 'rest'
         when observed then 'observed'
         when enqueued_at is not null then 'reported'
     end as enqueued_at_source,
     coalesce(dequeued_at, if(ended_by_hangup, hangup_at, null)) as left_at,
+    case when dequeued_at is null and not ended_by_hangup then least(gone_by, reopened_at) end as left_at_latest,
+    case when dequeued_at is null and not ended_by_hangup then seen_waiting_at end as seen_waiting_at,
     case
         when ended_by_hangup then ms_between(enqueued_at, hangup_at)
         else ms_between(enqueued_at, dequeued_at)

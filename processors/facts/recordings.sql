@@ -2,19 +2,49 @@
 --
 -- A recording of a call carries no id: then the event's stands for it. Told twice, the last counts. Its addresses are
 -- left where they are: they last ten minutes, and whoever has them hears the call.
+--
+-- A recording that only the list of recordings tells is a row, too (`source` rest). It is one that a webhook told if it
+-- has the same id, or, of a call, the same leg and the same beginning, to the second.
 with saved as (
     select
         *,
-        case when event_type = 'call.recording.saved' then 'call' else 'conference' end as kind,
-        coalesce(nullif(details ->> '$.recording_id', ''), event_id) as recording_id
+        case when event_type like '%conference.recording%' then 'conference' else 'call' end as kind,
+        case when event_type like 'reconciler.%' then 'rest' else 'webhook' end as source,
+        coalesce(nullif(details ->> '$.recording_id', ''), event_id) as recording_id,
+        instant(details ->> '$.recording_started_at') as started_at
     from touched
-    where event_type in ('call.recording.saved', 'conference.recording.saved')
+    where event_type in (
+        'call.recording.saved',
+        'conference.recording.saved',
+        'reconciler.call.recording.observed',
+        'reconciler.conference.recording.observed'
+    )
+),
+counting as (
+    select *
+    from saved
+    where source = 'webhook'
+    or not exists (
+        from saved as heard
+        where heard.source = 'webhook'
+        and heard.life = saved.life
+        and heard.kind = saved.kind
+        and (
+            heard.recording_id = saved.recording_id
+            or (
+                saved.kind = 'call'
+                and heard.call_leg_id is not distinct from saved.call_leg_id
+                and abs(ms_between(heard.started_at, saved.started_at)) <= 1000
+            )
+        )
+    )
 ),
 told as (
     select
         life,
         kind,
         recording_id,
+        source,
         max_by(
             {
                 'conference_id': conference_id,
@@ -22,7 +52,7 @@ told as (
                 'call_leg_id': call_leg_id,
                 'call_session_id': call_session_id,
                 'connection_id': connection_id,
-                'started_at': instant(details ->> '$.recording_started_at'),
+                'started_at': started_at,
                 'ended_at': instant(details ->> '$.recording_ended_at'),
                 'channels': details ->> '$.channels',
                 'format': details ->> '$.format'
@@ -30,8 +60,8 @@ told as (
             (occurred_at, event_id)
         ) as recording,
         count(*) as revision
-    from saved
-    group by life, kind, recording_id
+    from counting
+    group by life, kind, recording_id, source
 )
 select
     recording_id,
@@ -48,6 +78,7 @@ select
     end as duration_ms,
     recording.channels,
     recording.format,
+    source,
     revision::integer as revision,
     life
 from told

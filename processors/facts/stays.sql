@@ -1,36 +1,208 @@
--- stays.sql: who was in which conference, from when to when; needs `touched` and `pairs`.
+-- stays.sql: who was in which conference, from when to when; needs `touched`, `pairs` and `ends`.
 --
--- A stay ends with that leg's next leave, else with the conference. `left_at` is null where nobody said when it ended;
--- `over_at` is when it was over at the latest: nobody is twice in one conference, so where the leg joined again
--- although no leave had come, it was over by then.
+-- A stay ends with that leg's next leave, else with the conference. A detail record tells, to the second, what no webhook
+-- told: of the stay that began or ended when it says; where there is none, it is a stay of its own. Its leave counts
+-- where it lies in an earlier second than the conference's end. Whoever was seen in a conference, and of whom nothing
+-- else tells, has a stay without times.
+-- `left_at` is null where nobody said when it ended; then it was over by `left_at_latest` where that can be said: nobody
+-- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
+-- `leave_at` is when the leg left by itself; `over_at` is when the stay was over for whoever counts those present.
 create or replace temp table stays as
-with ends as (
-    select life, max(occurred_at) as ended_at
+with records as (
+    select
+        life,
+        coalesce(call_leg_id, call_control_id) as leg,
+        max_by(
+            {
+                'record': event_id,
+                'call_session_id': call_session_id,
+                'call_leg_id': call_leg_id,
+                'conference_id': conference_id,
+                'joined_at': instant(details ->> '$.joined_at'),
+                'left_at': instant(details ->> '$.left_at')
+            },
+            (occurred_at, event_id)
+        ) as told
     from touched
-    where event_type = 'conference.ended'
-    group by life
+    where event_type = 'reconciler.conference.participant.record.observed'
+    and coalesce(call_leg_id, call_control_id) is not null
+    and conference_id is not null
+    group by life, leg, coalesce(details ->> '$.record_id', event_id)
+),
+heard as (
+    select *
+    from pairs
+    where kind = 'stay'
+),
+matches as (
+    select heard.life, heard.pair_id, records.told
+    from heard
+    join records using (life, leg)
+    where abs(ms_between(opened_at, told.joined_at)) <= 2000
+    or abs(ms_between(closed_at, told.left_at)) <= 2000
+),
+matched as (
+    select
+        life,
+        pair_id,
+        min_by(told, (told.joined_at, told.left_at, told.record)) as told
+    from matches
+    group by life, pair_id
+),
+sightings as (
+    -- each participant as it was last seen
+    select
+        life,
+        coalesce(call_leg_id, call_control_id) as leg,
+        max_by(
+            {
+                'event_id': event_id,
+                'call_control_id': call_control_id,
+                'call_leg_id': call_leg_id,
+                'conference_id': conference_id,
+                'gone_by': case when details ->> '$.status' = 'left' then instant(details ->> '$.updated_at') end
+            },
+            (instant(details ->> '$.updated_at'), event_id)
+        ) as seen
+    from touched
+    where event_type = 'reconciler.conference.participant.observed'
+    and coalesce(call_leg_id, call_control_id) is not null
+    and conference_id is not null
+    group by life, leg, coalesce(details ->> '$.participant_id', event_id)
+),
+seen as (
+    select
+        life,
+        leg,
+        min_by(seen, seen.event_id) as seen,
+        case when bool_and(seen.gone_by is not null) then max(seen.gone_by) end as gone_by
+    from sightings
+    group by life, leg
+),
+gathered as (
+    select
+        heard.life,
+        heard.pair_id as stay_id,
+        heard.leg,
+        heard.conference_id,
+        heard.call_control_id,
+        heard.call_leg_id,
+        heard.call_session_id,
+        heard.opened_at,
+        heard.closed_at,
+        heard.reopened_at,
+        case
+            when heard.opened_at is not null then heard.opened_at
+            when told.joined_at <= heard.closed_at then told.joined_at
+        end as joined_at,
+        told.left_at as recorded_left_at,
+        told.record
+    from heard
+    left join matched using (life, pair_id)
+    union all
+    select
+        life,
+        told.record,
+        leg,
+        told.conference_id,
+        null,
+        told.call_leg_id,
+        told.call_session_id,
+        null,
+        null,
+        null,
+        told.joined_at,
+        told.left_at,
+        told.record
+    from records
+    where (life, told.record) not in (select (life, told.record) from matches)
+    union all
+    select
+        life,
+        seen.event_id,
+        leg,
+        seen.conference_id,
+        seen.call_control_id,
+        seen.call_leg_id,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null
+    from seen
+    where (life, leg) not in (select (life, leg) from heard)
+    and (life, leg) not in (select (life, leg) from records)
 ),
 bounded as (
     select
-        pairs.*,
-        case when ended_at >= opened_at then ended_at end as ended_at
-    from pairs
+        gathered.*,
+        case when ended_at >= joined_at then ended_at end as ended_at,
+        case when recorded_left_at >= joined_at or joined_at is null then recorded_left_at end as leaves_at,
+        least(
+            reopened_at,
+            case when gone_by >= joined_at or joined_at is null then gone_by end,
+            case when ended_at_latest >= joined_at or joined_at is null then ended_at_latest end,
+            case when joined_at is null then ended_at end
+        ) as latest
+    from gathered
     left join ends using (life)
-    where kind = 'stay'
+    left join seen using (life, leg)
+),
+judged as (
+    select
+        *,
+        case
+            when closed_at is not null then 'webhook'
+            when leaves_at is not null
+            and (
+                ended_at is null
+                or reopened_at is not null
+                or date_trunc('second', leaves_at) < date_trunc('second', ended_at)
+            ) then 'detail_record'
+            when reopened_at is null and ended_at is not null then 'conference'
+        end as left_at_source
+    from bounded
 )
 select
     life,
-    pair_id as stay_id,
+    stay_id,
     leg,
     conference_id,
     call_control_id,
     call_leg_id,
     call_session_id,
-    opened_at as joined_at,
-    closed_at,
+    joined_at,
     case
-        when closed_at is not null then closed_at
-        when reopened_at is null then ended_at
+        when opened_at is not null then 'webhook'
+        when joined_at is not null then 'detail_record'
+    end as joined_at_source,
+    case left_at_source
+        when 'webhook' then closed_at
+        when 'detail_record' then leaves_at
+        when 'conference' then ended_at
     end as left_at,
-    coalesce(closed_at, reopened_at, ended_at, 'infinity'::timestamptz) as over_at
-from bounded
+    left_at_source,
+    case when left_at_source is null then latest end as left_at_latest,
+    case left_at_source
+        when 'webhook' then closed_at
+        when 'detail_record' then leaves_at
+    end as leave_at,
+    coalesce(
+        case left_at_source
+            when 'webhook' then closed_at
+            when 'detail_record' then leaves_at
+            when 'conference' then ended_at
+        end,
+        latest,
+        'infinity'::timestamptz
+    ) as over_at,
+    (
+        (opened_at is not null)::integer
+        + (closed_at is not null)::integer
+        + (record is not null)::integer
+        + (opened_at is null and closed_at is null and record is null)::integer
+        + coalesce(left_at_source = 'conference', false)::integer
+    ) as revision
+from judged

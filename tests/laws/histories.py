@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from tests.builders import NOON, SHAPES, Event, Shape
 from tests.laws.model import (
     CALL_RECORDED,
+    CALL_RECORDING_SEEN,
+    CONFERENCE_BILLED,
+    CONFERENCE_SEEN,
     CONFERENCE_TYPES,
     COST,
     DEQUEUED,
@@ -22,8 +25,15 @@ from tests.laws.model import (
     LEG_TYPES,
     MACHINE,
     MACHINE_PREMIUM,
+    ORIGINS,
+    PERSON_BILLED,
+    PERSON_SEEN,
     PLAYBACK_TYPES,
     RECORDED,
+    RECORDING_SEEN,
+    SEEN_OF_CALLS,
+    SEEN_OF_ROOMS,
+    SEEN_WAITING,
     TALKED_TO_A_MACHINE,
     Happening,
 )
@@ -70,6 +80,10 @@ MEDIA: tuple[dict[str, str | None], ...] = (
     {},
 )
 RECORDINGS = ("tape-1", "tape-1", "tape-2", "", None)
+WAYS_TO_COME = (
+    *(("webhook",), ("webhook",), ("reconciler",)),
+    *(("reconciler", "webhook"), ("replay", "reconciler", "webhook"), ("replay", "reconciler")),
+)
 LOST_FIELDS = (
     *((), (), (), (), (), ()),
     *(("call_leg_id",), ("call_control_id",), ("call_leg_id", "call_control_id"), ("call_session_id",)),
@@ -83,6 +97,8 @@ class Told:
     event: Event
     received_at: datetime
     happening: Happening
+    origins: tuple[str, ...] = ("webhook",)
+    """All ways in which it comes."""
 
     def __repr__(self) -> str:
         """What it was made from, in few words: Hypothesis refuses to print a falsifying example of a lot."""
@@ -110,6 +126,12 @@ class Draw(NamedTuple):
     start: tuple[Any, datetime | None]
     recording: str | None
     media: dict[str, Any]
+    began: datetime | None
+    over: datetime | None
+    status: str | None
+    present: bool
+    subject: str | None
+    origins: tuple[str, ...]
     lost: tuple[str, ...]
     shape: Shape | None
     quirk: str | None
@@ -138,11 +160,48 @@ def _words(draw: Draw) -> Words:
         ENDED: (reason, reason),
         RECORDED: _recording(draw),
         CALL_RECORDED: _recording(draw),
+        RECORDING_SEEN: _recording(draw),
+        CALL_RECORDING_SEEN: _recording(draw),
+        **_observed(draw),
     }
     if draw.event_type in PLAYBACK_TYPES:
         media = draw.media if ".playback." in draw.event_type else {}
         return {**media, "creator_call_session_id": "the-creators"}, {**media, **_creator(draw)}
     return by_type.get(draw.event_type, ({}, {}))
+
+
+def _observed(draw: Draw) -> dict[str, Words]:
+    """What the reconciler's own events say, by their types."""
+    began, over = (None if at is None else at.isoformat() for at in (draw.began, draw.over))
+    named = {"name": draw.result, "region": draw.source}
+    times = {"began": draw.began, "over": draw.over}
+    status: dict[str, Any] = {"status": draw.status}
+    return {
+        SEEN_WAITING: (
+            {"enqueued_at": began, "seen_at": over, "present": draw.present},
+            {**times, "present": draw.present},
+        ),
+        CONFERENCE_SEEN: (
+            {
+                **named,
+                **status,
+                "end_reason": draw.reason,
+                "ended_by": draw.direction,
+                "created_at": began,
+                "updated_at": over,
+            },
+            {**named, **status, **times, "reason": draw.reason, "ended_by": draw.direction},
+        ),
+        CONFERENCE_BILLED: ({**named, "started_at": began, "ended_at": over}, {**named, **times}),
+        PERSON_SEEN: (
+            {**status, "participant_id": draw.subject, "updated_at": over},
+            {**status, "subject": draw.subject, "over": draw.over},
+        ),
+        PERSON_BILLED: (
+            {"record_id": draw.subject, "joined_at": began, "left_at": over},
+            {**times, "subject": draw.subject},
+        ),
+    }
 
 
 def _creator(draw: Draw) -> dict[str, Any]:
@@ -153,7 +212,7 @@ def _creator(draw: Draw) -> dict[str, Any]:
 
 def _recording(draw: Draw) -> Words:
     """A conference's recording is dated by its end, so an undated one says neither."""
-    end = draw.start[1] if draw.event_type == CALL_RECORDED else draw.at
+    end = draw.start[1] if draw.event_type in (CALL_RECORDED, CALL_RECORDING_SEEN) else draw.at
     said: dict[str, Any] = {
         "recording_id": draw.recording,
         "recording_started_at": draw.start[0],
@@ -172,7 +231,7 @@ def _recording(draw: Draw) -> Words:
 
 
 def _told(number: int, subject: str, draw: Draw) -> Told:
-    about_conference = draw.event_type.startswith("conference.")
+    about_conference = draw.event_type.startswith(("conference.", "reconciler.conference."))
     leg = draw.leg if about_conference else subject
     ids: dict[str, Any] = {
         "call_control_id": f"v3:{leg}",
@@ -204,9 +263,10 @@ def _told(number: int, subject: str, draw: Draw) -> Told:
         queue=said.get("queue"),
         from_number=said.get("from"),
         to_number=said.get("to"),
+        origin=min(draw.origins, key=ORIGINS.index),
         **learned,
     )
-    return Told(event, draw.at if undated else NOON + timedelta(days=1), happening)
+    return Told(event, draw.at if undated else NOON + timedelta(days=1), happening, draw.origins)
 
 
 def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
@@ -229,6 +289,12 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         start=st.sampled_from(STARTS),
         recording=st.sampled_from(RECORDINGS),
         media=st.sampled_from(MEDIA),
+        began=st.sampled_from((*INSTANTS, None)),
+        over=st.sampled_from((*INSTANTS, None)),
+        status=st.sampled_from(("completed", "completed", "left", "left", "joined", None)),
+        present=st.booleans(),
+        subject=st.sampled_from(("first", "second", None)),
+        origins=st.sampled_from(WAYS_TO_COME),
         lost=st.sampled_from(LOST_FIELDS),
         shape=st.sampled_from((None, None, None, *SHAPES)),
         quirk=st.sampled_from((None, None, None, "misplaced", "undated")),
@@ -244,12 +310,15 @@ ABOUT_LEGS = (
     *LEG_TYPES,
     *(each for each in PLAYBACK_TYPES if each.startswith("call.")),
     *(CALL_RECORDED, IRRELEVANT),
+    *(SEEN_WAITING, SEEN_WAITING, *SEEN_OF_CALLS),
 )
 ABOUT_ROOMS = (
     *CONFERENCE_TYPES[2:5] * 2,
     *CONFERENCE_TYPES * 2,
     *(each for each in PLAYBACK_TYPES if each.startswith("conference.")),
     *(each for each in PLAYBACK_TYPES if each.startswith("conference.playback.")),
+    *SEEN_OF_ROOMS,
+    *(PERSON_BILLED, PERSON_BILLED, PERSON_SEEN),
 )
 
 HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
@@ -260,35 +329,48 @@ HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One way in which webhooks arrive: bodies with their receipt times, in batches, each landed at a time."""
+class Arriving:
+    """A batch: bodies with their receipt times and origins, landed at a time."""
 
-    batches: list[tuple[datetime, list[bytes], list[datetime]]]
+    now: datetime
+    bodies: list[bytes]
+    received: list[datetime]
+    origins: list[str]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One way in which webhooks arrive."""
+
+    batches: list[Arriving]
 
     @property
     def last_clock(self) -> datetime:
         """The latest time by which anything was judged."""
-        return max(now for now, _, _ in self.batches)
+        return max(batch.now for batch in self.batches)
 
 
 def delivery(history: Sequence[Told], *, way: int, clock: datetime) -> Delivery:
-    """The `way`th way for `history` to arrive by `clock`. Way 0: all at once, in order, each webhook once."""
+    """The `way`th way for `history` to arrive by `clock`. Way 0: all at once, in order, each once for each origin."""
     rng = random.Random(way)
-    sent = [(told, 1) for told in history]
+    sent = [(told, 1, origin) for told in history for origin in told.origins]
     if way == 0:
-        return Delivery([(clock, [told.event.body() for told in history], [told.received_at for told in history])])
-    while history and rng.random() < 0.8 and len(sent) < 2 * len(history):
-        sent.append((rng.choice(history), rng.randint(2, 5)))
+        return Delivery([_arriving(clock, sent)])
+    most = 2 * len(sent)
+    while history and rng.random() < 0.8 and len(sent) < most:
+        told = rng.choice(history)
+        sent.append((told, rng.randint(2, 5), rng.choice(told.origins)))
     rng.shuffle(sent)
     cuts = sorted(rng.randint(0, len(sent)) for _ in range(rng.randint(0, 2)))
     clocks = sorted(rng.choice((clock, clock - timedelta(hours=rng.randint(0, 60)))) for _ in cuts)
-    return Delivery(
-        [
-            (now, [told.event.body(attempt=attempt) for told, attempt in part], [told.received_at for told, _ in part])
-            for now, part in zip(
-                [*clocks, clock],
-                [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)],
-                strict=True,
-            )
-        ]
+    parts = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    return Delivery([_arriving(now, part) for now, part in zip([*clocks, clock], parts, strict=True)])
+
+
+def _arriving(now: datetime, sent: Sequence[tuple[Told, int, str]]) -> Arriving:
+    return Arriving(
+        now,
+        [told.event.body(attempt=attempt) for told, attempt, _ in sent],
+        [told.received_at for told, _, _ in sent],
+        [origin for _, _, origin in sent],
     )

@@ -28,6 +28,7 @@ from processors.landing import Landing
 from processors.rebuild import rebuild
 from tests.builders import NOON, Warehouse, microseconds, opened_warehouse
 from tests.laws.histories import HISTORIES, Told
+from tests.laws.model import ORIGINS
 from tests.laws.test_landing import Fragile, InterruptedLandingError, expected, shown
 from warehouse.database import open_writer
 
@@ -38,7 +39,7 @@ FAR = (
     *(datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
 )
 LEDGERS = ("bridged_connections", "undated_events")
-OF_THE_DELIVERY = "stored_at, body, log_partition, log_offset"
+OF_THE_DELIVERY = "stored_at, body, log_partition, log_offset, origin, verified"
 """The columns of `events` that say which delivery of an event was the first."""
 
 STATEMENTS = st.integers(0, 60)
@@ -53,6 +54,7 @@ class Arrived:
     offset: int
     told: Told
     body: bytes
+    origin: str
 
 
 class Doomed(Fragile):
@@ -179,13 +181,21 @@ class CenterMachine(RuleBasedStateMachine):
         came = {(record.partition, record.offset): record.body for record in self.log}
         for body, *position in self.db.execute("select body, log_partition, log_offset from events").fetchall():
             assert body.encode() == came[position[0], position[1]]
-        told = {record.told.event.event_id: record.told for record in self.log}
-        at_once = [each for each in self.history if each.event.event_id in told]
+        best = {
+            record.told.event.event_id: record.origin
+            for record in sorted(self.log, key=lambda record: -ORIGINS.index(record.origin))
+        }
+        at_once = [
+            replace(each, happening=replace(each.happening, origin=best[each.event.event_id]))
+            for each in self.history
+            if each.event.event_id in best
+        ]
         with opened_warehouse() as other:
             other.land_bodies(
                 [each.event.body() for each in at_once],
                 now=self.clock,
                 received=[each.received_at for each in at_once],
+                origin=[each.happening.origin for each in at_once],
             )
             assert found == _everything(other.db)
         self.facts_are_rebuilt()
@@ -193,7 +203,8 @@ class CenterMachine(RuleBasedStateMachine):
 
     def _comes(self, told: Told, attempt: int, partition: int) -> None:
         offset = 1 + sum(record.partition == partition for record in self.log)
-        self.log.append(Arrived(partition, offset, told, told.event.body(attempt=attempt)))
+        origin = told.origins[attempt % len(told.origins)]
+        self.log.append(Arrived(partition, offset, told, told.event.body(attempt=attempt), origin))
 
     def _next(self, limit: int, again: int) -> Batch:
         """The records that have not landed, and of each partition up to `again` that have."""
@@ -207,8 +218,8 @@ class CenterMachine(RuleBasedStateMachine):
             partitions=[each.partition for each in records],
             offsets=[each.offset for each in records],
             received_us=[microseconds(each.told.received_at) for each in records],
-            origins=["webhook"] * len(records),
-            verified=[True] * len(records),
+            origins=[each.origin for each in records],
+            verified=[each.origin == "webhook" for each in records],
             rejections=[None] * len(records),
             bodies=[each.body for each in records],
         )

@@ -6,12 +6,12 @@ definitions leave something open, the decision is said where it is taken.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby, pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -37,12 +37,27 @@ CALL_RECORDED = "call.recording.saved"
 CALL_TYPES = (CALL_RECORDED, ENQUEUED, DEQUEUED, *LEG_TYPES)
 CONFERENCE_TYPES = (CREATED, ENDED, JOINED, LEFT, FLOOR, RECORDED)
 
+SEEN_WAITING, CALL_RECORDING_SEEN = "reconciler.queue.call.observed", "reconciler.call.recording.observed"
+CONFERENCE_SEEN, CONFERENCE_BILLED = "reconciler.conference.observed", "reconciler.conference.record.observed"
+PERSON_SEEN = "reconciler.conference.participant.observed"
+PERSON_BILLED = "reconciler.conference.participant.record.observed"
+RECORDING_SEEN = "reconciler.conference.recording.observed"
+SEEN_OF_CALLS = (SEEN_WAITING, CALL_RECORDING_SEEN)
+SEEN_OF_ROOMS = (CONFERENCE_SEEN, CONFERENCE_BILLED, PERSON_SEEN, PERSON_BILLED, RECORDING_SEEN)
+"""What the reconciler observed. Where a webhook told the same, the webhook counts."""
+
+ORIGINS = ("webhook", "reconciler", "replay")
+"""The ways in which events come, the best first."""
+
+NEARLY = timedelta(seconds=1)
+"""Times in REST are cut: as near as this they are the same."""
+
 PLAYED = tuple(
     f"{whose}.{what}" for whose in ("call", "conference", "conference.participant") for what in ("playback", "speak")
 )
 PLAYBACK_TYPES = tuple(f"{what}.{which}" for what in PLAYED for which in ("started", "ended"))
 
-RELEVANT = {*CALL_TYPES, *CONFERENCE_TYPES, *PLAYBACK_TYPES}
+RELEVANT = {*CALL_TYPES, *CONFERENCE_TYPES, *PLAYBACK_TYPES, *SEEN_OF_CALLS, *SEEN_OF_ROOMS}
 
 OUTCOMES = {"answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting"}
 
@@ -80,6 +95,18 @@ class Happening:
     media_name: str | None = None
     channels: str | None = None
     format: str | None = None
+    origin: str = "webhook"
+    name: str | None = None
+    region: str | None = None
+    status: str | None = None
+    ended_by: str | None = None
+    began: datetime | None = None
+    """Of something observed: since when, as it says itself; of a waiting call, when it was enqueued."""
+    over: datetime | None = None
+    """Of something observed: until when, or when it was last changed; of a waiting call, when it was seen."""
+    present: bool | None = None
+    subject: str | None = None
+    """Of a participant: an id of its own."""
 
     @property
     def leg(self) -> str:
@@ -89,7 +116,7 @@ class Happening:
     @property
     def entity(self) -> str:
         """The leg that a call event is about, the conference that a conference event is about."""
-        about_conference = self.event_type.startswith("conference.")
+        about_conference = self.event_type.startswith(("conference.", "reconciler.conference."))
         return (about_conference and self.conference_id) or self.leg
 
 
@@ -108,6 +135,8 @@ class Visit:
     enqueued_at: datetime | None
     enqueued_at_source: str | None
     left_at: datetime | None
+    left_at_latest: datetime | None
+    seen_waiting_at: datetime | None
     wait_ms: int | None
     in_queue_ms: int | None
     reported_wait_secs: int | None
@@ -117,6 +146,7 @@ class Visit:
     position_in: int | None
     position_out: int | None
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,10 +159,14 @@ class Stay:
     call_leg_id: str | None
     call_session_id: str | None
     joined_at: datetime | None
+    joined_at_source: str | None
     left_at: datetime | None
+    left_at_source: str | None
+    left_at_latest: datetime | None
     duration_ms: int | None
     floor_ms: int
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,14 +175,19 @@ class Conference:
 
     conference_id: str
     name: str | None
+    region: str | None
     connection_id: str | None
     call_session_id: str | None
     created_at: datetime | None
+    created_at_source: str | None
     ended_at: datetime | None
+    ended_at_source: str | None
+    ended_at_latest: datetime | None
     duration_ms: int | None
     status: str
     end_reason: str | None
     end_reason_source: str | None
+    ended_by: str | None
     participants: int
     unique_participants: int
     peak_participants: int
@@ -156,6 +195,7 @@ class Conference:
     floor_changes: int
     recordings: int
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,6 +227,7 @@ class Leg:
     conversation_ms: int | None
     conversation_reason: str | None
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,7 +246,9 @@ class Recording:
     duration_ms: int | None
     channels: str | None
     format: str | None
+    source: str
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,6 +269,7 @@ class Playback:
     ended_at: datetime | None
     duration_ms: int | None
     revision: int
+    origins: str = ""
 
 
 @dataclass(frozen=True)
@@ -256,23 +300,31 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     bridges_heard: set[str | None] = {
         each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
     }
-    calls: list[Leg] = []
-    visits: list[Visit] = []
-    stays: list[Stay] = []
-    conferences: list[Conference] = []
-    recordings: list[Recording] = []
-    playbacks: list[Playback] = []
+    found = Facts([], [], [], [], [], [])
     for life in _lives(each for each in known if each.event_type in RELEVANT):
-        calls += _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)])
-        visits += _visits([each for each in life if each.event_type in CALL_TYPES], bridges_heard, judged_at)
-        meeting = [each for each in life if each.event_type in CONFERENCE_TYPES and each.conference_id]
-        if meeting:
-            there = _presences(meeting)
-            stays += _stays(meeting, there)
-            conferences.append(_conference(meeting, there))
-        recordings += _recordings([each for each in life if each.event_type in (RECORDED, CALL_RECORDED)])
-        playbacks += _playbacks([each for each in life if each.event_type in PLAYBACK_TYPES])
-    return Facts(calls, visits, stays, conferences, recordings, playbacks)
+        origins = ",".join(sorted({each.origin for each in life}))
+        for table, rows in _of_life(life, bridges_heard, judged_at).items():
+            getattr(found, table).extend(replace(row, origins=origins) for row in rows)
+    return found
+
+
+def _of_life(life: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {
+        "calls": _calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)]),
+        "queue_visits": _visits(
+            [each for each in life if each.event_type in (*CALL_TYPES, SEEN_WAITING)], bridges_heard, judged_at
+        ),
+        "recordings": _recordings(
+            [each for each in life if each.event_type in (RECORDED, CALL_RECORDED, RECORDING_SEEN, CALL_RECORDING_SEEN)]
+        ),
+        "playbacks": _playbacks([each for each in life if each.event_type in PLAYBACK_TYPES]),
+    }
+    meeting = [each for each in life if each.event_type in (*CONFERENCE_TYPES, *SEEN_OF_ROOMS) and each.conference_id]
+    if meeting:
+        there = _presences(meeting)
+        found["participant_stays"] = _stays(meeting, there)
+        found["conferences"] = [_conference(meeting, there)]
+    return found
 
 
 def columns(of: type) -> list[str]:
@@ -373,6 +425,7 @@ class _Wait:
 def _visits(events: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> list[Visit]:
     """The visits of one leg."""
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
+    moves += _told_by_waiting(events)
     pairs = [pair for moves_here in _by(lambda each: each.queue, moves) for pair in _walked(moves_here, ENQUEUED)]
     # Visits that begin and end together are told apart by nothing but their ids.
     waits = sorted(map(_wait, pairs), key=lambda wait: (wait.begun_at, wait.over_at, wait.pair.pair_id))
@@ -383,7 +436,35 @@ def _visits(events: list[Happening], bridges_heard: set[str | None], judged_at: 
     ]
 
 
+def _near(one: datetime | None, other: datetime | None, within: timedelta = NEARLY) -> bool:
+    """Whether they are the same, as far as cut times can tell; compared in whole milliseconds."""
+    between = ms(one, other)
+    return between is not None and abs(between) <= within // timedelta(milliseconds=1)
+
+
+def _told_by_waiting(events: list[Happening]) -> list[Happening]:
+    """The enqueues that only a call's waiting tells: one for each time of which no webhook told."""
+    found: list[Happening] = []
+    seen = [each for each in events if each.event_type == SEEN_WAITING and each.present and _named(each)]
+    for same in _by(lambda each: (each.leg, each.queue, each.began), seen):
+        first = min(same, key=lambda each: each.event_id)
+        heard = [
+            each.at
+            for each in events
+            if each.event_type == ENQUEUED and _named(each) and (each.leg, each.queue) == (first.leg, first.queue)
+        ]
+        if first.began is not None and not any(_near(at, first.began) for at in heard):
+            found.append(replace(first, event_type=ENQUEUED, at=first.began, status="rest"))
+    return found
+
+
+def _named(each: Happening) -> bool:
+    return bool(each.leg_id or each.control_id)
+
+
 def _wait(pair: _Pair) -> _Wait:
+    if pair.opening is not None and pair.opening.status == "rest":
+        return _Wait(pair, pair.opening.at, "rest", pair.opening.at)
     if pair.opening is not None:
         return _Wait(pair, pair.opening.at, "observed", pair.opening.at)
     assert pair.closing is not None
@@ -474,6 +555,16 @@ def _visit(
     confirmed = bool(bridges)
     numbers = _told_numbers(events)
     connection_id = pair.first("connection_id")
+    sightings = [
+        each
+        for each in events
+        if each.event_type == SEEN_WAITING
+        and each.queue == pair.first("queue")
+        and pair.opening is not None
+        and _near(pair.opening.at, each.began)
+    ]
+    seen_waiting_at = max((each.over for each in sightings if each.present and each.over), default=None)
+    gone_by = min((each.over for each in sightings if each.present is False and each.over), default=None)
     stopped_waiting = left_at = closing.at if closing else None
     hangup_decides = False
     if closing is not None:
@@ -486,7 +577,8 @@ def _visit(
     elif hung_up is not None:
         outcome, stopped_waiting, left_at, hangup_decides = "abandoned", hung_up, hung_up, True
     else:
-        outcome = "unknown" if wait.begun_at <= judged_at - LONGEST_WAIT else "waiting"
+        last_seen = seen_waiting_at or wait.begun_at
+        outcome = "unknown" if gone_by or last_seen <= judged_at - LONGEST_WAIT else "waiting"
     by_bridge = closing is not None and closing.reason in ("bridged", "bridging-in-process")
     rests_on = {(HANGUP, hung_up)} if hangup_decides else set()
     rests_on |= {(BRIDGED, min(bridges))} if by_bridge and confirmed else set()
@@ -503,6 +595,8 @@ def _visit(
         enqueued_at=wait.enqueued_at,
         enqueued_at_source=wait.source,
         left_at=left_at,
+        left_at_latest=_earliest(gone_by, pair.reopened_at) if left_at is None else None,
+        seen_waiting_at=seen_waiting_at if left_at is None else None,
         wait_ms=ms(wait.enqueued_at, stopped_waiting),
         in_queue_ms=ms(wait.enqueued_at, left_at),
         reported_wait_secs=closing.reported_wait_secs if closing else None,
@@ -513,6 +607,10 @@ def _visit(
         position_out=closing.position if closing else None,
         revision=(pair.opening is not None) + (closing is not None) + len(rests_on | told),
     )
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((each for each in instants if each is not None), default=None)
 
 
 def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: bool) -> str:
@@ -531,67 +629,185 @@ def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: 
 class _Presence:
     """A leg in a conference."""
 
-    pair: _Pair
+    stay_id: str
     leg: str
+    ids: tuple[str | None, str | None, str | None]
+    """The call_control_id, the leg and the session."""
     joined_at: datetime | None
+    joined_at_source: str | None
     left_at: datetime | None
-    over_at: datetime
-    """When it was over at the latest: a leg that joins again was gone by then."""
+    left_at_source: str | None
+    left_at_latest: datetime | None
+    rests_on: int
+
+    @property
+    def over_at(self) -> datetime:
+        """When it was over at the latest: a leg that joins again was gone by then."""
+        return self.left_at or self.left_at_latest or NEVER
+
+    @property
+    def leave_at(self) -> datetime | None:
+        """When the leg left by itself."""
+        return self.left_at if self.left_at_source in ("webhook", "detail_record") else None
 
 
-def _end(events: list[Happening]) -> datetime | None:
-    return max((each.at for each in events if each.event_type == ENDED), default=None)
+@dataclass(frozen=True)
+class _End:
+    """When a conference was over, who says so, and by when it was where nobody does."""
+
+    at: datetime | None
+    source: str | None
+    latest: datetime | None
+    seen: bool
+
+
+def _end(events: list[Happening]) -> _End:
+    heard = max((each.at for each in events if each.event_type == ENDED), default=None)
+    billed = max((each.over for each in events if each.event_type == CONFERENCE_BILLED and each.over), default=None)
+    completed = [each for each in events if each.event_type == CONFERENCE_SEEN and each.status == "completed"]
+    latest = min((each.over for each in completed if each.over), default=None)
+    if heard is not None:
+        return _End(heard, "webhook", None, bool(completed))
+    if billed is not None:
+        return _End(billed, "detail_record", None, bool(completed))
+    return _End(None, None, latest, bool(completed))
 
 
 def _presences(events: list[Happening]) -> list[_Presence]:
-    ended_at = _end(events)
+    end = _end(events)
     moves = [each for each in events if each.event_type in (JOINED, LEFT)]
+    bills = _billed(events)
+    seen = _seen_people(events)
+    gone_by = {leg: max(gone) if all(gone) else None for leg, gone in seen.items()}  # type: ignore[type-var]
     found: list[_Presence] = []
+    taken: set[str] = set()
     for moves_of_leg in _by(lambda each: each.leg, moves):
         for pair in _walked(moves_of_leg, JOINED):
-            joined_at = pair.opening.at if pair.opening else None
-            if pair.closing is not None:
-                left_at: datetime | None = pair.closing.at
-                over_at = pair.closing.at
-            elif pair.reopened_at is not None:
-                left_at, over_at = None, pair.reopened_at
-            elif joined_at is not None and ended_at is not None and ended_at >= joined_at:
-                left_at, over_at = ended_at, ended_at
-            else:
-                left_at, over_at = None, NEVER
-            found.append(_Presence(pair, moves_of_leg[0].leg, joined_at, left_at, over_at))
+            leg = moves_of_leg[0].leg
+            bill = _bill_of(pair, [each for each in bills if each.leg == leg])
+            taken |= {each.event_id for each in bills if each.leg == leg and _same_stay(pair, each)}
+            found.append(_presence(pair, leg, bill, end, gone_by.get(leg)))
+    unmatched = [bill for bill in bills if bill.event_id not in taken]
+    found += [_presence(None, bill.leg, bill, end, gone_by.get(bill.leg)) for bill in unmatched]
+    for leg, told in _by_leg(events).items():
+        if leg not in {each.leg for each in found}:
+            bounds = (gone_by[leg], end.at or end.latest)
+            ids = (told.control_id, told.leg_id, None)
+            found.append(_Presence(told.event_id, leg, ids, None, None, None, None, _earliest(*bounds), 1))
     return found
+
+
+def _billed(events: list[Happening]) -> list[Happening]:
+    """The records of who was there, each as it was told last."""
+    bills = [each for each in events if each.event_type == PERSON_BILLED and _named(each)]
+    same = _by(lambda each: (each.leg, each.subject or each.event_id), bills)
+    return [max(told, key=lambda each: (each.at, each.event_id)) for told in same]
+
+
+def _last_seen(events: list[Happening]) -> list[Happening]:
+    """The participants that were seen, each as it was last."""
+    people = [each for each in events if each.event_type == PERSON_SEEN and _named(each)]
+    same = _by(lambda each: (each.leg, each.subject or each.event_id), people)
+    return [max(told, key=lambda each: (each.over is None, each.over or EPOCH, each.event_id)) for told in same]
+
+
+def _seen_people(events: list[Happening]) -> dict[str, list[datetime | None]]:
+    """For each leg, by when each of its participants was gone."""
+    found: defaultdict[str, list[datetime | None]] = defaultdict(list)
+    for each in _last_seen(events):
+        found[each.leg].append(each.over if each.status == "left" else None)
+    return found
+
+
+def _by_leg(events: list[Happening]) -> dict[str, Happening]:
+    """For each leg that was seen, the first by its id."""
+    return {each.leg: each for each in sorted(_last_seen(events), key=lambda each: each.event_id, reverse=True)}
+
+
+def _same_stay(pair: _Pair, bill: Happening) -> bool:
+    two = timedelta(seconds=2)
+    joined = pair.opening is not None and _near(pair.opening.at, bill.began, two)
+    return joined or (pair.closing is not None and _near(pair.closing.at, bill.over, two))
+
+
+def _bill_of(pair: _Pair, bills: list[Happening]) -> Happening | None:
+    """The record of that stay, the earliest should there be more than one."""
+    return min(
+        (each for each in bills if _same_stay(pair, each)),
+        key=lambda each: (each.began or NEVER, each.over or NEVER, each.event_id),
+        default=None,
+    )
+
+
+def _presence(pair: _Pair | None, leg: str, bill: Happening | None, end: _End, gone_by: datetime | None) -> _Presence:
+    opening, closing = (pair.opening, pair.closing) if pair else (None, None)
+    joined_at, joined_at_source = (opening.at, "webhook") if opening else (None, None)
+    if joined_at is None and bill and bill.began and (closing is None or bill.began <= closing.at):
+        joined_at, joined_at_source = bill.began, "detail_record"
+    reopened_at = pair.reopened_at if pair else None
+    ended_at = end.at if joined_at and end.at and end.at >= joined_at else None
+    billed = bill.over if bill and bill.over and (joined_at is None or bill.over >= joined_at) else None
+    before_the_end = ended_at is None or (billed is not None and _second(billed) < _second(ended_at))
+    left_at: datetime | None = None
+    left_at_source: str | None = None
+    if closing is not None:
+        left_at, left_at_source = closing.at, "webhook"
+    elif billed is not None and (reopened_at is not None or before_the_end):
+        left_at, left_at_source = billed, "detail_record"
+    elif reopened_at is None and ended_at is not None:
+        left_at, left_at_source = ended_at, "conference"
+    bounds = [at for at in (gone_by, end.latest) if at is not None and (joined_at is None or at >= joined_at)]
+    bounds += [end.at] if joined_at is None and end.at is not None else []
+    told = pair if pair is not None else _Pair(bill, None)
+    return _Presence(
+        stay_id=told.pair_id,
+        leg=leg,
+        ids=(told.first("control_id") if pair else None, told.first("leg_id"), told.first("session_id")),
+        joined_at=joined_at,
+        joined_at_source=joined_at_source,
+        left_at=left_at,
+        left_at_source=left_at_source,
+        left_at_latest=_earliest(reopened_at, *bounds) if left_at is None else None,
+        rests_on=sum((opening is not None, closing is not None, bill is not None, left_at_source == "conference")),
+    )
+
+
+def _second(at: datetime) -> datetime:
+    return at.replace(microsecond=0)
 
 
 def _stays(events: list[Happening], there: list[_Presence]) -> list[Stay]:
     held: defaultdict[str, list[int]] = defaultdict(list)
     changes = [each for each in events if each.event_type == FLOOR]
-    ended_at = _end(events)
+    ended_at = _end(events).at
     for number, change in enumerate(changes):
         if change.leg_id is None and change.control_id is None:
             continue  # somebody speaks, and nobody said who
         of_speaker = [each for each in there if each.leg == change.leg and each.over_at >= change.at]
-        lost = [each.pair.closing.at for each in of_speaker if each.pair.closing is not None]
+        lost = [each.leave_at for each in of_speaker if each.leave_at is not None and each.leave_at >= change.at]
         lost += [after.at for after in changes[number + 1 : number + 2]]
         lost += [ended_at] if ended_at is not None and ended_at >= change.at else []
         lasting = [each for each in of_speaker if each.joined_at is None or each.over_at > each.joined_at]
         if lasting:
             soonest = min(each.over_at for each in lasting)
             # Of stays that end together, the last id: nothing else tells them apart.
-            mine = max(each.pair.pair_id for each in lasting if each.over_at == soonest)
+            mine = max(each.stay_id for each in lasting if each.over_at == soonest)
             held[mine].append(ms(change.at, min(lost)) or 0 if lost else 0)
     return [
         Stay(
-            stay_id=each.pair.pair_id,
+            stay_id=each.stay_id,
             conference_id=events[0].conference_id or "",
-            call_control_id=each.pair.first("control_id"),
-            call_leg_id=each.pair.first("leg_id"),
-            call_session_id=each.pair.first("session_id"),
+            call_control_id=each.ids[0],
+            call_leg_id=each.ids[1],
+            call_session_id=each.ids[2],
             joined_at=each.joined_at,
+            joined_at_source=each.joined_at_source,
             left_at=each.left_at,
+            left_at_source=each.left_at_source,
+            left_at_latest=each.left_at_latest,
             duration_ms=ms(each.joined_at, each.left_at),
-            floor_ms=sum(held[each.pair.pair_id]),
-            revision=(each.joined_at is not None) + (each.left_at is not None) + len(held[each.pair.pair_id]),
+            floor_ms=sum(held[each.stay_id]),
+            revision=each.rests_on + len(held[each.stay_id]),
         )
         for each in there
     ]
@@ -600,37 +816,62 @@ def _stays(events: list[Happening], there: list[_Presence]) -> list[Stay]:
 def _conference(events: list[Happening], there: list[_Presence]) -> Conference:
     """From the first creation to the last end, should more than one of either be told."""
     creations = [each for each in events if each.event_type == CREATED]
-    created_at = min((each.at for each in creations), default=None)
-    ended_at = _end(events)
+    end = _end(events)
+    listed = [each for each in events if each.event_type == CONFERENCE_SEEN]
+    billed = [each for each in events if each.event_type == CONFERENCE_BILLED]
+    beginnings = (
+        (min((each.at for each in creations), default=None), "webhook"),
+        (min((each.began for each in billed if each.began), default=None), "detail_record"),
+        (min((each.began for each in listed if each.began), default=None), "rest"),
+    )
+    created_at, created_at_source = next(((at, source) for at, source in beginnings if at), (None, None))
     reasons = [each.reason for each in events if each.event_type == ENDED and each.reason is not None]
-    in_time = created_at is not None and ended_at is not None and ended_at >= created_at
+    last = max((each for each in listed if each.status == "completed"), key=_newest, default=None)
+    told = max(listed, key=_newest, default=None) or max(billed, key=lambda each: each.event_id, default=None)
+    in_time = created_at is not None and end.at is not None and end.at >= created_at
+    saved = {each.recording_id for each in events if each.event_type == RECORDED}
+    listed_only = {each.recording_id for each in events if each.event_type == RECORDING_SEEN} - saved - {None}
+    reason = reasons[-1] if reasons else last.reason if last else None
     return Conference(
         conference_id=events[0].conference_id or "",
-        name=None,  # no webhook tells it
+        name=told.name if told else None,
+        region=told.region if told else None,
         connection_id=_least("connection_id", creations) or _least("connection_id", events),
         call_session_id=_least("session_id", creations) or _least("session_id", events),
         created_at=created_at,
-        ended_at=ended_at,
-        duration_ms=ms(created_at, ended_at) if in_time else None,
-        status="completed" if ended_at else "in_progress",
-        end_reason=reasons[-1] if reasons else None,
-        end_reason_source="webhook" if reasons else None,
+        created_at_source=created_at_source,
+        ended_at=end.at,
+        ended_at_source=end.source,
+        ended_at_latest=end.latest,
+        duration_ms=ms(created_at, end.at) if in_time else None,
+        status="completed" if end.at or end.seen else "in_progress",
+        end_reason=reason,
+        end_reason_source="webhook" if reasons else "rest" if reason is not None else None,
+        ended_by=last.ended_by if last else None,
         participants=len(there),
         unique_participants=len({each.leg for each in there}),
         peak_participants=_peak(there),
         participant_ms=sum(ms(each.joined_at, each.left_at) or 0 for each in there),
         floor_changes=sum(each.event_type == FLOOR for each in events),
-        recordings=sum(each.event_type == RECORDED for each in events),
+        recordings=sum(each.event_type == RECORDED for each in events) + len(listed_only),
         revision=len(events),
     )
 
 
+def _newest(each: Happening) -> tuple[bool, datetime, str]:
+    """What was changed last; that which does not say when is taken for newest."""
+    return each.over is None, each.over or EPOCH, each.event_id
+
+
 def _recordings(events: list[Happening]) -> list[Recording]:
-    """Each as it was told last; one that has no id of its own goes by the event's."""
+    """Each as it was told last, by a webhook where one did; one that has no id of its own goes by the event's."""
+    heard = [each for each in events if each.event_type in (RECORDED, CALL_RECORDED)]
+    seen = [each for each in events if each.event_type in (RECORDING_SEEN, CALL_RECORDING_SEEN)]
+    counting = heard + [each for each in seen if not any(_same_recording(each, other) for other in heard)]
     return [
         Recording(
             recording_id=last.recording_id or last.event_id,
-            kind="conference" if last.event_type == RECORDED else "call",
+            kind=_kind_of_recording(last),
             conference_id=last.conference_id,
             call_control_id=last.control_id,
             call_leg_id=last.leg_id,
@@ -641,11 +882,25 @@ def _recordings(events: list[Happening]) -> list[Recording]:
             duration_ms=_forward(last.recorded_from, last.recorded_until),
             channels=last.channels,
             format=last.format,
+            source="webhook" if last in heard else "rest",
             revision=len(tellings),
         )
-        for tellings in _by(lambda each: (each.event_type, each.recording_id or each.event_id), events)
+        for tellings in _by(lambda each: (each.event_type, each.recording_id or each.event_id), counting)
         for last in tellings[-1:]
     ]
+
+
+def _kind_of_recording(each: Happening) -> str:
+    return "conference" if each.event_type in (RECORDED, RECORDING_SEEN) else "call"
+
+
+def _same_recording(seen: Happening, heard: Happening) -> bool:
+    if _kind_of_recording(seen) != _kind_of_recording(heard):
+        return False
+    if (seen.recording_id or seen.event_id) == (heard.recording_id or heard.event_id):
+        return True
+    of_call = _kind_of_recording(seen) == "call"
+    return of_call and seen.leg_id == heard.leg_id and _near(heard.recorded_from, seen.recorded_from)
 
 
 def _playbacks(events: list[Happening]) -> list[Playback]:

@@ -22,6 +22,7 @@ WAYS = st.integers(0, 10_000)
 CLOCK = st.sampled_from(CLOCKS)
 LEDGERS = (
     "events",
+    "better_origins",
     "contradictions",
     "rejected",
     "log_positions",
@@ -72,8 +73,8 @@ class Fragile:
 
 def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
     """The warehouse, after all of it has arrived."""
-    for now, bodies, received in arrived.batches:
-        warehouse.land_bodies(bodies, now=now, received=received)
+    for each in arrived.batches:
+        warehouse.land_bodies(each.bodies, now=each.now, received=each.received, origin=each.origins)
     return warehouse
 
 
@@ -214,18 +215,18 @@ def test_a_failure_between_any_two_statements_changes_nothing(
         fragile = Fragile(warehouse.db)
         landing = Landing(fragile)  # type: ignore[arg-type] # it walks and quacks like a connection
         offset = 1
-        for number, (now, bodies, received) in enumerate(arrived.batches):
-            batch = a_batch(bodies, first_offset=offset, received=received)
-            offset += len(bodies)
+        for number, each in enumerate(arrived.batches):
+            batch = a_batch(each.bodies, first_offset=offset, received=each.received, origin=each.origins)
+            offset += len(each.bodies)
             if number == len(arrived.batches) - 1:
                 before = everything(warehouse)
                 fragile.left = statements
                 try:
-                    landing.land(batch, now)
+                    landing.land(batch, each.now)
                 except InterruptedLandingError:
                     assert everything(warehouse) == before
                 fragile.left = None
-            landing.land(batch, now)
+            landing.land(batch, each.now)
         assert shown(warehouse) == expected(history, judged_at=arrived.last_clock)
 
 

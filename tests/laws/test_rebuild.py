@@ -82,7 +82,7 @@ def test_what_lands_between_two_halves_of_a_rebuild_is_in_its_facts(
     with opened_warehouse() as warehouse, opened_warehouse() as undisturbed:
         wanted = landed(undisturbed, arrived).facts()
         early = history[: other % (len(history) + 1)]
-        landed(warehouse, delivery(early, way=0, clock=min(now for now, _, _ in arrived.batches)))
+        landed(warehouse, delivery(early, way=0, clock=min(each.now for each in arrived.batches)))
         rebuilding = rebuild(warehouse.db, longest_wait=LONGEST_WAIT, slicing=FINEST)
         for _ in zip(range(steps), rebuilding, strict=False):
             pass

@@ -65,6 +65,7 @@ def test_a_call_is_one_row_with_all_that_was_said_of_its_leg(warehouse: Warehous
         "conversation_ms": 3_000,
         "conversation_reason": "customer_disconnect",
         "revision": 11,
+        "origins": "webhook",
     }
 
 

@@ -30,14 +30,19 @@ def test_a_conference_is_one_row_with_all_that_was_said(warehouse: Warehouse) ->
     assert {name: row[name] for name in row if not name.startswith("entity")} == {
         "conference_id": "room",
         "name": None,
+        "region": None,
         "connection_id": CONNECTION,
         "call_session_id": "session-of-host",
         "created_at": NOON,
+        "created_at_source": "webhook",
         "ended_at": NOON + seconds(20.5),
+        "ended_at_source": "webhook",
+        "ended_at_latest": None,
         "duration_ms": 20_500,
         "status": "completed",
         "end_reason": "host_left",
         "end_reason_source": "webhook",
+        "ended_by": None,
         "participants": 2,
         "unique_participants": 2,
         "peak_participants": 2,
@@ -45,6 +50,7 @@ def test_a_conference_is_one_row_with_all_that_was_said(warehouse: Warehouse) ->
         "floor_changes": 1,
         "recordings": 1,
         "revision": 8,
+        "origins": "webhook",
     }
 
 

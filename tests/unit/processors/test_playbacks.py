@@ -45,6 +45,7 @@ def test_what_a_whole_conference_hears_is_one_row(warehouse: Warehouse, backward
         "ended_at": NOON + seconds(4.5),
         "duration_ms": 3_500,
         "revision": 2,
+        "origins": "webhook",
     }
     assert warehouse.rows("conferences") == [], "what is played in a conference does not make it one"
 

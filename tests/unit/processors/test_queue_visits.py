@@ -40,6 +40,8 @@ def test_an_answered_call_is_a_visit_with_all_that_was_said(warehouse: Warehouse
         "enqueued_at": NOON,
         "enqueued_at_source": "observed",
         "left_at": NOON + seconds(41.5),
+        "left_at_latest": None,
+        "seen_waiting_at": None,
         "wait_ms": 41_500,
         "in_queue_ms": 41_500,
         "reported_wait_secs": 41,
@@ -49,6 +51,7 @@ def test_an_answered_call_is_a_visit_with_all_that_was_said(warehouse: Warehouse
         "position_in": 3,
         "position_out": 1,
         "revision": 3,
+        "origins": "webhook",
     }
 
 

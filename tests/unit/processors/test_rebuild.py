@@ -154,7 +154,7 @@ def test_a_rebuild_killed_anywhere_shows_all_of_it_or_nothing_and_is_gone_on_wit
     broken = facts(db)
     db.close()
     seen = set()
-    for statement in (1, 60, 160, 180, 195, 205, 220, 240, 255, 400):
+    for statement in (1, 60, 160, 180, 195, 205, 220, 240, 255, 270, 285, 400):
         path = tmp_path / f"{statement}.duckdb"
         shutil.copy(made, path)
         ended = subprocess.run(

@@ -45,7 +45,9 @@ def test_a_conferences_recording_is_one_row_with_all_that_was_said(warehouse: Wa
         "duration_ms": 7_250,
         "channels": "dual",
         "format": "mp3",
+        "source": "webhook",
         "revision": 1,
+        "origins": "webhook",
     }
     assert warehouse.only("conferences")["recordings"] == 1
 
@@ -66,7 +68,9 @@ def test_a_calls_recording_goes_by_the_event_that_told_of_it(warehouse: Warehous
         "duration_ms": 40_000,
         "channels": "single",
         "format": None,
+        "source": "webhook",
         "revision": 1,
+        "origins": "webhook",
     }
     assert warehouse.rows("calls") == []
 

@@ -49,6 +49,7 @@ def fill() -> Iterator[Fill]:
     db = duckdb.connect()
     db.execute("set timezone = 'UTC'")
     db.execute(files("warehouse").joinpath("schema.sql").read_text().replace(" using compression zstd", ""))
+    db.execute(files("warehouse").joinpath("completeness.sql").read_text())
 
     def filled(*visits: Row, conferences: tuple[Row, ...] = ()) -> Source:
         insert(db, "queue_visits", visits)

@@ -27,6 +27,7 @@ TABLES = {
     "playbacks",
     "queue_visits",
     "recordings",
+    "better_origins",
     "rejected",
     "undated_events",
     "warehouse",

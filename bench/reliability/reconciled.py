@@ -1,0 +1,175 @@
+"""`kill -9` of `holdtime reconcile` at any moment: what is left is what an unbroken one leaves.
+
+One trial is one kill. A share is one folder: a center that lost a twentieth of its webhooks is reconciled with a Telnyx
+that stands still, by processes that are killed, and at last by one that is not; then its facts are those of a center
+that was reconciled in one go, and what happened.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import uvicorn
+
+from bench.reliability.campaign import Campaign, Tally
+from holdtime.simulator import TABLES, World
+from holdtime.simulator.api import Account, Manners, application
+from processors.facts import FACTS
+from processors.landing import Landing
+from tests.builders import Warehouse
+from tests.laws.test_truth import a_world
+from tests.laws.test_truth import found as facts_of
+from tests.laws.test_truth import rows as truth_of
+from tests.served import KEY, frozen
+from warehouse.database import open_writer
+from warehouse.replica import publish
+
+AFTERWARDS = datetime(2026, 3, 2, 17, 20, tzinfo=UTC)
+MOST_REQUESTS = 40
+"""An unbroken run asks about so often: most kills come while it asks or lands what it heard, some after."""
+
+PROGRAM = """
+import sys
+from datetime import datetime
+from holdtime import reconcile, settings
+now = datetime.fromisoformat(sys.argv[1])
+made = reconcile.Reconciler
+reconcile.Reconciler = lambda *given, **named: made(*given, clock=lambda: now, **named)
+outcomes = reconcile.run(settings.load(), since=None, once=True, told=lambda *_: None)
+sys.exit(any(each.fault for each in outcomes))
+"""
+
+
+@dataclass
+class Trial:
+    """A center that has lost webhooks, in a folder, and its Telnyx."""
+
+    folder: Path
+    seed: int
+    manners: Manners = field(default_factory=Manners)
+    world: World = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.world = a_world(self.seed)
+        rng = random.Random(f"{self.seed}/lost")
+        self.lost = {event.event_id for event in self.world.events if rng.random() < 0.05}
+        start = self.folder / "start"
+        start.mkdir()
+        db = open_writer(start / "warehouse.duckdb")
+        came = [event.body for event in self.world.events if event.event_id not in self.lost]
+        Warehouse(db, Landing(db)).land_bodies(came, now=AFTERWARDS, received=AFTERWARDS)
+        db.execute("delete from log_positions")  # there is no log behind it
+        publish(db, start / "warehouse.duckdb", start / "replica.duckdb")
+        db.close()
+
+    def unbroken(self) -> dict[str, list[str]]:
+        """What an unbroken reconciliation leaves."""
+        folder = self._copy("unbroken")
+        with self._telnyx() as url:
+            assert self._started(folder, url).wait(120) == 0, (folder / "words").read_text()
+        return self._state(folder)
+
+    def killed(self, *, kills: int) -> tuple[dict[str, list[str]], int]:
+        """What is left by one that is killed so often, at random moments, and then not; and how often that was."""
+        folder, rng, done = self._copy("killed"), random.Random(self.seed), 0
+        with self._telnyx() as url:
+            for _ in range(kills):
+                process = self._started(folder, url)
+                last = self._asked() + rng.randint(1, MOST_REQUESTS)
+                while self._asked() < last and process.poll() is None:
+                    time.sleep(0.002)
+                time.sleep(rng.uniform(0, 0.3))
+                done += process.poll() is None
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            assert self._started(folder, url).wait(120) == 0, (folder / "words").read_text()
+        return self._state(folder), done
+
+    def _asked(self) -> int:
+        return sum(self.manners.asked.values())
+
+    def _copy(self, name: str) -> Path:
+        return Path(shutil.copytree(self.folder / "start", self.folder / name))
+
+    def _started(self, folder: Path, url: str) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "TELNYX_API_KEY": KEY,
+            "TELNYX_BASE_URL": url,
+            "HOLDTIME_LOG": f"sqlite:{folder / 'log.sqlite'}",
+            "HOLDTIME_WAREHOUSE": str(folder / "warehouse.duckdb"),
+            "HOLDTIME_REPLICA": str(folder / "replica.duckdb"),
+        }
+        command = [sys.executable, "-c", PROGRAM, AFTERWARDS.isoformat()]
+        with (folder / "words").open("ab") as words:
+            return subprocess.Popen(command, env=environment, cwd=folder, stdout=words, stderr=words)
+
+    @contextmanager
+    def _telnyx(self) -> Iterator[str]:
+        """The stand-in, at an address of its own."""
+        account = Account.of(self.world, now=frozen(AFTERWARDS), lost=self.lost)
+        config = uvicorn.Config(
+            application(account, key=KEY, manners=self.manners), host="127.0.0.1", port=0, log_level="error"
+        )
+        server = uvicorn.Server(config)
+        serving = threading.Thread(target=server.run)
+        serving.start()
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield f"http://127.0.0.1:{port}/v2"
+        finally:
+            server.should_exit = True
+            serving.join()
+
+    def _state(self, folder: Path) -> dict[str, list[str]]:
+        """Every fact, and every event once; that the facts are true is asserted."""
+        with duckdb.connect(folder / "replica.duckdb", read_only=True) as db:
+            db.execute("set timezone = 'UTC'")
+            state: dict[str, list[str]] = {
+                fact.table: sorted(repr(row) for row in db.execute(f"from {fact.table}").fetchall()) for fact in FACTS
+            }
+            events = db.execute("select event_id from events").fetchall()
+            state["events"] = sorted(event_id for (event_id,) in events)
+            warehouse: Any = type("Shown", (), {"db": db})
+            for table in TABLES:
+                assert facts_of(warehouse, table) == truth_of(self.world.truth, table), table
+        return state
+
+
+def run(seed: int, kills: int) -> Tally:
+    """Kill a reconciler so many times."""
+    tally = Tally(trials=kills)
+    with tempfile.TemporaryDirectory() as name:
+        trial = Trial(Path(name), seed % 1000)
+        try:
+            wanted = trial.unbroken()
+            found, done = trial.killed(kills=kills)
+        except AssertionError as error:
+            tally.failures.append(str(error)[-3000:])
+            tally.counts["reconciled_untrue"] += 1
+            return tally
+        tally.counts["reconciled_killed_at_work"] += done
+        if found != wanted:
+            other = [name for name in wanted if wanted[name] != found[name]]
+            tally.failures.append(f"other than unbroken: {json.dumps(other)}")
+            tally.counts["reconciled_untrue"] += 1
+    return tally
+
+
+CAMPAIGN = Campaign("reconciled", run, 50, 4, 5, 600, ("reconciled_untrue",))

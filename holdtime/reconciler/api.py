@@ -1,0 +1,163 @@
+"""Telnyx's API through the official SDK, with manners: raw documents, a page at a time, whole or not at all.
+
+The SDK's own pages are not used: on a page without `meta` its iterator asks for page 2 for ever, its types are guesses
+that lose what they do not know, and it gives up on a 429 that has no Retry-After, which Telnyx does not document.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import telnyx
+from telnyx import AsyncTelnyx
+
+from holdtime.reconciler.errors import ForbiddenError, RefusedError, UnansweredError, UnaskableError, UnauthorizedError
+from holdtime.reconciler.pace import Pace
+
+PAGE = 250
+MOST_PAGES = 5_000
+ATTEMPTS = 6
+ATTEMPTS_WHEN_LIMITED = 30
+TIMEOUT_S = 30.0
+
+Item = Mapping[str, Any]
+Ask = Callable[[], Awaitable[Any]]
+AskPage = Callable[[int], Awaitable[Any]]
+
+
+def opened(*, key: str, base_url: str | None) -> AsyncTelnyx:
+    """The SDK's client. It neither retries nor follows pages: that is done here."""
+    return AsyncTelnyx(api_key=key, base_url=base_url, max_retries=0, timeout=TIMEOUT_S)
+
+
+@dataclass(slots=True)
+class Api:
+    """Asks one thing at a time. `requests` counts what was asked, by the name of the endpoint."""
+
+    client: AsyncTelnyx
+    pace: Pace = field(default_factory=Pace)
+    requests: Counter[str] = field(default_factory=Counter)
+    told: Callable[[str], None] = lambda _: None
+    """Hears the name of each endpoint that is asked."""
+
+    async def one(self, endpoint: str, ask: Ask) -> Item | None:
+        """The `data` of a single thing; None where there is no such thing. Raises ReconcilerError."""
+        document = await self._document(endpoint, ask)
+        data = None if document is None else document["data"]
+        return data if isinstance(data, dict) else None
+
+    async def pages(self, endpoint: str, ask: AskPage, *, size: int = PAGE) -> AsyncIterator[list[Item]]:
+        """The items of a list, page by page, up to the last. Raises ReconcilerError where some of it cannot be had.
+
+        `ask` gets the page's number and asks for `size` items. A page that is shorter than its own `meta` says is asked
+        for again; so is one without `meta`, of which the end is then where nothing new comes.
+        """
+        before: list[Item] = []
+        for number in range(1, MOST_PAGES + 1):
+            items, last = await self._page(endpoint, ask, number, size)
+            if last is None and (not items or items == before):
+                return
+            yield items
+            if last:
+                return
+            before = items
+        raise UnansweredError(f"{endpoint}: more than {MOST_PAGES:,} pages: ask for less time, with --since")
+
+    async def _page(self, endpoint: str, ask: AskPage, number: int, size: int) -> tuple[list[Item], bool | None]:
+        """A page, and whether it is the last one; None where nobody says."""
+        for nth in range(1, ATTEMPTS + 1):
+            document = await self._document(endpoint, lambda: ask(number))
+            if document is None:
+                return [], True
+            data = document["data"] if isinstance(document["data"], list) else []
+            items: list[Item] = [item for item in data if isinstance(item, dict)]
+            meta = document.get("meta")
+            total, pages, each = (_whole(meta, name) for name in ("total_results", "total_pages", "page_size"))
+            if total is not None:
+                each = each or size
+                wanted = min(each, total - (number - 1) * each)
+                if len(data) >= wanted:
+                    return items, number * each >= total
+            elif pages is not None:
+                if items or number >= pages:
+                    return items, number >= pages
+            elif nth == ATTEMPTS // 2:  # it has none, and will not have one
+                return items, None
+            self.pace.failed(nth)
+        raise UnansweredError(f"{endpoint}: page {number} came {ATTEMPTS} times with fewer items than it says it has")
+
+    async def _document(self, endpoint: str, ask: Ask) -> dict[str, Any] | None:
+        """A whole answer with `data`, or None for a 404."""
+        failures, limited, why = 0, 0, ""
+        while failures < ATTEMPTS and limited < ATTEMPTS_WHEN_LIMITED:
+            await self.pace.turn()
+            self.requests[endpoint] += 1
+            self.told(endpoint)
+            try:
+                return await self._answer(endpoint, ask)
+            except telnyx.RateLimitError as error:
+                limited += 1
+                why = "too many requests (429)"
+                self.pace.limited(error.response.headers, limited)
+            except _AgainError as error:
+                failures += 1
+                why = str(error)
+                self.pace.failed(failures)
+        raise UnansweredError(f"{endpoint}: no answer after {failures + limited} attempts, the last: {why}")
+
+    async def _answer(self, endpoint: str, ask: Ask) -> dict[str, Any] | None:
+        """The answer to one attempt, None for a 404. Raises _AgainError where another attempt may do better."""
+        try:
+            response = await ask()
+            self.pace.heed(response.headers)
+            text = await response.read()
+        except telnyx.RateLimitError:
+            raise
+        except telnyx.NotFoundError:
+            return None
+        except telnyx.APIStatusError as error:
+            raise _explained(endpoint, error) from None
+        except telnyx.APIError as error:
+            raise _AgainError(type(error).__name__) from None  # no connection, or no answer in time
+        except ValueError:
+            raise UnaskableError(f"{endpoint}: the name of what is asked for cannot be a part of a path") from None
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise _AgainError("an answer that breaks off") from None
+        if not isinstance(document, dict) or document.get("data") is None:
+            raise _AgainError("an answer without data")
+        return document
+
+
+class _AgainError(Exception):
+    """Worth another attempt. The text says why."""
+
+
+def _explained(endpoint: str, error: telnyx.APIStatusError) -> Exception:
+    status = error.status_code
+    if status == 401:
+        return UnauthorizedError(
+            "Telnyx does not accept TELNYX_API_KEY (401): expected a v2 API key of the account, from Mission Control, "
+            "API keys"
+        )
+    if status == 403:
+        return ForbiddenError(f"{endpoint}: this key may not use it (403): allow it, or do without")
+    if status >= 500 or status in {408, 409}:
+        return _AgainError(f"status {status}")
+    return RefusedError(f"{endpoint}: refused with {status}: {_titles(error)}")
+
+
+def _whole(meta: object, name: str) -> int | None:
+    value = meta.get(name) if isinstance(meta, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _titles(error: telnyx.APIStatusError) -> str:
+    """What Telnyx says is wrong, without anything that was asked."""
+    body = error.body
+    errors = body.get("errors") if isinstance(body, dict) else None
+    titles = [str(each.get("title"))[:100] for each in errors or [] if isinstance(each, dict)]
+    return ", ".join(titles) or "no reason given"

@@ -1,0 +1,155 @@
+"""What the warehouse knows already: so that nothing is published twice, and that what is missing is asked for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+
+from holdtime.reconciler.found import Found
+from holdtime.reconciler.windows import EVENT_TYPE, LONGEST_GAP, Window
+from warehouse.database import open_reader
+
+AROUND = timedelta(hours=1)
+LOOK_BACK = timedelta(days=7)
+"""Calls, conferences and visits that began earlier are given up: Telnyx does not know them any more, either."""
+MEMORY = "64MB"
+MOST = 2_000
+"""Of each kind that is asked for one by one in one run, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A visit that nobody has ended."""
+
+    call_control_id: str
+    call_leg_id: str | None
+    queue: str
+    enqueued_at: datetime
+
+
+class Known(Protocol):
+    """What is known; as new as it can be had cheaply."""
+
+    def unknown(self, found: Collection[Found]) -> list[Found]:
+        """Those of which there is no event with that id."""
+
+    def completed(self, source: str, now: datetime) -> list[Window]:
+        """What of a source was read to its end, in the last month."""
+
+    def waiting(self, now: datetime) -> list[Waiting]:
+        """The visits that nobody has ended."""
+
+    def open_legs(self, now: datetime, before: datetime) -> list[str]:
+        """The legs that began before `before` and of which nobody has said that they are over."""
+
+    def open_conferences(self, now: datetime) -> list[str]:
+        """The conferences of which nobody has said that they are over."""
+
+
+class Warehouse:
+    """Known from a replica, opened anew once another one has taken its place. Raises WarehouseError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: duckdb.DuckDBPyConnection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def unknown(self, found: Collection[Found]) -> list[Found]:
+        if not found:
+            return []
+        times = [each.at for each in found]
+        rows = self._rows(
+            """
+            select event_id from stored_events
+            where occurred_at between ? and ?
+            and event_id in (select unnest(?::varchar[]))
+            """,
+            [min(times) - AROUND, max(times) + AROUND, [each.event_id for each in found]],
+        )
+        known = {event_id for (event_id,) in rows}
+        return [each for each in found if each.event_id not in known]
+
+    def completed(self, source: str, now: datetime) -> list[Window]:
+        rows = self._rows(
+            """
+            select
+                epoch_us((payload ->> '$.start')::timestamptz),
+                epoch_us((payload ->> '$.end')::timestamptz)
+            from events
+            where occurred_at >= ? and event_type = ? and payload ->> '$.source' = ?
+            """,
+            [now - LONGEST_GAP, EVENT_TYPE, source],
+        )
+        return [Window(_instant(start), _instant(end)) for start, end in rows]
+
+    def waiting(self, now: datetime) -> list[Waiting]:
+        rows = self._rows(
+            """
+            select call_control_id, call_leg_id, queue, epoch_us(enqueued_at) from queue_visits
+            where enqueued_at >= ? and enqueued_at <= ?
+            and left_at is null and left_at_latest is null
+            and call_control_id is not null and queue is not null
+            order by enqueued_at desc limit ?
+            """,
+            [now - LOOK_BACK, now, MOST],
+        )
+        return [Waiting(control_id, leg_id, queue, _instant(at)) for control_id, leg_id, queue, at in rows]
+
+    def open_legs(self, now: datetime, before: datetime) -> list[str]:
+        rows = self._rows(
+            """
+            select call_leg_id from (
+                select call_leg_id, entity_since from calls
+                where entity_since >= ? and entity_since < ? and status <> 'ended'
+                union all
+                select call_leg_id, entity_since from queue_visits
+                where entity_since >= ? and entity_since < ? and left_at is null
+            )
+            where call_leg_id is not null
+            group by call_leg_id
+            order by max(entity_since) desc, call_leg_id limit ?
+            """,
+            [now - LOOK_BACK, before, now - LOOK_BACK, before, MOST],
+        )
+        return [leg_id for (leg_id,) in rows]
+
+    def open_conferences(self, now: datetime) -> list[str]:
+        rows = self._rows(
+            """
+            select conference_id from conferences
+            where entity_since >= ? and status = 'in_progress'
+            order by entity_since desc, conference_id limit ?
+            """,
+            [now - LOOK_BACK, MOST],
+        )
+        return [conference_id for (conference_id,) in rows]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._db is not None:
+            self._db.close()
+        self._db = self._file = None
+
+    def _rows(self, query: str, parameters: list[object]) -> list[tuple[Any, ...]]:
+        db = self._opened()
+        return [] if db is None else db.execute(query, parameters).fetchall()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection | None:
+        """The file that is there now; None where nothing has landed yet."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        file = (found.st_ino, found.st_mtime_ns)
+        if file != self._file:
+            self.close()
+            self._db = open_reader(self._path, memory_limit=MEMORY)
+            self._file = file
+        return self._db
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

@@ -1,0 +1,72 @@
+"""How often Telnyx is asked: never above a budget, and not before it wants to be asked again."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+MINUTE_S = 60.0
+FIRST_S = 0.5
+MOST_S = 30.0
+LONGEST_RESET_S = 300.0
+"""A limit that lasts longer than this is believed no more than this long."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """In any minute no more than `per_minute` requests. `clock` counts seconds; `sleep` lets them pass."""
+
+    per_minute: int = 240
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    rng: random.Random = field(default_factory=random.Random)
+    _asked: deque[float] = field(default_factory=deque)
+    _not_before: float = 0.0
+
+    async def turn(self) -> None:
+        """Return when it is time for the next request."""
+        while (wait_s := self._wait_s()) > 0:
+            await self.sleep(wait_s)
+        self._asked.append(self.clock())
+
+    def heed(self, headers: Mapping[str, str]) -> bool:
+        """Wait as the answer's headers ask; returns whether they do: none left until the reset, or Retry-After."""
+        wait_s = _seconds(headers.get("retry-after"))
+        if wait_s is None and headers.get("x-ratelimit-remaining", "").strip() == "0":
+            wait_s = _seconds(headers.get("x-ratelimit-reset"))
+        if wait_s is None:
+            return False
+        self._not_before = max(self._not_before, self.clock() + min(wait_s, LONGEST_RESET_S))
+        return True
+
+    def limited(self, headers: Mapping[str, str], nth: int) -> None:
+        """Wait as a 429 asks: until the reset or Retry-After, whichever it names; else as after a failure."""
+        named = [_seconds(headers.get(name)) for name in ("x-ratelimit-reset", "retry-after")]
+        waits = [wait for wait in named if wait is not None]
+        if waits:
+            jitter_s = self.rng.uniform(0, 0.25)  # so that not everybody who waited comes at once
+            self._not_before = max(self._not_before, self.clock() + min(max(waits), LONGEST_RESET_S) + jitter_s)
+        else:
+            self.failed(nth)
+
+    def failed(self, nth: int) -> None:
+        """Wait after the `nth` failure in a row: twice as long each time, less a random part of up to a half."""
+        longest_s = min(FIRST_S * 2 ** (nth - 1), MOST_S)
+        self._not_before = max(self._not_before, self.clock() + longest_s * self.rng.uniform(0.5, 1))
+
+    def _wait_s(self) -> float:
+        now = self.clock()
+        while self._asked and now - self._asked[0] >= MINUTE_S:
+            self._asked.popleft()
+        full_s = self._asked[0] + MINUTE_S - now if len(self._asked) >= self.per_minute else 0.0
+        return max(full_s, self._not_before - now)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None

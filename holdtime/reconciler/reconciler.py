@@ -1,0 +1,133 @@
+"""One run: every source in its order, what is new into the log, and what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from holdtime.reconciler.api import Api
+from holdtime.reconciler.errors import ForbiddenError, ReconcilerError, UnauthorizedError
+from holdtime.reconciler.found import Found
+from holdtime.reconciler.known import Known
+from holdtime.reconciler.sources import Asking, Source
+from holdtime.reconciler.sources.registry import ORIGINALS, STATES
+from holdtime.reconciler.windows import Window, adds
+from ingest.log import Appender, Origin, Record
+
+AT_ONCE = 250
+"""Records that are made durable together."""
+
+AT_MOST = 5_000
+"""Events that are published before they land, where that is ours to do."""
+
+log = structlog.get_logger("reconciler")
+
+Told = Callable[[str, int], None]
+"""Hears of progress: the source, and how many events it has given so far."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one source. `fault` says why it was not read to its end; `forbidden` that it may not be."""
+
+    source: str
+    read: int = 0
+    published: int = 0
+    requests: int = 0
+    fault: str | None = None
+    forbidden: bool = False
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Asks all sources, one after the other.
+
+    `settle` lands what was published, and returns when it is known; without it others do, and are waited for, but not
+    for ever: what is not known by then may be published again, which changes nothing.
+    """
+
+    api: Api
+    appender: Appender
+    known: Known
+    settle: Callable[[], Awaitable[None]] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    longest_wait: timedelta = timedelta(hours=24)
+    told: Told = lambda *_: None
+    patience_s: int = 30
+    _published: set[str] = field(default_factory=set)
+    _last: list[Found] = field(default_factory=list)
+
+    async def run(self, since: timedelta | None = None) -> list[Outcome]:
+        """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
+
+        What a source gave before it failed is published, and it goes on from there the next time.
+        """
+        asking = Asking(self.api, self.known, self.clock(), since, self.longest_wait / 2)
+        outcomes: list[Outcome] = []
+        for source in (*ORIGINALS, *STATES):
+            outcome = await self._asked(source, asking)
+            outcomes.append(outcome)
+            if outcome.fault is not None:
+                asking.useless.add(source.name)
+            if outcome.forbidden:
+                asking.forbidden.add(source.name)
+            if source in ORIGINALS:  # what they told need not be asked for one by one
+                await self._settled()
+        await self._settled()
+        return outcomes
+
+    async def _settled(self) -> None:
+        if not self._published:
+            return
+        if self.settle is not None:
+            await self.settle()
+        else:
+            for _ in range(self.patience_s):
+                if not self.known.unknown(self._last):
+                    break
+                await asyncio.sleep(1)
+        self._published.clear()
+
+    async def _asked(self, source: Source, asking: Asking) -> Outcome:
+        outcome = Outcome(source.name)
+        before = self.api.requests.total()
+        try:
+            async for finds in source.read(asking):
+                if isinstance(finds, Window):
+                    if adds(finds, self.known.completed(source.name, asking.now)):
+                        outcome.published += await self._publish([finds.completed(source.name)], asking.now)
+                    continue
+                outcome.read += len(finds)
+                outcome.published += await self._publish(finds, asking.now)
+                self.told(source.name, outcome.read)
+        except UnauthorizedError:
+            raise
+        except ReconcilerError as error:
+            outcome.fault, outcome.forbidden = str(error), isinstance(error, ForbiddenError)
+        outcome.requests = self.api.requests.total() - before
+        if outcome.fault is not None:
+            log.warning("source_not_read", source=source.name, reason=outcome.fault)
+        log.info(
+            "source_read",
+            source=source.name,
+            read=outcome.read,
+            published=outcome.published,
+            requests=outcome.requests,
+        )
+        return outcome
+
+    async def _publish(self, found: list[Found], now: datetime) -> int:
+        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable."""
+        new = {each.event_id: each for each in found if each.event_id not in self._published}
+        unknown = self.known.unknown(list(new.values()))
+        received_us = int(now.timestamp() * 1_000_000)
+        records = [Record(each.body, received_us, Origin.RECONCILER, verified=False) for each in unknown]
+        for start in range(0, len(records), AT_ONCE):
+            await asyncio.gather(*(self.appender.append(record) for record in records[start : start + AT_ONCE]))
+        self._published |= {each.event_id for each in unknown}
+        self._last = unknown or self._last
+        if self.settle is not None and len(self._published) >= AT_MOST:
+            await self._settled()  # what lies together in time lands at a bounded cost
+        return len(unknown)

@@ -1,0 +1,127 @@
+"""How events came: the best of the ways in which each was told, whichever delivery was first.
+
+The row of an event keeps the origin of its first delivery. Where a later one came in a better way, a webhook after the
+reconciler say, `better_origins` names it, so that what facts show of origins depends on no order.
+"""
+
+import duckdb
+
+from warehouse.query import value
+
+RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
+"""The smaller, the better: only a webhook was verified; the reconciler asked Telnyx itself."""
+
+
+def prepare(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `confirmed` (entity, moment), empty: the stored events of which this batch has told in a better way."""
+    db.execute("create or replace temp table confirmed (entity varchar, moment timestamptz)")
+    db.execute("create or replace temp table repeated_better (event_id varchar)")
+
+
+def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
+    """Name the better ways in which `fresh` tells a content of an id after it was told first."""
+    db.execute(
+        f"""
+        create or replace temp table better as
+        select event_id, content, origin, log_partition, log_offset
+        from (
+            select
+                event_id,
+                {content} as content,
+                origin,
+                log_partition,
+                log_offset,
+                {RANK} as rank,
+                first_value({RANK}) over (
+                    partition by event_id, {content}
+                    order by log_partition, log_offset
+                ) as first_rank
+            from fresh
+            where event_id in (select event_id from fresh group by event_id having count(*) > 1)
+        )
+        where rank < first_rank
+        """
+    )
+    db.execute("insert into better_origins from better")
+    db.execute("insert into repeated_better select event_id from better")
+
+
+def remember_known(db: duckdb.DuckDBPyConnection, content: str) -> None:
+    """Name the better ways in which `fresh` tells what is in `known`, and whom it is about in `confirmed`."""
+    if not value(db, "select count(*) from known where origin <> 'webhook'"):
+        return
+    db.execute(
+        f"""
+        create or replace temp table better as
+        with held as (
+            select event_id, content, min({RANK}) as rank
+            from (
+                select event_id, content, origin from known
+                union all
+                select event_id, content, origin from better_origins
+                where event_id in (select event_id from known)
+            )
+            group by event_id, content
+        )
+        select told.*
+        from (
+            select
+                event_id,
+                {content} as content,
+                origin,
+                log_partition,
+                log_offset,
+                entity,
+                occurred_at,
+                {RANK} as rank
+            from fresh
+            where event_id in (select event_id from known)
+        ) as told
+        join held on told.event_id = held.event_id and told.content = held.content and told.rank < held.rank
+        """
+    )
+    db.execute("insert into better_origins select event_id, content, origin, log_partition, log_offset from better")
+    db.execute(
+        """
+        insert into confirmed
+        select entity, occurred_at from better
+        union all
+        select entity, occurred_at from fresh
+        where event_id in (from repeated_better) and event_id in (select event_id from known)
+        """
+    )
+
+
+def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:
+    """Let `touched` say of each event the best way in which it came. Needs `lives`."""
+    if not value(db, "select count(*) from better_origins"):
+        return
+    db.execute(
+        f"""
+        update touched set origin = best.origin
+        from (
+            select event_id, content, min_by(origin, {RANK}) as origin, min({RANK}) as rank
+            from better_origins group by event_id, content
+        ) as best
+        where touched.event_id = best.event_id
+        and best.rank < array_position(['webhook', 'reconciler', 'replay'], touched.origin)
+        and touched.rowid in (
+            select row_id from (
+                select told.rowid as row_id, told.event_id, {content} as content
+                from touched as told join lives using (life)
+                where event_id in (select event_id from better_origins)
+            ) semi join better_origins using (event_id, content)
+        )
+        """
+    )
+
+
+def of_lives(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `life_origins` (life, origins): the ways in which the events in `touched` came, in order, with commas."""
+    db.execute(
+        """
+        create or replace temp table life_origins as
+        select life, string_agg(distinct origin, ',' order by origin) as origins
+        from touched group by life
+        """
+    )

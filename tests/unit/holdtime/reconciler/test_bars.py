@@ -1,0 +1,142 @@
+"""What reconciliation must reach: what Telnyx holds is brought back, the facts are what happened, and nothing twice."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from holdtime.simulator import TABLES, World, simulate
+from holdtime.simulator.api import Manners
+from tests.laws.test_truth import a_world, found, rows
+from tests.reconciling import ORIGINAL_SOURCES, Center
+
+AFTERWARDS = datetime(2026, 3, 2, 18, 20, tzinfo=UTC)
+
+
+@cache
+def a_day() -> World:
+    """A busy quarter of an hour, in which everything happens often, and two hours in which little does."""
+    return a_world(3)
+
+
+@pytest.fixture
+def center(tmp_path: Path) -> Iterator[Center]:
+    opened = Center(tmp_path, AFTERWARDS)
+    yield opened
+    opened.close()
+
+
+def at_random(world: World, share: float) -> set[str]:
+    rng = random.Random(f"{world.seed}/lost")
+    return {event.event_id for event in world.events if rng.random() < share}
+
+
+def assert_true(center: Center, world: World) -> None:
+    for table in TABLES:
+        assert found(center.warehouse, table) == rows(world.truth, table), table
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+def test_webhooks_lost_at_random_are_all_brought_back_and_the_facts_are_what_happened(
+    center: Center, share: float
+) -> None:
+    world = a_day()
+    lost = at_random(world, share)
+    center.hear(world.events, lost)
+    outcomes = center.reconcile(center.account(world, lost))
+    assert [each.fault for each in outcomes] == [None] * len(outcomes)
+    stored = Counter(row["event_id"] for row in center.warehouse.dicts("events") if row["origin"] == "reconciler")
+    originals = {event_id for event_id in stored if not event_id.startswith("observed-")}
+    assert originals == lost
+    assert set(stored.values()) == {1}
+    assert_true(center, world)
+
+
+def test_a_whole_hour_without_webhooks_is_brought_back(center: Center) -> None:
+    world = simulate(a_day().plan, seed=5, start=AFTERWARDS - timedelta(hours=4), duration=timedelta(hours=2))
+    hour = (AFTERWARDS - timedelta(hours=3, minutes=30)).timestamp() * 1e6
+    lost = {event.event_id for event in world.events if hour <= event.at < hour + 3.6e9}
+    center.hear(world.events, lost)
+    center.reconcile(center.account(world, lost))
+    assert len(lost) > 1_000
+    assert_true(center, world)
+
+
+def test_a_second_run_publishes_nothing_at_once_and_nothing_but_windows_later(center: Center) -> None:
+    world = a_day()
+    lost = at_random(world, 0.05)
+    center.hear(world.events, lost)
+    account = center.account(world, lost)
+    center.reconcile(account)
+    assert len(center.appended) > len(lost)
+    center.reconcile(account)
+    assert center.appended == []
+    center.reconcile(account, since=timedelta(days=7))
+    assert all(b"reconciler.window.completed" in record.body for record in center.appended)
+    center.reconcile(account, since=timedelta(days=7))
+    assert center.appended == []
+
+
+def test_every_conference_has_its_duration_and_end_reason_from_records_and_lists_alone(center: Center) -> None:
+    world = a_day()
+    center.reconcile(center.account(world), Manners(forbidden=ORIGINAL_SOURCES))
+    conferences = {row["conference_id"]: row for row in center.warehouse.dicts("conferences")}
+    assert len(conferences) == len(world.history.conferences)
+    for room in world.history.conferences:
+        row = conferences[room.conference_id]
+        assert abs(row["duration_ms"] - (room.ended - room.created) / 1000) <= 1_000
+        assert (row["end_reason"], row["end_reason_source"]) == (room.end_reason, "rest")
+        assert (row["created_at_source"], row["ended_at_source"]) == ("detail_record", "detail_record")
+        assert (row["participants"], row["origins"]) == (len(room.stays), "reconciler")
+    for row in center.warehouse.dicts("participant_stays"):
+        assert row["joined_at_source"] == "detail_record"
+        assert row["left_at_source"] in {"detail_record", "conference"}
+
+
+def test_with_lists_of_conferences_and_queues_alone_no_time_is_invented(center: Center) -> None:
+    world = a_day()
+    lost = {event.event_id for event in world.events if event.event_type in _ENDINGS}
+    center.hear(world.events, lost)
+    others = frozenset({"webhook_deliveries", "call_events", "detail_records", "recordings"})
+    outcomes = center.reconcile(center.account(world, lost), Manners(forbidden=others))
+    assert {each.source for each in outcomes if each.forbidden} == others
+    told = {(event.leg_id, event.conference_id, event.at) for event in world.events if event.event_id not in lost}
+    heard = {at for _, _, at in told}
+    truth = {room.conference_id: room for room in world.history.conferences}
+    for row in center.warehouse.dicts("conferences"):
+        room = truth[row["conference_id"]]
+        assert (row["status"], row["ended_at"], row["duration_ms"]) == ("completed", None, None)
+        assert row["end_reason"] == room.end_reason
+        assert micros(row["ended_at_latest"]) >= room.ended
+        assert micros(row["created_at"]) in heard
+    ends = {visit.visit_id: visit.left for visit in world.history.visits}
+    unended = [row for row in center.warehouse.dicts("queue_visits") if row["left_at"] is None]
+    assert unended
+    for row in unended:
+        assert (row["outcome"], row["wait_ms"]) == ("unknown", None)
+        assert ends[row["visit_id"]] <= micros(row["left_at_latest"]) <= micros(AFTERWARDS)
+    times = {
+        micros(row[name])
+        for table, names in _TIMES.items()
+        for row in center.warehouse.dicts(table)
+        for name in names
+        if row[name] is not None
+    }
+    assert times <= heard, "a time that no webhook told"
+
+
+_ENDINGS = ("call.dequeued", "call.hangup", "conference.ended", "conference.participant.left")
+_TIMES = {
+    "queue_visits": ("enqueued_at", "left_at"),
+    "conferences": ("created_at", "ended_at"),
+    "participant_stays": ("joined_at", "left_at"),
+    "calls": ("initiated_at", "answered_at", "ended_at"),
+}
+
+
+def micros(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)

@@ -1,0 +1,201 @@
+-- How complete the history is: the view `completeness`, made anew with the others.
+--
+-- What is missing is what something else proves to have been sent: a dequeue proves an enqueue, a visit that is over a
+-- dequeue, a conference that was seen completed its end. What nothing speaks of is not in it: see docs/metrics.md.
+create or replace view completeness as
+with told as (
+    select
+        stored.occurred_at,
+        if(stored.event_type in ('call.enqueued', 'call.dequeued'), stored.queue, null) as queue,
+        stored.event_type,
+        coalesce(better.origin, stored.origin) as origin
+    from stored_events as stored
+    left join (
+        select event_id, min_by(origin, array_position(['webhook', 'reconciler', 'replay'], origin)) as origin
+        from better_origins
+        group by event_id
+    ) as better
+    on stored.event_id = better.event_id
+    where stored.event_type not like 'reconciler.%'
+    and (stored.log_partition, stored.log_offset) not in (
+        select (log_partition, log_offset) from contradictions
+    )
+),
+missing as (
+    select coalesce(enqueued_at, left_at, entity_since) as moment, queue, 'call.enqueued' as event_type
+    from queue_visits
+    where enqueued_at_source is distinct from 'observed'
+    union all
+    select coalesce(left_at, left_at_latest, enqueued_at, entity_since), queue, 'call.dequeued'
+    from queue_visits
+    where outcome in ('abandoned', 'unknown')
+    and reason is null and position_out is null and reported_wait_secs is null
+    union all
+    select coalesce(created_at, entity_since), null, 'conference.created'
+    from conferences
+    where created_at_source is distinct from 'webhook'
+    union all
+    select coalesce(ended_at, ended_at_latest, entity_since), null, 'conference.ended'
+    from conferences
+    where ended_at_source is distinct from 'webhook'
+    and (
+        status = 'completed'
+        -- none goes on for longer than four hours
+        or entity_since < (select judged_at from warehouse) - interval 5 hours
+    )
+    union all
+    select coalesce(joined_at, left_at, left_at_latest, entity_since), null, 'conference.participant.joined'
+    from participant_stays
+    where joined_at_source is distinct from 'webhook'
+    union all
+    select coalesce(left_at, left_at_latest), null, 'conference.participant.left'
+    from participant_stays
+    where left_at_source = 'detail_record' or (left_at is null and left_at_latest is not null)
+    union all
+    select entity_since, null, 'call.initiated'
+    from calls
+    where initiated_at is null
+    union all
+    select entity_since, null, 'call.hangup'
+    from calls
+    where ended_at is null
+    and (
+        status = 'ended'
+        or entity_since < (select judged_at - to_milliseconds(coalesce(longest_wait_ms, 86400000)) from warehouse)
+    )
+    union all
+    select coalesce(ended_at, started_at, entity_since), null, kind || '.recording.saved'
+    from recordings
+    where source = 'rest'
+),
+steps as (
+    select queue, enqueued_at as moment, 1 as step, position_in
+    from queue_visits
+    where enqueued_at is not null
+    union all
+    select queue, coalesce(left_at, left_at_latest), -1, null
+    from queue_visits
+    where enqueued_at is not null
+    and coalesce(left_at, left_at_latest) is not null
+),
+depths as (
+    select
+        queue,
+        moment,
+        position_in,
+        -- leaving comes before joining at one instant
+        sum(step) over (partition by queue order by moment, step rows unbounded preceding) as depth
+    from steps
+),
+odd as (
+    select occurred_at as moment, null as queue, event_type
+    from contradictions
+    union all
+    -- Telnyx's own seconds are whole: two of them apart is no rounding
+    select left_at, queue, 'call.dequeued'
+    from queue_visits
+    where enqueued_at_source = 'observed' and abs(in_queue_ms - 1000 * reported_wait_secs) >= 2000
+    union all
+    select left_at, queue, 'call.dequeued'
+    from queue_visits
+    where enqueued_at_source = 'reported'
+    union all
+    -- a place behind people of whom nobody has told
+    select moment, queue, 'call.enqueued'
+    from depths
+    where position_in > depth
+),
+counted as (
+    select
+        epoch_us(occurred_at) // 86400000000 as nth,
+        queue,
+        event_type,
+        count(*) filter (origin = 'webhook') as heard,
+        count(*) filter (origin = 'reconciler') as reconciled,
+        count(*) filter (origin = 'replay') as replayed,
+        0 as missing,
+        0 as contradictions
+    from told
+    group by all
+    union all
+    select epoch_us(moment) // 86400000000, queue, event_type, 0, 0, 0, count(*), 0
+    from missing
+    group by all
+    union all
+    select epoch_us(moment) // 86400000000, queue, event_type, 0, 0, 0, 0, count(*)
+    from odd
+    group by all
+),
+windows as (
+    select
+        body ->> '$.data.payload.source' as source,
+        (body ->> '$.data.payload.start')::timestamptz as start,
+        (body ->> '$.data.payload.end')::timestamptz as "end"
+    from stored_events
+    where event_type = 'reconciler.window.completed'
+),
+hours as (
+    select source, unnest(range(epoch_us(start) // 3600000000, epoch_us("end") // 3600000000)) as nth
+    from windows
+),
+checked as (
+    select nth // 24 as nth, source, count(distinct nth) as hours
+    from hours
+    where source in ('webhook_deliveries', 'call_events')
+    group by all
+),
+rests as (
+    select
+        nth,
+        max(hours)::integer as checked_hours,
+        'webhooks, ' || string_agg(source || ' (' || hours || ' h)', ', ' order by source) as rests_on
+    from checked
+    group by nth
+),
+outages as (
+    select
+        occurred_at as start,
+        (body ->> '$.data.payload.end')::timestamptz as "end",
+        unnest(range(epoch_us(start) // 86400000000, epoch_us("end") // 86400000000 + 1)) as nth
+    from stored_events
+    where event_type = 'reconciler.ingest.down'
+),
+down as (
+    select
+        nth,
+        sum(
+            least(epoch_us("end"), (nth + 1) * 86400000000) // 1000 - greatest(epoch_us(start), nth * 86400000000) // 1000
+        )::bigint as down_ms
+    from outages
+    group by nth
+),
+summed as (
+    select
+        nth,
+        queue,
+        event_type,
+        sum(heard)::bigint as heard,
+        sum(reconciled)::bigint as reconciled,
+        sum(replayed)::bigint as replayed,
+        sum(missing)::bigint as missing,
+        sum(contradictions)::bigint as contradictions
+    from counted
+    where nth is not null
+    group by nth, queue, event_type
+)
+select
+    date '1970-01-01' + summed.nth::integer as day,
+    queue,
+    event_type,
+    heard,
+    reconciled,
+    replayed,
+    missing,
+    contradictions,
+    coalesce(down_ms, 0) as down_ms,
+    (heard + reconciled + replayed) / nullif(heard + reconciled + replayed + missing, 0) as score,
+    coalesce(checked_hours, 0) as checked_hours,
+    coalesce(rests_on, 'webhooks') as rests_on
+from summed
+left join rests on summed.nth = rests.nth
+left join down on summed.nth = down.nth
