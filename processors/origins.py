@@ -100,18 +100,17 @@ def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:
         f"""
         update touched set origin = best.origin
         from (
-            select event_id, content, min_by(origin, {RANK}) as origin, min({RANK}) as rank
-            from better_origins group by event_id, content
-        ) as best
-        where touched.event_id = best.event_id
-        and best.rank < array_position(['webhook', 'reconciler', 'replay'], touched.origin)
-        and touched.rowid in (
-            select row_id from (
+            select row_id, min_by(origin, {RANK}) as origin, min({RANK}) as rank
+            from (
                 select told.rowid as row_id, told.event_id, {content} as content
                 from touched as told join lives using (life)
                 where event_id in (select event_id from better_origins)
-            ) semi join better_origins using (event_id, content)
-        )
+            )
+            join better_origins using (event_id, content)
+            group by row_id
+        ) as best
+        where touched.rowid = best.row_id
+        and best.rank < array_position(['webhook', 'reconciler', 'replay'], touched.origin)
         """
     )
 
