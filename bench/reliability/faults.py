@@ -24,7 +24,7 @@ from tests.kafka.cluster import Cluster
 from tests.kafka.node import Node, Nodes
 
 PATIENT = Retries(limit=10_000, first_s=0.05, most_s=0.5, total_s=1_800)
-HOURS_A_FAULT = 0.6
+HOURS_A_FAULT = 1.0
 """Of the center's life: 60 faults see some 100,000 events."""
 
 STOPPED_S = 20.0
