@@ -151,6 +151,9 @@ class _Service:
             except LogUnavailableError:
                 watchdog.excuse()
                 continue
+            if processor.progress.publishing:
+                watchdog.excuse()  # a large warehouse takes its time to copy
+                continue
             lag = extent.lag(dict(processor.progress.landed))
             landed = extent.held - lag
             metrics = self.parts.processor_metrics

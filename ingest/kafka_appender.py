@@ -47,6 +47,7 @@ class KafkaAppender:
     async def start(self) -> None:
         """Begin to connect; raise UnusableTopicError where the cluster is there and its topics lose records."""
         self._connecting = asyncio.create_task(self._connect())
+        self._connecting.add_done_callback(self._connected_or_not)
         done, _ = await asyncio.wait([self._connecting], timeout=5)
         if done:
             self._connecting.result()
@@ -97,7 +98,15 @@ class KafkaAppender:
         idle = self._connecting is None or self._connecting.done()
         if (fatal or stuck) and broker is self._broker and idle:
             self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._connected_or_not)
         raise LogUnavailableError(reason)
+
+    def _connected_or_not(self, connecting: asyncio.Task[None]) -> None:
+        """Say what is wrong with topics that turned up after `start` had stopped waiting for them."""
+        error = None if connecting.cancelled() else connecting.exception()
+        if error is not None:
+            self.unavailable = str(error)
+            log.error("log_unavailable", reason=self.unavailable)
 
     async def _connect(self) -> None:
         """Make a producer, however long that takes, and put it in the place of the one before."""

@@ -38,7 +38,7 @@ class SpooledLog:
         self._spool = spool
         self._most_records = most_records
         self._drained: Positions = {}
-        self._appending = 0
+        self._waiting = 0
         self._came = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
         self.unavailable: str | None = None
@@ -46,6 +46,7 @@ class SpooledLog:
     async def start(self) -> None:
         """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
         await self._spool.start()
+        self._waiting = await asyncio.to_thread(_left_over, self._spool)
         await self._log.start()
         self._draining = asyncio.create_task(self._drain())
 
@@ -58,24 +59,21 @@ class SpooledLog:
         await self._log.close()
         await self._spool.close()
 
-    @property
-    def waiting(self) -> int:
-        """How many records are in the spool."""
-        return self._spool.end().get(PARTITION, 0) - self._drained.get(PARTITION, 0)
-
     async def append(self, record: Record) -> None:
         """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
-        if not self._appending and not self.waiting:
+        if not self._waiting:
             with contextlib.suppress(LogUnavailableError):
                 return await self._log.append(record)
-        if self.waiting >= self._most_records:
+        if self._waiting >= self._most_records:
             raise LogUnavailableError(f"the spool is full: {self._most_records} records wait for the Kafka cluster")
-        self._appending += 1
+        self._waiting += 1
         try:
             await self._spool.append(record)
-        finally:
-            self._appending -= 1
-        self._came.set()
+        except LogUnavailableError:
+            self._waiting -= 1
+            raise
+        finally:  # one that was given up on may be there all the same
+            self._came.set()
         return None
 
     def read(self, after: Positions, limit: int) -> Batch:
@@ -102,11 +100,12 @@ class SpooledLog:
                 reached = batch.reached()
                 await asyncio.to_thread(self._spool.forget, reached, 1 << 62)
             except LogUnavailableError as error:
-                log.warning("spool_waits", records=self.waiting, reason=str(error))
+                log.warning("spool_waits", records=self._waiting, reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
             else:
                 self._drained = reached
-                log.info("spool_drained", records=len(batch), waiting=self.waiting)
+                self._waiting = max(0, self._waiting - len(batch))
+                log.info("spool_drained", records=len(batch), waiting=self._waiting)
 
     async def _send(self, batch: Batch) -> None:
         """Send what belongs together one after the other, and the rest side by side."""
@@ -123,3 +122,9 @@ class SpooledLog:
         for outcome in await asyncio.gather(*map(in_turn, together.values()), return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+
+def _left_over(spool: SqliteLog) -> int:
+    """How many records an earlier process left to be drained; positions that were drained are never given again."""
+    first = spool.read({}, 1).offsets
+    return spool.end()[PARTITION] - first[0] + 1 if first else 0

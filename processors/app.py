@@ -39,6 +39,7 @@ class Progress:
     landed: Positions = field(default_factory=dict)
     last_landed_at: datetime | None = None
     replica_at: datetime | None = None
+    publishing: bool = False
 
 
 @dataclass(slots=True)
@@ -163,12 +164,15 @@ class Processor:
     def _publish(self) -> timedelta:
         """Put out the replica; returns how long that took."""
         at, began = self.clock(), time.monotonic()
+        self.progress.publishing = True
         try:
             self.publish()
         except (OSError, duckdb.IOException) as error:
             log.error("replica_not_published", reason=str(error))
         else:
             self.progress.replica_at = at
+        finally:
+            self.progress.publishing = False
         return timedelta(seconds=time.monotonic() - began)
 
     def _trim(self, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Facts as a stream: what changed, told in compacted topics, one for each table of facts."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import duckdb
@@ -19,6 +20,7 @@ from warehouse.catalog import describe
 from warehouse.database import create_tables
 
 DEADLINE_S = 10.0
+_STOP_S = 2.0
 
 _AT_ONCE = 500
 _TYPES: dict[str, type] = {"BIGINT": int, "INTEGER": int, "BOOLEAN": bool, "DOUBLE": float}
@@ -44,7 +46,7 @@ class FactStream:
     async def close(self) -> None:
         """Let go of the cluster."""
         if self._connected:
-            await asyncio.wait_for(self._broker.stop(), DEADLINE_S)
+            await self._let_go()
 
     def publish(self, changes: list[Change]) -> None:
         """Return once all are durable; raise LogUnavailableError."""
@@ -60,8 +62,18 @@ class FactStream:
     async def _publish(self, changes: Sequence[Change]) -> None:
         if not self._connected:
             await self._connect()
-        for start in range(0, len(changes), _AT_ONCE):
-            await asyncio.gather(*map(self._publish_one, changes[start : start + _AT_ONCE]))
+        try:
+            for start in range(0, len(changes), _AT_ONCE):
+                await asyncio.gather(*map(self._publish_one, changes[start : start + _AT_ONCE]))
+        except (KafkaError, FastStreamException):
+            await self._let_go()  # an idempotent producer that failed for good never works again
+            raise
+
+    async def _let_go(self) -> None:
+        """Leave the producer; what it still held is told again by the next one."""
+        broker, self._broker, self._connected = self._broker, self._connection.broker(), False
+        with contextlib.suppress(TimeoutError, KafkaError, FastStreamException, OSError):
+            await asyncio.wait_for(broker.stop(), _STOP_S)
 
     async def _publish_one(self, change: Change) -> None:
         await self._broker.publish(
