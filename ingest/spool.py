@@ -38,7 +38,8 @@ class SpooledLog:
         self._spool = spool
         self._most_records = most_records
         self._drained: Positions = {}
-        self._waiting = 0
+        self.waiting = 0
+        """How many records are in the spool."""
         self._came = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
         self.unavailable: str | None = None
@@ -46,7 +47,7 @@ class SpooledLog:
     async def start(self) -> None:
         """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
         await self._spool.start()
-        self._waiting = await asyncio.to_thread(_left_over, self._spool)
+        self.waiting = await asyncio.to_thread(_left_over, self._spool)
         await self._log.start()
         self._draining = asyncio.create_task(self._drain())
 
@@ -61,16 +62,16 @@ class SpooledLog:
 
     async def append(self, record: Record) -> None:
         """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
-        if not self._waiting:
+        if not self.waiting:
             with contextlib.suppress(LogUnavailableError):
                 return await self._log.append(record)
-        if self._waiting >= self._most_records:
+        if self.waiting >= self._most_records:
             raise LogUnavailableError(f"the spool is full: {self._most_records} records wait for the Kafka cluster")
-        self._waiting += 1
+        self.waiting += 1
         try:
             await self._spool.append(record)
         except LogUnavailableError:
-            self._waiting -= 1
+            self.waiting -= 1
             raise
         finally:  # one that was given up on may be there all the same
             self._came.set()
@@ -100,12 +101,12 @@ class SpooledLog:
                 reached = batch.reached()
                 await asyncio.to_thread(self._spool.forget, reached, 1 << 62)
             except LogUnavailableError as error:
-                log.warning("spool_waits", records=self._waiting, reason=str(error))
+                log.warning("spool_waits", records=self.waiting, reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
             else:
                 self._drained = reached
-                self._waiting = max(0, self._waiting - len(batch))
-                log.info("spool_drained", records=len(batch), waiting=self._waiting)
+                self.waiting = max(0, self.waiting - len(batch))
+                log.info("spool_drained", records=len(batch), waiting=self.waiting)
 
     async def _send(self, batch: Batch) -> None:
         """Send what belongs together one after the other, and the rest side by side."""

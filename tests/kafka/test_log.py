@@ -22,6 +22,8 @@ from ingest.kafka_log import KafkaLog
 from ingest.kafka_reader import require_manual
 from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, UnusableTopicError
 from ingest.log import LogUnavailableError, Record
+from ingest.spool import SpooledLog
+from ingest.sqlite_log import SqliteLog
 from tests.contract.test_log import bodies, read_all
 from tests.kafka.cluster import PASSWORD, USERNAME, Cluster
 
@@ -198,3 +200,28 @@ def test_a_subscriber_that_could_lose_records_is_refused(policy: AckPolicy | Non
         broker.subscriber("a topic", batch=True, ack_policy=policy)
     with pytest.raises(AssertionError, match="would lose records"):
         require_manual(broker)
+
+
+def test_a_spool_is_drained_by_the_next_process_and_empty_after_that(tmp_path: Path, kafka: str) -> None:
+    connection, path = a_connection(kafka, partitions=2), tmp_path / "spool.sqlite"
+
+    async def scenario() -> None:
+        left = SqliteLog(path)
+        await left.start()
+        for number in range(5):
+            await left.append(an_event(number))
+        await left.close()
+        for lives in (1, 2):
+            log = SpooledLog(connection, SqliteLog(path), most_records=5)
+            await log.start()
+            try:
+                async with asyncio.timeout(60):
+                    while log.waiting:  # noqa: ASYNC110 - the log has no event for it
+                        await asyncio.sleep(0.05)
+                await log.append(an_event(100 * lives))
+                assert SqliteLog(path).end() == {0: 5}, "it was spooled although the cluster is there"
+                assert len(await asyncio.to_thread(log.read, {}, 100)) == 5 + lives
+            finally:
+                await log.close()
+
+    asyncio.run(scenario())
