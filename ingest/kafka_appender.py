@@ -7,12 +7,11 @@ from typing import Any
 
 import stamina
 import structlog
-from aiokafka.errors import KafkaError, KafkaTimeoutError
-from faststream.exceptions import FastStreamException
+from aiokafka.errors import KafkaTimeoutError
 from faststream.kafka import KafkaBroker
 
 from ingest import kafka_topics
-from ingest.kafka_connection import Connection
+from ingest.kafka_connection import FAILURES, Connection
 from ingest.kafka_records import address, headers
 from ingest.log import LogUnavailableError, Record
 
@@ -22,7 +21,6 @@ DEADLINE_S = 1.4
 STUCK_S = 20.0
 """When nothing got through for so long although a cluster answers, the producer is at fault: a new one is made."""
 
-FAILURES = (KafkaError, FastStreamException, OSError)
 
 log = structlog.get_logger("kafka")
 

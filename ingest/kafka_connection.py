@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -14,6 +16,9 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from ingest.kafka_topics import MAX_RECORD_BYTES, Layout
 
 MECHANISMS = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+
+FAILURES = (KafkaError, FastStreamException, OSError)
+"""What talking to a cluster may raise, and may not the next time."""
 
 _REQUEST_TIMEOUT_MS = 5_000
 """A broker that does not answer for so long is given up on, and another one asked. Kafka's clients wait for 40 s."""

@@ -5,14 +5,12 @@ import contextlib
 from collections.abc import Sequence
 
 import duckdb
-from aiokafka.errors import KafkaError
-from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from pydantic import BaseModel, Field, create_model
 
 from ingest import kafka_topics
-from ingest.kafka_connection import Connection
+from ingest.kafka_connection import FAILURES, Connection
 from ingest.log import LogUnavailableError
 from processors.facts import FACTS
 from processors.outbox import Change
@@ -55,7 +53,7 @@ class FactStream:
         publishing = asyncio.run_coroutine_threadsafe(self._publish(changes), self._loop)
         try:
             publishing.result(DEADLINE_S)
-        except (KafkaError, FastStreamException, OSError, TimeoutError) as error:
+        except (TimeoutError, *FAILURES) as error:
             publishing.cancel()
             raise LogUnavailableError(f"Kafka: {type(error).__name__} {error}") from None
 
@@ -65,14 +63,14 @@ class FactStream:
         try:
             for start in range(0, len(changes), _AT_ONCE):
                 await asyncio.gather(*map(self._publish_one, changes[start : start + _AT_ONCE]))
-        except (KafkaError, FastStreamException):
+        except FAILURES:
             await self._let_go()  # an idempotent producer that failed for good never works again
             raise
 
     async def _let_go(self) -> None:
         """Leave the producer; what it still held is told again by the next one."""
         broker, self._broker, self._connected = self._broker, self._connection.broker(), False
-        with contextlib.suppress(TimeoutError, KafkaError, FastStreamException, OSError):
+        with contextlib.suppress(TimeoutError, *FAILURES):
             await asyncio.wait_for(broker.stop(), _STOP_S)
 
     async def _publish_one(self, change: Change) -> None:

@@ -19,7 +19,7 @@ from ingest import kafka_address, kafka_connection, kafka_topics
 from ingest.batch import Positions
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
-from ingest.kafka_reader import require_manual
+from ingest.kafka_session import require_manual
 from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, UnusableTopicError
 from ingest.log import LogUnavailableError, Record
 from ingest.spool import SpooledLog
