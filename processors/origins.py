@@ -6,7 +6,7 @@ reconciler say, `better_origins` names it, so that what facts show of origins de
 
 import duckdb
 
-from warehouse.query import value
+from warehouse.query import run, value
 
 RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
 """The smaller, the better: only a webhook was verified; the reconciler asked Telnyx itself."""
@@ -14,13 +14,14 @@ RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make `confirmed` (entity, moment), empty: the stored events of which this batch has told in a better way."""
-    db.execute("create or replace temp table confirmed (entity varchar, moment timestamptz)")
-    db.execute("create or replace temp table repeated_better (event_id varchar)")
+    run(db, "create or replace temp table confirmed (entity varchar, moment timestamptz)")
+    run(db, "create or replace temp table repeated_better (event_id varchar)")
 
 
 def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
     """Name the better ways in which `fresh` tells a content of an id after it was told first."""
-    db.execute(
+    run(
+        db,
         f"""
         create or replace temp table better as
         select event_id, content, origin, log_partition, log_offset
@@ -40,17 +41,18 @@ def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
             where event_id in (select event_id from fresh group by event_id having count(*) > 1)
         )
         where rank < first_rank
-        """
+        """,
     )
-    db.execute("insert into better_origins from better")
-    db.execute("insert into repeated_better select event_id from better")
+    run(db, "insert into better_origins from better")
+    run(db, "insert into repeated_better select event_id from better")
 
 
 def remember_known(db: duckdb.DuckDBPyConnection, content: str) -> None:
     """Name the better ways in which `fresh` tells what is in `known`, and whom it is about in `confirmed`."""
     if not value(db, "select count(*) from known where origin <> 'webhook'"):
         return
-    db.execute(
+    run(
+        db,
         f"""
         create or replace temp table better as
         with held as (
@@ -78,17 +80,18 @@ def remember_known(db: duckdb.DuckDBPyConnection, content: str) -> None:
             where event_id in (select event_id from known)
         ) as told
         join held on told.event_id = held.event_id and told.content = held.content and told.rank < held.rank
-        """
+        """,
     )
-    db.execute("insert into better_origins select event_id, content, origin, log_partition, log_offset from better")
-    db.execute(
+    run(db, "insert into better_origins select event_id, content, origin, log_partition, log_offset from better")
+    run(
+        db,
         """
         insert into confirmed
         select entity, occurred_at from better
         union all
         select entity, occurred_at from fresh
         where event_id in (from repeated_better) and event_id in (select event_id from known)
-        """
+        """,
     )
 
 
@@ -96,7 +99,8 @@ def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:
     """Let `touched` say of each event the best way in which it came. Needs `lives`."""
     if not value(db, "select count(*) from better_origins"):
         return
-    db.execute(
+    run(
+        db,
         f"""
         update touched set origin = best.origin
         from (
@@ -111,16 +115,17 @@ def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:
         ) as best
         where touched.rowid = best.row_id
         and best.rank < array_position(['webhook', 'reconciler', 'replay'], touched.origin)
-        """
+        """,
     )
 
 
 def of_lives(db: duckdb.DuckDBPyConnection) -> None:
     """Make `life_origins` (life, origins): the ways in which the events in `touched` came, in order, with commas."""
-    db.execute(
+    run(
+        db,
         """
         create or replace temp table life_origins as
         select life, string_agg(distinct origin, ',' order by origin) as origins
         from touched group by life
-        """
+        """,
     )
