@@ -40,10 +40,11 @@ def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
+def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span], *, repeated: bool) -> int:
     """Leave in `fresh` what `stored_events` does not hold with that id and content; it is looked for in `spans`.
 
-    Returns how many of the ids it holds, and makes `known` (event_id, content, origin) of them.
+    Returns how many of the ids it holds, and makes `known` (event_id, content, origin) of them. `repeated` says that
+    `drop_repeated` went before.
     """
     run(db, "create or replace temp table known (event_id varchar, content varchar, origin varchar)")
     known = 0
@@ -58,7 +59,7 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span]) -> int:
             [start, end],
         )
     if known:
-        origins.remember_known(db, CONTENT)
+        origins.remember_known(db, CONTENT, repeated=repeated)
         run(
             db,
             f"""

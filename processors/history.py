@@ -20,11 +20,11 @@ COLUMNS = f"{SAID}, details, origin"
 """What facts rest on of an event: what it says, and how it came."""
 
 SEEDS = """(
-    select entity, occurred_at as moment from fresh where event_type in (from relevant_types)
+    select entity from fresh where event_type in (from relevant_types)
     union all
-    from reopened
+    select entity from reopened
 )"""
-"""The entities to look for, and when: of the events that are about to be stored, and those to be looked at again."""
+"""The entities to look for: of the events that are about to be stored, and those to be looked at again."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -50,19 +50,19 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, reach: timedelta) -> bool:
+def find_touched(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: timedelta) -> bool:
     """Fill `touched` and `lives` with the whole entities of `fresh` and `reopened`; returns whether there are any.
 
-    `fresh` are the events that are about to be stored, `reopened` (entity, moment) names stored ones. An entity's
+    `fresh` are the events that are about to be stored, all within `spans`; `reopened` (entity, moment) names stored
+    ones. An entity's
     events belong together while no two neighbours in time are more than `reach` apart: nothing in a call center waits
     longer, so what is further away is another life of the same name. Looking around the batch and then around whatever
     that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on
     every lookup.
     """
-    wanted = widened(spans_of(db, SEEDS, "moment"), reach)
-    if not wanted:
+    if not value(db, f"create or replace temp table seeded as select distinct entity from {SEEDS}"):
         return False
-    run(db, f"create or replace temp table seeded as select distinct entity from {SEEDS}")
+    wanted = widened([*spans, *spans_of(db, "reopened", "moment")], reach)
     run(db, f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
     seen: list[Span] = []
     while ahead := beyond(wanted, seen):

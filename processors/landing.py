@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history, origins, outbox, rejected
+from processors import contradictions, definitions, derivation, history, outbox, rejected
 from processors.derivation import Judgement
 from processors.reading import Aside, Read, Said, read, registered
+from processors.spans import Span
 from warehouse.query import run, value
 
 LONGEST_WAIT = timedelta(hours=24)
@@ -127,16 +128,19 @@ class Landing:
         db = self._db
         judged_before, judgement = self._judgement(now)
         self._advance(reached, now, judgement)
-        origins.prepare(db)
+        run(
+            db,
+            "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0",
+        )
         unreadable = 0
         if again:
             unreadable = rejected.release(db)
         elif said.rejected:
             unreadable = rejected.keep(db, now)
-        contradicting = self._drop_known(said, now)
+        spans, contradicting = self._drop_known(said, now)
         self._reopen(judged_before, judgement)
         facts: dict[str, int] = {}
-        if history.find_touched(db, reach=self._longest_wait):
+        if history.find_touched(db, spans, reach=self._longest_wait):
             derived = derivation.derive(db, judgement)
             facts = derivation.replace(db, derived, noted=self._tells)
             if derived.disputed:
@@ -150,8 +154,11 @@ class Landing:
         before = None if stored is None else history.instant(stored)
         return before, Judgement(max(now, before or now), self._longest_wait)
 
-    def _drop_known(self, said: Said, now: datetime) -> int:
-        """Leave in `fresh` the events that the warehouse does not hold; returns how many of those do not count."""
+    def _drop_known(self, said: Said, now: datetime) -> tuple[list[Span], int]:
+        """Leave in `fresh` the events that the warehouse does not hold.
+
+        Returns the spans in which all of them lie, and how many do not count.
+        """
         db = self._db
         spans = said.spans
         if said.undated:
@@ -176,8 +183,8 @@ class Landing:
             spans = history.spans_of(db, "fresh", "occurred_at")
         if said.repeats:
             contradictions.drop_repeated(db)
-        known = contradictions.drop_known(db, spans)
-        return contradictions.settle_others(db, spans, now) if known or said.repeats else 0
+        known = contradictions.drop_known(db, spans, repeated=said.repeats)
+        return spans, contradictions.settle_others(db, spans, now) if known or said.repeats else 0
 
     def _keep_events(self, said: Said, now: datetime) -> int:
         """Append `fresh` to `stored_events`, with the bodies as they came."""
@@ -208,13 +215,8 @@ class Landing:
         return kept
 
     def _reopen(self, judged_before: datetime | None, judgement: Judgement) -> None:
-        """Make `reopened`: entities whose facts may be different although nothing new was heard of them."""
+        """Add to `reopened`: entities whose facts may be different although nothing new was heard of them."""
         db = self._db
-        run(
-            db,
-            "create or replace temp table reopened as select entity, entity_since as moment from queue_visits limit 0",
-        )
-        db.execute("insert into reopened from confirmed")
         if judged_before is not None:
             # Time alone makes a waiting visit unknown, counted from when it was last seen waiting.
             crossed = [judged_before - self._longest_wait, judgement.at - self._longest_wait]

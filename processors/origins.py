@@ -12,12 +12,6 @@ RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
 """The smaller, the better: only a webhook was verified; the reconciler asked Telnyx itself."""
 
 
-def prepare(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `confirmed` (entity, moment), empty: the stored events of which this batch has told in a better way."""
-    run(db, "create or replace temp table confirmed (entity varchar, moment timestamptz)")
-    run(db, "create or replace temp table repeated_better (event_id varchar)")
-
-
 def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
     """Name the better ways in which `fresh` tells a content of an id after it was told first."""
     run(
@@ -44,11 +38,14 @@ def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
         """,
     )
     run(db, "insert into better_origins from better")
-    run(db, "insert into repeated_better select event_id from better")
+    run(db, "create or replace temp table repeated_better as select event_id from better")
 
 
-def remember_known(db: duckdb.DuckDBPyConnection, content: str) -> None:
-    """Name the better ways in which `fresh` tells what is in `known`, and whom it is about in `confirmed`."""
+def remember_known(db: duckdb.DuckDBPyConnection, content: str, *, repeated: bool) -> None:
+    """Name the better ways in which `fresh` tells what is in `known`, and have whom it is about `reopened`.
+
+    `repeated` says that `remember_repeated` went before.
+    """
     if not value(db, "select count(*) from known where origin <> 'webhook'"):
         return
     run(
@@ -83,16 +80,16 @@ def remember_known(db: duckdb.DuckDBPyConnection, content: str) -> None:
         """,
     )
     run(db, "insert into better_origins select event_id, content, origin, log_partition, log_offset from better")
-    run(
-        db,
-        """
-        insert into confirmed
-        select entity, occurred_at from better
-        union all
-        select entity, occurred_at from fresh
-        where event_id in (from repeated_better) and event_id in (select event_id from known)
-        """,
-    )
+    run(db, "insert into reopened select entity, occurred_at from better")
+    if repeated:
+        run(
+            db,
+            """
+            insert into reopened
+            select entity, occurred_at from fresh
+            where event_id in (from repeated_better) and event_id in (select event_id from known)
+            """,
+        )
 
 
 def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:
