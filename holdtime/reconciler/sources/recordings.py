@@ -36,7 +36,7 @@ class Recordings:
 
 def _state(item: Mapping[str, Any]) -> Found | None:
     at = instant(item, "recording_ended_at") or instant(item, "recording_started_at")
-    if at is None or text(item, "id") is None or item.get("status") not in {None, "completed"}:
+    if at is None or text(item, "id") is None or item.get("status") not in (None, "completed"):
         return None
     of_conference = text(item, "conference_id") is not None
     names = (
