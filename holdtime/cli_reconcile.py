@@ -31,6 +31,8 @@ def reconcile(
     Needs TELNYX_API_KEY. A log in a file, and its warehouse, it needs to itself: `holdtime up` does the same while it
     runs. Into a log on Kafka it only puts what it finds; `holdtime process` lands it, and the replica that it publishes
     must be readable here. What is known is not published again. Exit code 1 if a list could not be read to its end.
+    Without --once it goes on, also after any time that ingest was down, until SIGTERM or Ctrl-C, and answers /livez,
+    /readyz, /metrics and /status on HOLDTIME_HTTP_HOST and HOLDTIME_HTTP_PORT.
     """
     from holdtime import reconcile as reconciling
     from holdtime.reconciler.errors import UnauthorizedError
@@ -39,10 +41,14 @@ def reconcile(
     with explained(), progress_bar() as progress:
         task = progress.add_task("asking Telnyx", total=None)
         try:
+            loaded, length = settings.load(config), _length(since)
+            if not once:
+                progress.stop()
+                reconciling.serve(loaded, since=length)
+                return
             outcomes = reconciling.run(
-                settings.load(config),
-                since=_length(since),
-                once=once,
+                loaded,
+                since=length,
                 told=lambda source, read: progress.update(task, description=source, completed=read),
             )
         except UnauthorizedError as error:

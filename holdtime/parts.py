@@ -79,7 +79,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
 
     async with AsyncExitStack() as stack:
         keys = attempt(lambda: public_keys(environment.public_key)) if ingests else ()
-        listener = attempt(lambda: stack.enter_context(_listen(environment.http_host, environment.http_port)))
+        listener = attempt(lambda: stack.enter_context(listening(environment.http_host, environment.http_port)))
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry, keys=len(keys or ()))
         log = attempt(lambda: event_log.of(settings, on_commit=metrics.group_committed))
@@ -210,7 +210,8 @@ def public_keys(text: str) -> tuple[VerifyKey, ...]:
         raise UnusableKeyError(f"TELNYX_PUBLIC_KEY: {error}") from None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket of that address, which does not listen yet. Raises OSError."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

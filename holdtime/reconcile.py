@@ -1,27 +1,32 @@
 """`holdtime reconcile`, and reconciling beside `holdtime up`: the reconciler with what it needs, opened and closed."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NoReturn
 
 import structlog
+import uvicorn
 from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
-from holdtime.parts import Store, opened_store
+from holdtime.parts import Store, listening, opened_store
 from holdtime.reconciler.api import Api, opened
 from holdtime.reconciler.errors import ReconcilerError
 from holdtime.reconciler.known import Warehouse
+from holdtime.reconciler.metrics import ReconcilerMetrics
 from holdtime.reconciler.pace import Pace
 from holdtime.reconciler.reconciler import Outcome, Reconciler, Told
+from holdtime.reconciler.standing import Standing
+from holdtime.reconciler.turns import PASSING, next_turn
 from holdtime.settings import ConfigurationError, Settings
-from ingest.log import Appender, LogUnavailableError
+from ingest import app as ingest_app
+from ingest.log import Log, LogUnavailableError
 from ingest.sqlite_writer import Bounds
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
-from warehouse.database import WarehouseError
 
 _MEMORY = "160MB"
 """For the database: what the webhooks missed is little at a time."""
@@ -37,37 +42,80 @@ def key_faults(settings: Settings) -> list[str]:
     return ["TELNYX_API_KEY is empty: expected a v2 API key of the account, from Mission Control, API keys"]
 
 
-def run(settings: Settings, *, since: timedelta | None, once: bool, told: Told) -> list[Outcome]:
-    """Reconcile once, or again and again until it is interrupted. A log in a file and its warehouse must be ours alone.
+def run(settings: Settings, *, since: timedelta | None, told: Told) -> list[Outcome]:
+    """Reconcile once. A log in a file and its warehouse must be ours alone.
 
     Raises ConfigurationError, UnauthorizedError.
     """
-    if faults := key_faults(settings):
-        raise ConfigurationError(faults)
-    return asyncio.run(_run(settings, since, told, once=once))
+    _require_key(settings)
+
+    async def once() -> list[Outcome]:
+        async with _reconciling(settings, told=told) as (ours, _):
+            return await ours.run(since)
+
+    return asyncio.run(once())
 
 
-async def _run(settings: Settings, since: timedelta | None, told: Told, *, once: bool) -> list[Outcome]:
-    async with _reconciler(settings, told) as ours:
-        if not once:
-            await _again_and_again(ours, settings, since)
-        return await ours.run(since)
+def serve(settings: Settings, *, since: timedelta | None) -> None:
+    """Reconcile now and then every so often until SIGTERM or SIGINT; answer /livez, /readyz, /metrics and /status.
+
+    Raises ConfigurationError, UnauthorizedError.
+    """
+    _require_key(settings)
+    asyncio.run(_serve(settings, since))
+
+
+async def _serve(settings: Settings, since: timedelta | None) -> None:
+    environment, registry = settings.environment, CollectorRegistry()
+    try:
+        listener = listening(environment.http_host, environment.http_port)
+    except OSError as error:
+        raise ConfigurationError([str(error)]) from None
+    with listener:
+        async with _reconciling(settings, registry=registry) as (ours, to):
+            app = ingest_app.build(
+                None,
+                registry=registry,
+                unready=lambda: to.unavailable or ours.standing.fault,
+                status=lambda: {"reconciler": ours.standing.status()},
+            )
+            host, port = listener.getsockname()[:2]
+            server = uvicorn.Server(ingest_app.serve_config(app, host=host, port=port))
+
+            def stop(*_: object) -> None:
+                server.should_exit = True
+
+            # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
+            for kind in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(kind, stop)
+            listener.listen()
+            asking = asyncio.create_task(_again_and_again(ours, settings, since))
+            asking.add_done_callback(stop)
+            await server.serve(sockets=[listener])
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
 
 
 async def _again_and_again(ours: Reconciler, settings: Settings, since: timedelta | None = None) -> NoReturn:
-    """Reconcile now and then every so often. What is away now may be there the next time. Raises UnauthorizedError."""
+    """Reconcile now, then every so often and after any time that ingest was down. Raises UnauthorizedError."""
     while True:
+        began = ours.clock()
         try:
             await ours.run(since)
             since = None
-        except (LogUnavailableError, WarehouseError, OSError) as error:
+        except PASSING as error:
+            ours.standing.fault = str(error)
             log.error("not_reconciled", reason=str(error))
-        await asyncio.sleep(60 * settings.configuration.reconciler.every_minutes)
+        every_s = 60 * settings.configuration.reconciler.every_minutes
+        await next_turn(ours.known, began, ours.clock, every_s=every_s)
 
 
 @asynccontextmanager
-async def _reconciler(settings: Settings, told: Told) -> AsyncIterator[Reconciler]:
-    """A reconciler that lands what it finds; where the log is in a cluster, another process does that."""
+async def _reconciling(
+    settings: Settings, *, registry: CollectorRegistry | None = None, told: Told = lambda *_: None
+) -> AsyncIterator[tuple[Reconciler, Log]]:
+    """A reconciler that lands what it finds, and its log; where that is in a cluster, another process lands it."""
     if settings.environment.log_is_kafka:
         try:
             log_of_all = event_log.of(settings)
@@ -75,8 +123,8 @@ async def _reconciler(settings: Settings, told: Told) -> AsyncIterator[Reconcile
         except (ValueError, OSError, LogUnavailableError) as error:
             raise ConfigurationError([str(error)]) from None
         try:
-            async with reconciler(settings, log_of_all, told=told) as ours:
-                yield ours
+            async with reconciler(settings, log_of_all, registry=registry, told=told) as ours:
+                yield ours, log_of_all
         finally:
             await log_of_all.close()
         return
@@ -85,15 +133,20 @@ async def _reconciler(settings: Settings, told: Told) -> AsyncIterator[Reconcile
             reader=store.log,
             landing=store.landing,
             publish=store.publish,
-            metrics=ProcessorMetrics(CollectorRegistry()),
+            metrics=ProcessorMetrics(registry or CollectorRegistry()),
         )
 
         async def settle() -> None:
-            await asyncio.to_thread(_land, processor, store)
+            landing = asyncio.create_task(asyncio.to_thread(_land, processor, store))
+            try:
+                await asyncio.shield(landing)
+            except asyncio.CancelledError:
+                await landing  # nothing may be closed under it
+                raise
 
         await settle()
-        async with reconciler(settings, store.log, settle=settle, told=told) as ours:
-            yield ours
+        async with reconciler(settings, store.log, settle=settle, registry=registry, told=told) as ours:
+            yield ours, store.log
 
 
 def _land(processor: Processor, store: Store) -> None:
@@ -106,36 +159,52 @@ def _land(processor: Processor, store: Store) -> None:
 @asynccontextmanager
 async def reconciler(
     settings: Settings,
-    appender: Appender,
+    appender: Log,
     *,
     settle: Callable[[], Awaitable[None]] | None = None,
+    registry: CollectorRegistry | None = None,
+    standing: Standing | None = None,
     told: Told = lambda *_: None,
 ) -> AsyncIterator[Reconciler]:
-    """The reconciler of these settings, with a client of its own."""
+    """The reconciler of these settings, with a client of its own; it tells `registry` how it stands."""
     configured = settings.configuration
     known = Warehouse(settings.environment.replica)
     key = settings.environment.api_key.get_secret_value()
     async with opened(key=key, base_url=settings.environment.base_url or None) as client:
+        ours = Reconciler(
+            Api(client, Pace(configured.reconciler.requests_a_minute)),
+            appender,
+            known,
+            settle=settle,
+            longest_wait=timedelta(hours=configured.longest_wait_hours),
+            told=told,
+            standing=standing or Standing(),
+        )
+        if registry is not None:
+            registry.register(ReconcilerMetrics(ours.api, ours.standing))
         try:
-            yield Reconciler(
-                Api(client, Pace(configured.reconciler.requests_a_minute)),
-                appender,
-                known,
-                settle=settle,
-                longest_wait=timedelta(hours=configured.longest_wait_hours),
-                told=told,
-            )
+            yield ours
         finally:
             known.close()
 
 
-async def every_so_often(settings: Settings, appender: Appender) -> None:
+async def every_so_often(settings: Settings, appender: Log, registry: CollectorRegistry, standing: Standing) -> None:
     """Reconcile on start and then again and again, until it is cancelled.
 
     A key that is not accepted ends it, with an error in the log: everything else goes on without it.
     """
-    async with reconciler(settings, appender) as ours:
+    async with reconciler(settings, appender, registry=registry, standing=standing) as ours:
         try:
             await _again_and_again(ours, settings)
         except ReconcilerError as error:
+            standing.fault = str(error)
             log.error("reconciliation_stopped", reason=str(error))
+        except Exception as error:
+            standing.fault = f"{type(error).__name__}: see the log"
+            log.exception("reconciliation_stopped")
+            raise
+
+
+def _require_key(settings: Settings) -> None:
+    if faults := key_faults(settings):
+        raise ConfigurationError(faults)

@@ -17,8 +17,9 @@ import uvicorn
 import uvloop
 
 from holdtime import event_log
-from holdtime.outage import outage
+from holdtime.outage import keep_telling, outage
 from holdtime.parts import Parts, Warehouse, agree, landing_of, open_warehouse, opened, public_keys, tells_facts
+from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
 from holdtime.topics import Topics
 from holdtime.watchdog import Watchdog
@@ -61,6 +62,7 @@ class _Service:
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
     processor: Processor | None = None
+    reconciling: Standing | None = None
 
     def unready(self) -> str | None:
         """Why nothing should be sent here now, or None."""
@@ -88,6 +90,7 @@ class _Service:
             "last_landed_at": _iso(progress.last_landed_at if progress else None),
             "replica_at": _iso(progress.replica_at if progress else None),
             "standby": self.lands and self.processor is None,
+            "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 
     async def process(self) -> None:
@@ -188,7 +191,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, stop_serving)
-        async with _processing(service, stop_serving), _scheduling(service), _reconciling(service):
+        async with _processing(service, stop_serving), _scheduling(service), _reconciling(service), _telling(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))
             await server.serve(sockets=[parts.listener])
             ready.cancel()
@@ -244,13 +247,35 @@ async def _reconciling(service: _Service) -> AsyncIterator[None]:
         yield
         return
     every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.reconcile")).every_so_often
-    asking = asyncio.create_task(every_so_often(service.settings, service.parts.log))
+    service.reconciling = Standing()
+    asking = asyncio.create_task(
+        every_so_often(service.settings, service.parts.log, service.parts.registry, service.reconciling)
+    )
     try:
         yield
     finally:
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
+
+
+@asynccontextmanager
+async def _telling(service: _Service) -> AsyncIterator[None]:
+    """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
+    if service.parts.warehouse or not (service.ingests and service.settings.environment.log_is_kafka):
+        yield
+        return
+    from ingest.kafka_liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import
+
+    liveness = Liveness(event_log.connection_of(service.settings))
+    telling = asyncio.create_task(keep_telling(liveness, service.parts.log))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+        await liveness.close()
 
 
 async def _tell_when_ready(server: uvicorn.Server, service: _Service) -> None:

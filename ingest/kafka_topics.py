@@ -48,6 +48,11 @@ class Layout:
         """The topic of what is kept and cannot land as it is."""
         return f"{self.events}{_REJECTED}"
 
+    @property
+    def alive(self) -> str:
+        """The topic in which every ingest tells that it is there; no part of the log."""
+        return f"{self.prefix}holdtime.ingest.alive"
+
     def topic_and_partition(self, number: int) -> tuple[str, int]:
         """The partition that a number in positions stands for."""
         if number >= REJECTED_PARTITIONS:

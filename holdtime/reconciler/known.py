@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import duckdb
 
+from holdtime.outage import EVENT_TYPE as OUTAGE
 from holdtime.reconciler.found import Found
 from holdtime.reconciler.windows import EVENT_TYPE, LONGEST_GAP, Window
 from warehouse.database import open_reader
@@ -47,6 +48,9 @@ class Known(Protocol):
 
     def open_conferences(self, now: datetime) -> list[str]:
         """The conferences of which nobody has said that they are over."""
+
+    def outage_ended(self, now: datetime) -> datetime | None:
+        """When ingest was last back after it had been down; None if it was not in the last month."""
 
 
 class Warehouse:
@@ -126,6 +130,17 @@ class Warehouse:
             [now - LOOK_BACK, MOST],
         )
         return [conference_id for (conference_id,) in rows]
+
+    def outage_ended(self, now: datetime) -> datetime | None:
+        rows = self._rows(
+            """
+            select max(epoch_us((payload ->> '$.end')::timestamptz)) from events
+            where occurred_at >= ? and event_type = ?
+            """,
+            [now - LONGEST_GAP, OUTAGE],
+        )
+        ended = rows[0][0] if rows else None
+        return None if ended is None else _instant(ended)
 
     def close(self) -> None:
         """Let go of the file."""

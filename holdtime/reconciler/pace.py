@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 MINUTE_S = 60.0
 FIRST_S = 0.5
@@ -14,21 +15,37 @@ LONGEST_RESET_S = 300.0
 """A limit that lasts longer than this is believed no more than this long."""
 
 
+class Reason(StrEnum):
+    """Why a request had to wait. Dashboards count these names."""
+
+    BUDGET = "budget"
+    LIMIT = "limit"
+    FAILURE = "failure"
+
+
 @dataclass(slots=True)
 class Pace:
-    """In any minute no more than `per_minute` requests. `clock` counts seconds; `sleep` lets them pass."""
+    """In any minute no more than `per_minute` requests. `clock` counts seconds; `sleep` lets them pass.
+
+    `waited_s` is how long requests had to wait so far: for our own budget, for a limit of Telnyx's, after a failure.
+    """
 
     per_minute: int = 240
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
+    waited_s: dict[Reason, float] = field(default_factory=lambda: dict.fromkeys(Reason, 0.0))
     _asked: deque[float] = field(default_factory=deque)
     _not_before: float = 0.0
+    _why: Reason = Reason.LIMIT
 
     async def turn(self) -> None:
         """Return when it is time for the next request."""
         while (wait_s := self._wait_s()) > 0:
+            began = self.clock()
+            why = self._why if began < self._not_before else Reason.BUDGET
             await self.sleep(wait_s)
+            self.waited_s[why] += self.clock() - began
         self._asked.append(self.clock())
 
     def heed(self, headers: Mapping[str, str]) -> bool:
@@ -38,7 +55,7 @@ class Pace:
             wait_s = _seconds(headers.get("x-ratelimit-reset"))
         if wait_s is None:
             return False
-        self._not_before = max(self._not_before, self.clock() + min(wait_s, LONGEST_RESET_S))
+        self._wait(min(wait_s, LONGEST_RESET_S), Reason.LIMIT)
         return True
 
     def limited(self, headers: Mapping[str, str], nth: int) -> None:
@@ -47,14 +64,19 @@ class Pace:
         waits = [wait for wait in named if wait is not None]
         if waits:
             jitter_s = self.rng.uniform(0, 0.25)  # so that not everybody who waited comes at once
-            self._not_before = max(self._not_before, self.clock() + min(max(waits), LONGEST_RESET_S) + jitter_s)
+            self._wait(min(max(waits), LONGEST_RESET_S) + jitter_s, Reason.LIMIT)
         else:
             self.failed(nth)
 
     def failed(self, nth: int) -> None:
         """Wait after the `nth` failure in a row: twice as long each time, less a random part of up to a half."""
         longest_s = min(FIRST_S * 2 ** (nth - 1), MOST_S)
-        self._not_before = max(self._not_before, self.clock() + longest_s * self.rng.uniform(0.5, 1))
+        self._wait(longest_s * self.rng.uniform(0.5, 1), Reason.FAILURE)
+
+    def _wait(self, seconds: float, why: Reason) -> None:
+        until = self.clock() + seconds
+        if until > self._not_before:
+            self._not_before, self._why = until, why
 
     def _wait_s(self) -> float:
         now = self.clock()

@@ -13,6 +13,7 @@ from holdtime.reconciler.found import Found
 from holdtime.reconciler.known import Known
 from holdtime.reconciler.sources import Asking, Source
 from holdtime.reconciler.sources.registry import ORIGINALS, STATES
+from holdtime.reconciler.standing import SourceStanding, Standing
 from holdtime.reconciler.windows import Window, adds
 from ingest.log import Appender, Origin, Record
 
@@ -55,16 +56,22 @@ class Reconciler:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     longest_wait: timedelta = timedelta(hours=24)
     told: Told = lambda *_: None
+    standing: Standing = field(default_factory=Standing)
     patience_s: int = 30
     _published: set[str] = field(default_factory=set)
     _last: list[Found] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for source in (*ORIGINALS, *STATES):
+            self.standing.sources.setdefault(source.name, SourceStanding())
 
     async def run(self, since: timedelta | None = None) -> list[Outcome]:
         """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
 
         What a source gave before it failed is published, and it goes on from there the next time.
         """
-        asking = Asking(self.api, self.known, self.clock(), since, self.longest_wait / 2)
+        asking = Asking(self.api, self.known, self.clock(), self.clock, since, self.longest_wait / 2)
+        self.standing.begin(asking.now)
         outcomes: list[Outcome] = []
         for source in (*ORIGINALS, *STATES):
             outcome = await self._asked(source, asking)
@@ -76,6 +83,7 @@ class Reconciler:
             if source in ORIGINALS:  # what they told need not be asked for one by one
                 await self._settled()
         await self._settled()
+        self.standing.end(self.clock())
         return outcomes
 
     async def _settled(self) -> None:
@@ -91,23 +99,28 @@ class Reconciler:
         self._published.clear()
 
     async def _asked(self, source: Source, asking: Asking) -> Outcome:
-        outcome = Outcome(source.name)
-        before = self.api.requests.total()
+        outcome, standing = Outcome(source.name), self.standing.sources[source.name]
+        before, complete = self.api.requests.total(), self.known.completed(source.name, asking.now)
         try:
             async for finds in source.read(asking):
                 if isinstance(finds, Window):
-                    if adds(finds, self.known.completed(source.name, asking.now)):
-                        outcome.published += await self._publish([finds.completed(source.name)], asking.now)
+                    if adds(finds, complete):
+                        await self._publish([finds.completed(source.name)], asking.now)
+                        complete.append(finds)
                     continue
-                outcome.read += len(finds)
-                outcome.published += await self._publish(finds, asking.now)
+                published = await self._publish(finds, asking.now)
+                outcome.read, outcome.published = outcome.read + len(finds), outcome.published + published
+                standing.read, standing.published = standing.read + len(finds), standing.published + published
                 self.told(source.name, outcome.read)
         except UnauthorizedError:
             raise
         except ReconcilerError as error:
             outcome.fault, outcome.forbidden = str(error), isinstance(error, ForbiddenError)
         outcome.requests = self.api.requests.total() - before
-        if outcome.fault is not None:
+        standing.fault, standing.forbidden = outcome.fault, outcome.forbidden
+        if outcome.fault is None:
+            standing.succeeded_at = self.clock()
+        else:
             log.warning("source_not_read", source=source.name, reason=outcome.fault)
         log.info(
             "source_read",

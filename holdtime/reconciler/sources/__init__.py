@@ -3,7 +3,7 @@
 Those with original bodies come first, so that what they tell has landed when states are asked for.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,12 +18,14 @@ from holdtime.reconciler.windows import Window
 class Asking:
     """What a source may use: the API, what is known, the clock, how far back to go, and which sources were of no use.
 
-    `step` is how long a visit may last before somebody must have said that it is still there, halved.
+    `now` is when the run began; an answer is of the time that `clock` tells once it has come. `step` is how long a
+    visit may last before somebody must have said that it is still there, halved.
     """
 
     api: Api
     known: Known
     now: datetime
+    clock: Callable[[], datetime]
     since: timedelta | None = None
     step: timedelta = timedelta(hours=12)
     useless: set[str] = field(default_factory=set)

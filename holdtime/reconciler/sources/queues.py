@@ -55,12 +55,13 @@ class Queues:
         self, asking: Asking, present: set[tuple[str, str]], listed: set[str]
     ) -> AsyncIterator[list[Found]]:
         """The visits that nobody has ended and that are not in their queue: asked for once more, each by itself."""
-        api = asking.api
+        api, asked = asking.api, set(listed)
         for visit in asking.known.waiting(asking.now):
             if (visit.queue, visit.call_control_id) in present:
                 continue
             try:
-                if visit.queue not in listed:
+                if visit.queue not in asked:
+                    asked.add(visit.queue)
                     queue = await api.one(
                         self.name,
                         lambda visit=visit: api.client.queues.with_raw_response.retrieve(visit.queue),  # type: ignore[misc]
@@ -79,7 +80,7 @@ class Queues:
             if there is not None:
                 yield [there]
             elif item is None:
-                yield [_left(visit, asking.now)]
+                yield [_left(visit, asking.clock())]
 
 
 def _queue(item: Mapping[str, Any]) -> Found | None:
@@ -95,10 +96,10 @@ def _there(item: Mapping[str, Any], queue: str, asking: Asking) -> Found | None:
 
     `seen_at` is the last whole step after `enqueued_at`: the call waited then, for it waits now.
     """
-    enqueued_at = instant(item, "enqueued_at")
-    if enqueued_at is None or enqueued_at > asking.now:
+    enqueued_at, now = instant(item, "enqueued_at"), asking.clock()
+    if enqueued_at is None or enqueued_at > now:
         return None
-    seen_at = enqueued_at + (asking.now - enqueued_at) // asking.step * asking.step
+    seen_at = enqueued_at + (now - enqueued_at) // asking.step * asking.step
     names = ("call_control_id", "call_leg_id", "call_session_id", "connection_id", "from", "to", "enqueued_at")
     said = {"queue": queue, "present": True, "seen_at": _iso(seen_at)}
     return observed(CALL, seen_at, {**texts(item, *names), **said})
