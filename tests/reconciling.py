@@ -12,6 +12,7 @@ from holdtime.reconciler.api import Api
 from holdtime.reconciler.known import Warehouse as KnownWarehouse
 from holdtime.reconciler.pace import Pace
 from holdtime.reconciler.reconciler import Outcome, Reconciler
+from holdtime.reconciler.standing import Standing
 from holdtime.simulator import World
 from holdtime.simulator.api import Account, Manners
 from holdtime.simulator.telnyx import Event
@@ -38,13 +39,14 @@ class Center:
     db: duckdb.DuckDBPyConnection = field(init=False)
     warehouse: Warehouse = field(init=False)
     appended: list[Record] = field(default_factory=list)
-    requests: dict[str, int] = field(default_factory=dict)
+    api: Api = field(init=False)
+    standing: Standing = field(init=False)
     _waiting: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.db = open_writer(self.folder / "warehouse.duckdb")
         self.warehouse = Warehouse(self.db, Landing(self.db))
-        self._publish()
+        self.publish()
 
     async def append(self, record: Record) -> None:
         """As the log does."""
@@ -56,14 +58,14 @@ class Center:
         while self._waiting:
             part, self._waiting = self._waiting[:50_000], self._waiting[50_000:]
             self.warehouse.landing.land(self._batch(part), self.at)
-        self._publish()
+        self.publish()
 
     def hear(self, events: Iterable[Event], lost: Collection[str] = frozenset()) -> None:
         """Webhooks come, but for those that are lost."""
         bodies = [event.body for event in events if event.event_id not in lost]
         for start in range(0, len(bodies), 50_000):
             self.warehouse.land_bodies(bodies[start : start + 50_000], now=self.at, received=self.at)
-        self._publish()
+        self.publish()
 
     def reconcile(
         self,
@@ -82,9 +84,8 @@ class Center:
                 async with sdk(account, manners) as client:
                     api = Api(client, pace or Pace(PLENTY))
                     ours = Reconciler(api, self, known, settle=self.settle, clock=lambda: self.at)
-                    outcomes = await ours.run(since)
-                    self.requests = dict(api.requests)
-                    return outcomes
+                    self.api, self.standing = api, ours.standing
+                    return await ours.run(since)
             finally:
                 known.close()
 
@@ -98,7 +99,8 @@ class Center:
         """Let go of the files."""
         self.db.close()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Show what has landed."""
         publish(self.db, self.folder / "warehouse.duckdb", self.folder / "replica.duckdb")
 
     def _batch(self, records: list[Record]) -> Batch:

@@ -13,28 +13,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import uvicorn
 
 from bench.reliability.campaign import Campaign, Tally
 from holdtime.simulator import TABLES, World
-from holdtime.simulator.api import Account, Manners, application
+from holdtime.simulator.api import Account, Manners
 from processors.facts import FACTS
 from processors.landing import Landing
 from tests.builders import Warehouse
 from tests.laws.test_truth import a_world
 from tests.laws.test_truth import found as facts_of
 from tests.laws.test_truth import rows as truth_of
-from tests.served import KEY, frozen
+from tests.served import KEY, frozen, telnyx
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
@@ -118,24 +115,9 @@ class Trial:
         with (folder / "words").open("ab") as words:
             return subprocess.Popen(command, env=environment, cwd=folder, stdout=words, stderr=words)
 
-    @contextmanager
-    def _telnyx(self) -> Iterator[str]:
+    def _telnyx(self) -> AbstractContextManager[str]:
         """The stand-in, at an address of its own."""
-        account = Account.of(self.world, now=frozen(AFTERWARDS), lost=self.lost)
-        config = uvicorn.Config(
-            application(account, key=KEY, manners=self.manners), host="127.0.0.1", port=0, log_level="error"
-        )
-        server = uvicorn.Server(config)
-        serving = threading.Thread(target=server.run)
-        serving.start()
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            yield f"http://127.0.0.1:{port}/v2"
-        finally:
-            server.should_exit = True
-            serving.join()
+        return telnyx(Account.of(self.world, now=frozen(AFTERWARDS), lost=self.lost), self.manners)
 
     def _state(self, folder: Path) -> dict[str, list[str]]:
         """Every fact, and every event once; that the facts are true is asserted."""

@@ -1,42 +1,21 @@
 """`holdtime up` with a key for Telnyx's API: what no webhook told is asked for, over HTTP, and lands."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-import uvicorn
 
 from holdtime.server import Server
 from holdtime.simulate import Simulation
-from holdtime.simulator import TABLES, World, simulate
-from holdtime.simulator.api import Account, application
+from holdtime.simulator import TABLES, simulate
+from holdtime.simulator.api import Account
 from tests.laws.test_truth import a_world, found, rows
-from tests.served import KEY
+from tests.served import KEY, now_us, telnyx
 
 PATIENCE_S = 90
-
-
-@contextmanager
-def telnyx(world: World) -> Iterator[str]:
-    """Telnyx's API for that world, at an address of its own."""
-    account = Account.of(world, now=lambda: time.time_ns() // 1000, lost={event.event_id for event in world.events})
-    config = uvicorn.Config(application(account, key=KEY), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    serving = threading.Thread(target=server.run)
-    serving.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v2"
-    finally:
-        server.should_exit = True
-        serving.join()
 
 
 def shown(replica: Path) -> dict[str, list[Any]]:
@@ -54,7 +33,8 @@ def test_an_up_that_heard_nothing_asks_for_everything(tmp_path: Path, monkeypatc
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     world = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=5))
     truth = {table: rows(world.truth, table) for table in TABLES}
-    with telnyx(world) as url:
+    account = Account.of(world, now=now_us, lost={event.event_id for event in world.events})
+    with telnyx(account) as url:
         monkeypatch.setenv("TELNYX_API_KEY", KEY)
         monkeypatch.setenv("TELNYX_BASE_URL", url)
         key = Simulation.prepare(tmp_path / "key").public_key

@@ -22,10 +22,11 @@ class Node(Center):
 
     role: str = "process"
     servers_at: str = ""
+    also: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**super().environment, "HOLDTIME_LOG": f"kafka://{self.servers_at}"}
+        return {**super().environment, "HOLDTIME_LOG": f"kafka://{self.servers_at}", **self.also}
 
     def begin(self) -> None:
         """Start the process, and do not wait for it."""
@@ -79,11 +80,11 @@ class Nodes:
             f'[kafka]\ntopic_prefix = "{self.prefix}"\npartitions = 4\n{self.configuration}'
         )
 
-    def node(self, role: str) -> Node:
-        """A node that has not started yet."""
+    def node(self, role: str, **also: str) -> Node:
+        """A node that has not started yet; `also` is what more its environment has."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            made = Node(self.folder, int(probe.getsockname()[1]), role=role, servers_at=self.servers)
+            made = Node(self.folder, int(probe.getsockname()[1]), role=role, servers_at=self.servers, also=also)
         self.nodes.append(made)
         return made
 

@@ -3,39 +3,21 @@
 import os
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from holdtime.simulator import World, simulate
-from holdtime.simulator.api import Account, Manners, application
+from holdtime.simulator import simulate
+from holdtime.simulator.api import Account, Manners
 from tests.laws.test_truth import a_world
-from tests.served import KEY
+from tests.served import KEY, now_us, telnyx
 
 
-@contextmanager
-def telnyx(manners: Manners | None = None) -> Iterator[str]:
-    """Telnyx's API for a few minutes of calls some hours ago."""
+def an_account() -> Account:
+    """Telnyx's for a minute of calls some hours ago."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
-    world: World = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=1))
-    account = Account.of(world, now=lambda: time.time_ns() // 1000)
-    config = uvicorn.Config(application(account, key=KEY, manners=manners), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    serving = threading.Thread(target=server.run)
-    serving.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v2"
-    finally:
-        server.should_exit = True
-        serving.join()
+    return Account.of(simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=1)), now=now_us)
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -63,7 +45,7 @@ def test_wrong_use_is_named(tmp_path: Path, arguments: list[str], environment: d
 
 
 def test_it_says_of_each_list_what_was_read_and_a_forbidden_one_is_no_failure(tmp_path: Path) -> None:
-    with telnyx(Manners(forbidden=frozenset({"recordings"}))) as url:
+    with telnyx(an_account(), Manners(forbidden=frozenset({"recordings"}))) as url:
         code, words = run(tmp_path, "--once", TELNYX_API_KEY=KEY, TELNYX_BASE_URL=url)
     assert code == 0, words
     assert "read to its end" in words
@@ -72,7 +54,7 @@ def test_it_says_of_each_list_what_was_read_and_a_forbidden_one_is_no_failure(tm
 
 
 def test_a_key_that_is_not_accepted_stops_it_with_a_clear_error(tmp_path: Path) -> None:
-    with telnyx() as url:
+    with telnyx(an_account()) as url:
         code, words = run(tmp_path, "--once", TELNYX_API_KEY="another key", TELNYX_BASE_URL=url)
     assert code == 2
     assert "does not accept TELNYX_API_KEY (401)" in words
