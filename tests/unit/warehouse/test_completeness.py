@@ -1,7 +1,7 @@
 """The view `completeness`: what is known, what is proved to be missing, and what contradicts itself."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -20,6 +20,16 @@ def warehouse() -> Iterator[Warehouse]:
     opened.db.close()
 
 
+KINDS = ("wait_differences", "lone_dequeues", "position_gaps", "rivals")
+
+
+def kinds(warehouse: Warehouse) -> dict[str, int]:
+    """Of each kind of contradiction, how many; those that there are none of left out."""
+    rows = warehouse.dicts("completeness")
+    assert all(row["contradictions"] == sum(row[kind] for kind in KINDS) for row in rows)
+    return {kind: total for kind in KINDS if (total := sum(row[kind] for row in rows))}
+
+
 def counts(warehouse: Warehouse, event_type: str, day: date = DAY) -> dict[str, int]:
     rows = [row for row in warehouse.dicts("completeness") if row["event_type"] == event_type and row["day"] == day]
     return {name: sum(row[name] for row in rows) for name in NOTHING}
@@ -36,6 +46,7 @@ def test_a_dequeue_proves_the_enqueue_that_nobody_told(warehouse: Warehouse) -> 
     warehouse.land(list(a_call("ann").queued(at=NOON).answered(after=40))[1:])
     assert counts(warehouse, "call.enqueued") == NOTHING | {"missing": 1}
     assert counts(warehouse, "call.dequeued") == NOTHING | {"heard": 1, "contradictions": 1}
+    assert kinds(warehouse) == {"lone_dequeues": 1}
 
 
 def test_a_hangup_proves_the_dequeue_that_nobody_told(warehouse: Warehouse) -> None:
@@ -77,23 +88,87 @@ def test_a_wait_that_is_not_telnyxs_own_is_a_contradiction(warehouse: Warehouse)
     enqueued, dequeued = list(a_call("ann").queued(at=NOON).answered(after=40))[:2]
     warehouse.land(enqueued, dequeued.saying(wait_time_secs=37))
     assert counts(warehouse, "call.dequeued")["contradictions"] == 1
+    assert kinds(warehouse) == {"wait_differences": 1}
+
+
+def test_an_id_with_two_contents_is_a_contradiction(warehouse: Warehouse) -> None:
+    (told,) = a_call("ann").queued(at=NOON)
+    warehouse.land(told, told.saying(queue="another"))
+    assert kinds(warehouse) == {"rivals": 1}
 
 
 def test_a_place_behind_people_of_whom_nobody_told_is_a_contradiction(warehouse: Warehouse) -> None:
     warehouse.land(
-        a_call("ann").queued(at=NOON, position=1), a_call("bob").queued(at=NOON + timedelta(seconds=1), position=4)
+        a_call("ann").queued(at=NOON, position=1), a_call("bob").queued(at=NOON + timedelta(seconds=5), position=4)
     )
     assert counts(warehouse, "call.enqueued") == NOTHING | {"heard": 2, "contradictions": 1}
+    assert kinds(warehouse) == {"position_gaps": 1}
 
 
-def test_windows_and_outages_are_told_by_the_day(warehouse: Warehouse) -> None:
-    window = {"source": "call_events", "start": "2026-02-03T04:00:00Z", "end": "2026-02-03T09:00:00Z"}
-    outage = {"start": "2026-02-02T23:59:00Z", "end": "2026-02-03T00:02:00Z"}
+def test_who_comes_and_goes_at_once_may_be_counted_in_any_order(warehouse: Warehouse) -> None:
+    warehouse.land(
+        list(a_call("ann").queued(at=NOON, position=1).answered(after=30)),
+        a_call("bob").queued(at=NOON + timedelta(seconds=30.4), position=2),
+        a_call("cy").queued(at=NOON + timedelta(seconds=30.9), position=2),
+    )
+    assert kinds(warehouse) == {}
+
+
+def test_who_was_never_seen_to_leave_may_be_ahead_no_longer_than_anybody_can_wait(warehouse: Warehouse) -> None:
+    warehouse.land(
+        a_call("ann").queued(at=NOON, position=1),
+        a_call("bob").queued(at=NOON + timedelta(hours=23), position=2),
+        a_call("cy").queued(at=NOON + timedelta(hours=50), position=2),
+        now=NOON + timedelta(days=9),
+    )
+    assert kinds(warehouse) == {"position_gaps": 1}
+
+
+def window(source: str, hours: int) -> Event:
+    start, end = DAY.isoformat() + "T04:00:00Z", DAY.isoformat() + f"T{4 + hours:02}:00:00Z"
+    said = {"source": source, "start": start, "end": end}
+    return Event(f"window-{source}-{hours}", "reconciler.window.completed", NOON - timedelta(hours=8), said)
+
+
+def test_what_a_row_rests_on_are_the_lists_that_tell_of_its_events(warehouse: Warehouse) -> None:
     warehouse.land(
         a_call("ann").queued(at=NOON),
-        Event("window", "reconciler.window.completed", NOON - timedelta(hours=8), window),
-        Event("down", "reconciler.ingest.down", NOON - timedelta(hours=12, minutes=1), outage),
+        a_conference("room").created().joined("ann", 1),
+        window("call_events", 5),
+        window("webhook_deliveries", 3),
+        window("detail_records", 9),
+        window("conferences", 8),
     )
+    originals = "webhooks, call_events (5 h), webhook_deliveries (3 h)"
+    assert {row["event_type"]: (row["checked_hours"], row["rests_on"]) for row in warehouse.dicts("completeness")} == {
+        "call.enqueued": (5, originals),
+        "conference.created": (5, f"{originals}, conferences (8 h), detail_records (9 h)"),
+        "conference.participant.joined": (5, f"{originals}, detail_records (9 h)"),
+    }
+
+
+def test_lists_of_states_check_no_hour(warehouse: Warehouse) -> None:
+    warehouse.land(a_conference("room").created(), window("conferences", 8))
     (row,) = warehouse.dicts("completeness")
-    assert (row["checked_hours"], row["rests_on"]) == (5, "webhooks, call_events (5 h)")
-    assert row["down_ms"] == 120_000
+    assert (row["checked_hours"], row["rests_on"]) == (0, "webhooks, conferences (8 h)")
+
+
+def down(start: str, end: str) -> Event:
+    at = datetime.fromisoformat(start)
+    return Event(f"down-{start}-{end}", "reconciler.ingest.down", at, {"start": start, "end": end})
+
+
+def test_outages_are_told_by_the_day_and_what_two_of_them_cover_counts_once(warehouse: Warehouse) -> None:
+    warehouse.land(
+        a_call("ann").queued(at=NOON),
+        down("2026-02-02T23:59:00Z", "2026-02-03T00:02:00Z"),
+        down("2026-02-03T00:00:00Z", "2026-02-03T00:03:00Z"),
+        down("2026-02-03T00:01:00Z", "2026-02-03T00:01:30Z"),
+        down("2026-02-03T09:00:00Z", "2026-02-03T09:02:00Z"),
+        down("2026-02-03T10:00:00Z", "no time"),
+    )
+    assert {(row["day"], row["event_type"], row["down_ms"]) for row in warehouse.dicts("completeness")} == {
+        (DAY - timedelta(days=1), "reconciler.ingest.down", 60_000),
+        (DAY, "reconciler.ingest.down", 300_000),
+        (DAY, "call.enqueued", 300_000),
+    }
