@@ -1,10 +1,7 @@
 """The report `completeness`: how much of what must have been sent is known, per day, queue and type of event.
 
-Also the score of each queue that other reports show beside their numbers.
+Also what other reports say of the score that they show beside their numbers.
 """
-
-from collections.abc import Sequence
-from dataclasses import replace
 
 import polars as pl
 
@@ -27,6 +24,10 @@ _COUNTS = """
     sum(replayed)::bigint as replayed,
     sum(missing)::bigint as missing,
     sum(contradictions)::bigint as contradictions,
+    sum(wait_differences)::bigint as wait_differences,
+    sum(lone_dequeues)::bigint as lone_dequeues,
+    sum(position_gaps)::bigint as position_gaps,
+    sum(rivals)::bigint as rivals,
     sum(heard + reconciled + replayed) / nullif(sum(heard + reconciled + replayed + missing), 0) as score
 """
 _WITHIN = """
@@ -36,25 +37,13 @@ _WITHIN = """
 """
 _DAYS = f"""
 select strftime(day, '%Y-%m-%d') as day, {_COUNTS}, max(down_ms)::bigint as down_ms,
-    max(checked_hours)::bigint as checked_hours, max(rests_on) as rests_on
+    min(checked_hours)::bigint as checked_hours, min_by(rests_on, len(rests_on)) as rests_on
 from completeness {_WITHIN} group by day order by day
 """
 _ROWS = f"""
-select strftime(day, '%Y-%m-%d') as day, queue, event_type, {_COUNTS}
+select strftime(day, '%Y-%m-%d') as day, queue, event_type, {_COUNTS},
+    max(checked_hours)::bigint as checked_hours, max(rests_on) as rests_on
 from completeness {_WITHIN} group by all order by day, queue nulls first, event_type
-"""
-
-SCORES = """
-select
-    queue,
-    count(*) filter (enqueued_at_source = 'observed')
-    + count(*) filter (reason is not null or position_out is not null or reported_wait_secs is not null) as known,
-    count(*) + count(*) filter (
-        outcome <> 'waiting' or reason is not null or position_out is not null or reported_wait_secs is not null
-    ) as due
-from queue_visits
-where enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to)
-group by queue
 """
 
 _MEASURED = (
@@ -62,10 +51,20 @@ _MEASURED = (
     Column("reconciled", "Found", Kind.COUNT, 2, "events that only the reconciler found"),
     Column("replayed", "Replayed", Kind.COUNT, 6, "events that only a replay told"),
     Column("missing", "Missing", Kind.COUNT, 1, "events that another one, a record or a state proves, and nobody told"),
-    Column("contradictions", "Contradictions", Kind.COUNT, 3, "what is told in two ways that cannot both be true"),
+    Column("contradictions", "Contradictions", Kind.COUNT, 3, "the four kinds that follow"),
+    Column(
+        "wait_differences", "Wait differs", Kind.COUNT, 6, "waits that are not Telnyx's own seconds, by 2 s or more"
+    ),
+    Column("lone_dequeues", "Lone dequeues", Kind.COUNT, 6, "dequeues without an enqueue"),
+    Column("position_gaps", "Position gaps", Kind.COUNT, 6, "places behind more people than can have been there"),
+    Column("rivals", "Rivals", Kind.COUNT, 6, "events that do not count: another content of their id does"),
     Column("score", "Score", Kind.RATE, 1, "(heard + found + replayed) / (those + missing)"),
 )
-MEASURE_DEFINITIONS = digest(_COUNTS, SCORES)
+_RESTS_ON = (
+    Column("checked_hours", "Checked", Kind.COUNT, 3, "hours of the day of which a list of originals was read"),
+    Column("rests_on", "Rests on", Kind.TEXT, 4),
+)
+MEASURE_DEFINITIONS = digest(_COUNTS)
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", ("queue", "outcome", "enqueued_at_source", "left_at"), by_queue=True)
 
 
@@ -83,10 +82,15 @@ def report(source: Source, request: Request) -> Report:
         day,
         *_MEASURED,
         Column("down_ms", "Ingest down", Kind.DURATION, 2, "time that no process was there to take webhooks"),
-        Column("checked_hours", "Checked", Kind.COUNT, 3, "hours of the day of which a list of originals was read"),
-        Column("rests_on", "Rests on", Kind.TEXT, 4),
+        *_RESTS_ON,
     )
-    by_type = (day, Column("queue", "Queue", Kind.TEXT, 2), Column("event_type", "Event", Kind.TEXT, 1), *_MEASURED)
+    by_type = (
+        day,
+        Column("queue", "Queue", Kind.TEXT, 2),
+        Column("event_type", "Event", Kind.TEXT, 1),
+        *_MEASURED,
+        *_RESTS_ON,
+    )
     return Report(
         name="completeness",
         title="Completeness",
@@ -114,39 +118,6 @@ def report(source: Source, request: Request) -> Report:
     )
 
 
-def scores(source: Source, covered: Period | None) -> dict[str | None, tuple[int, int]]:
-    """Of each queue's visits in the period: how many of their enqueues and dequeues are known, and how many are due."""
-    if covered is None:
-        return {}
-    rows = source.db.execute(SCORES, {"from": covered.from_us, "to": covered.to_us}).fetchall()
-    return {queue: (known, due) for queue, known, due in rows}
-
-
-def beside(section: Section, column: Column, found: dict[str | None, tuple[int, int]], whole: float | None) -> Section:
-    """Return the section, a table by queue, with the score of each queue, null where nothing is due, and of all."""
-    queues = section.frame.get_column("queue").cast(pl.String).to_list()
-    values = pl.Series(column.name, [_share(found.get(queue)) for queue in queues], dtype=pl.Float64)
-    totals = section.totals
-    return replace(
-        section,
-        columns=(*section.columns, column),
-        frame=section.frame.with_columns(values),
-        totals=None if totals is None else totals.with_columns(pl.lit(whole, pl.Float64).alias(column.name)),
-    )
-
-
-def below(sections: Sequence[Section], request: Request) -> list[str | None]:
-    """Return the queues whose score is below the floor."""
-    (table,) = (section.frame for section in sections if section.name == "queues")
-    return table.filter(pl.col("completeness") < request.completeness_floor).get_column("queue").to_list()
-
-
-def overall(found: dict[str | None, tuple[int, int]], queues: tuple[str, ...]) -> float | None:
-    """Return the score of all queues that were asked for, together."""
-    chosen = [both for queue, both in found.items() if not queues or queue in queues]
-    return _share((sum(known for known, _ in chosen), sum(due for _, due in chosen)))
-
-
 def sentences(score: float | None, below: list[str | None], floor: float) -> list[str]:
     """Return what a reader should know of the score, and which queues are below the floor."""
     if score is None:
@@ -162,10 +133,6 @@ def sentences(score: float | None, below: list[str | None], floor: float) -> lis
             "Their figures may be wrong; `holdtime reconcile` brings back what Telnyx still holds."
         )
     return said
-
-
-def _share(both: tuple[int, int] | None) -> float | None:
-    return both[0] / both[1] if both is not None and both[1] else None
 
 
 def _read(source: Source, request: Request, covered: Period | None, query: str) -> pl.DataFrame:

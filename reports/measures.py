@@ -124,6 +124,9 @@ MEANS = (
     ),
 )
 
+# `missing` is taken beside the aggregates, by `reports.visit_tables`: of most visits nothing is.
+COMPLETENESS = Ratio("completeness", "Complete", "2 * offered - waiting - missing", "2 * offered - waiting")
+
 # Shares of the offered, and means over all visits, for reports that lead with them.
 SHARES = tuple(Ratio(f"{o}_share", f"{_OUTCOME_TITLES[o]} %", o, "offered") for o in OUTCOMES)
 MEAN_WAIT = Ratio("mean_wait_ms", "Mean wait", "total_wait_ms", "waits", Kind.DURATION)

@@ -7,7 +7,7 @@ import polars as pl
 from reports import agreed, completeness, dimensions, intervals, tallies, visit_notes
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
-from reports.measures import OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
+from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
@@ -17,9 +17,7 @@ from reports.visits import Visits
 MOST_CHART_POINTS = 200
 
 OWN = {"queue": QUEUE}
-_COMPLETENESS = Column(
-    "completeness", "Complete", Kind.RATE, 2, "enqueues and dequeues known / those that the visits prove"
-)
+_BELOW = Column("below_floor", "Below the floor", Kind.FLAG, 9, "completeness < completeness_floor")
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
     "offered": 1,
@@ -32,6 +30,7 @@ _PRIORITIES = {
     "waiting": 5,
     "short_abandoned": 6,
     "service_level": 1,
+    "completeness": 2,
     "abandonment_rate": 2,
     "mean_wait_answered_ms": 2,
     "mean_wait_abandoned_ms": 5,
@@ -47,17 +46,23 @@ SETTINGS = (
 )
 _READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
-MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
-HEADLINE = ("offered", "service_level", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
+MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
+HEADLINE = ("offered", "service_level", "completeness", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
 
 def columns(variant: str) -> tuple[Column, ...]:
     """Return every measure as a column: those that people read first, then those for machines."""
     of_name = {measure.name: measure for measure in every_measure(variant)}
+    of_name |= {COMPLETENESS.name: COMPLETENESS}
     read_first = [Column.of(of_name[name], priority) for name, priority in _PRIORITIES.items()]
     variants = [Column.of(ratio, 8) for ratio in VARIANTS.values()]
     taken = {column.name for column in (*read_first, *variants)}
-    return (*read_first, *variants, *(Column.of(measure) for name, measure in of_name.items() if name not in taken))
+    return (
+        *read_first,
+        *variants,
+        _BELOW,
+        *(Column.of(measure) for name, measure in of_name.items() if name not in taken),
+    )
 
 
 def report(source: Source, request: Request) -> Report:
@@ -67,10 +72,7 @@ def report(source: Source, request: Request) -> Report:
     by = dimensions.chosen(request, covered, own=OWN, report="sla")
     measured = columns(made.told.variant)
     total = made.table([])
-    scores = completeness.scores(source, covered)
-    score = completeness.overall(scores, request.queues)
     sections = _sections(made, measured, total)
-    sections[0] = completeness.beside(sections[0], _COMPLETENESS, scores, score)
     if by:
         sections.insert(0, Section("by", dimensions.title(by), (*(d.column for d in by), *measured), made.grouped(by)))
     if covered is not None:
@@ -94,12 +96,18 @@ def report(source: Source, request: Request) -> Report:
         definition=visit_notes.definition(made),
         said=(
             *visit_notes.notes(made, found.visits, total.row(0, named=True)),
-            *completeness.sentences(score, completeness.below(sections, request), request.completeness_floor),
+            *completeness.sentences(total["completeness"].item(), _below(sections), request.completeness_floor),
         ),
         settings=SETTINGS,
         measures=MEASURE_DEFINITIONS,
         charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),
     )
+
+
+def _below(sections: Sequence[Section]) -> list[str | None]:
+    """Return the queues whose completeness is below the floor, in some of their rows."""
+    (table,) = (section.frame for section in sections if section.name == "queues")
+    return table.filter(pl.col("below_floor")).get_column("queue").unique(maintain_order=True).to_list()
 
 
 def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> list[Section]:

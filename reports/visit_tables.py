@@ -15,6 +15,7 @@ from reports import visits as visits_
 from reports.definitions import Kind, Ratio
 from reports.dimensions import Dimension
 from reports.intervals import Interval, Spine
+from reports.measures import COMPLETENESS
 from reports.report import Basis, Column, Section
 from reports.request import Request
 from reports.source import Source
@@ -81,7 +82,7 @@ class Tables:
             tally = self._complete(tally, keys).join(waits, on=keys, how="left", nulls_equal=True)
         else:
             tally = pl.concat([tally, waits], how="horizontal")
-        rated = tallies.with_rates(tally, self.told.variant)
+        rated = self._with_completeness(tallies.with_rates(tally, self.told.variant), self.visits, keys)
         if "definition" in keys:
             rated = self._with_terms(rated)
         if self.spine is not None and "interval" in keys:
@@ -103,7 +104,20 @@ class Tables:
         tally = tallies.tally(visits, names).with_columns(AS_TEXT)
         waits = tallies.percentiles(visits, names).with_columns(AS_TEXT)
         joined = tally.join(waits, on=names, how="left", nulls_equal=True)
-        return dimensions.labelled(tallies.with_rates(joined, self.told.variant).collect(), by)
+        rated = self._with_completeness(tallies.with_rates(joined, self.told.variant), visits, names)
+        return dimensions.labelled(rated.collect(), by)
+
+    def _with_completeness(self, rated: pl.LazyFrame, visits: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows with how much of what their visits prove is known, and whether that is below the floor."""
+        lacking = visits.filter(pl.col("missing") > 0)
+        missing = pl.col("missing").sum().cast(pl.Int64)
+        if keys:
+            found = lacking.group_by(list(keys)).agg(missing).with_columns(AS_TEXT)
+            rated = rated.join(found, on=list(keys), how="left", nulls_equal=True)
+        else:
+            rated = pl.concat([rated, lacking.select(missing)], how="horizontal")
+        rated = rated.with_columns(pl.col("missing").fill_null(0)).with_columns(COMPLETENESS.expr)
+        return rated.with_columns(below_floor=pl.col("completeness") < self.request.completeness_floor)
 
     def _complete(self, tally: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
         """Return the tally with a row of zeros for each queue asked for and each interval in which nobody came."""

@@ -26,6 +26,13 @@ select
     epoch_us(enqueued_at) as enqueued_at,
     cast(outcome as {_OUTCOME}) as outcome,
     wait_ms,
+    -- of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on
+    (
+        (enqueued_at_source is distinct from 'observed')::tinyint
+        + (
+            outcome <> 'waiting' and reason is null and position_out is null and reported_wait_secs is null
+        )::tinyint
+    ) as missing
 from queue_visits
 where enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}
 """
@@ -51,10 +58,11 @@ where enqueued_at is null
 class Visits:
     """The visits of a period.
 
-    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, threshold_ms,
-    short_abandon_ms, and `definition`, the number of the terms that they are of. `timeless` counts visits that nobody
-    knows the beginning of: they belong to no interval. `reported` counts those whose beginning was worked out from the
-    wait that Telnyx reported, `outside` those that began outside of business hours, where all are asked for.
+    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, `missing` (of the
+    two events of a visit, those that nobody told), threshold_ms, short_abandon_ms, and `definition`, the number of the
+    terms that they are of. `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
+    `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that
+    began outside of business hours, where all are asked for.
     """
 
     frame: pl.LazyFrame

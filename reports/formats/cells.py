@@ -11,10 +11,12 @@ from reports.definitions import Kind
 from reports.report import Column, Report
 
 NEARLY = 0.05
+_SCORES = frozenset({"completeness", "score"})
+"""How far the other figures of a row can be trusted."""
 
 
 class Grade(StrEnum):
-    """How a service level stands to its target."""
+    """How a service level stands to its target, or a score to the floor."""
 
     MET = "met"
     NEARLY = "nearly"
@@ -26,6 +28,22 @@ def grade(level: float, target: float) -> Grade:
     if level >= target:
         return Grade.MET
     return Grade.NEARLY if level >= target - NEARLY else Grade.MISSED
+
+
+def marked(row: Mapping[str, Any], column: Column, report: Report) -> Grade | None:
+    """Return how a value stands to what is wanted of it: a service level to its target, a score to the floor."""
+    value = row[column.name]
+    if value is None or column.kind is not Kind.RATE:
+        return None
+    if column.name in _SCORES:
+        return Grade.MISSED if value < report.request.completeness_floor else None
+    return grade(value, target(row, report)) if column.name.startswith("service_level") else None
+
+
+def shown(row: Mapping[str, Any], column: Column, report: Report) -> str:
+    """Return a value of a row as people read it; a score below the floor has a mark that needs no colour."""
+    said = text(row[column.name], column, report.request.zone)
+    return f"{said} !" if column.name in _SCORES and marked(row, column, report) else said
 
 
 def target(row: Mapping[str, Any], report: Report) -> float:

@@ -41,8 +41,8 @@ def render(report: Report) -> str:
         rows=lambda section: islice(section.rows(), MOST_ROWS),
         variants=_variants,
         most_open_rows=MOST_OPEN_ROWS,
-        cell=lambda row, column: cells.text(row[column.name], column, report.request.zone),
-        mark=lambda row, column: _mark(row, column, report),
+        cell=lambda row, column: cells.shown(row, column, report),
+        mark=lambda row, column: cells.marked(row, column, report) or "",
         numeric=lambda column: column.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER},
         most_rows=MOST_ROWS,
         plain=wording.plain,
@@ -79,16 +79,8 @@ def _variants(section: Section) -> list[Column]:
     return [section.columns[0], *variants] if variants else []
 
 
-def _mark(row: Mapping[str, Any], column: Column, report: Report) -> str:
-    """Return how a service level stands to its target, as a class of the style sheet, or nothing."""
-    if column.kind is not Kind.RATE or not column.name.startswith("service_level"):
-        return ""
-    level = row[column.name]
-    return "" if level is None else cells.grade(level, cells.target(row, report))
-
-
 def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, str]:
-    mark = _mark(row, column, report)
+    mark = cells.marked(row, column, report)
     about = ""
     if column.name == "service_level":
         request = report.request
@@ -99,8 +91,8 @@ def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, s
     return {
         "title": column.title,
         "value": cells.text(row[column.name], column, report.request.zone),
-        "grade": mark,
-        "verdict": _GRADES[Grade(mark)] if mark else "",
+        "grade": mark or "",
+        "verdict": "below the floor" if mark and column.name == "completeness" else _GRADES[mark] if mark else "",
         "about": about or _ABOUT.get(column.name, ""),
     }
 
@@ -110,4 +102,5 @@ _ABOUT = {
     "abandonment_rate": "of the visits that have ended",
     "mean_wait_answered_ms": "mean wait of the answered",
     "longest_wait_ms": "of any visit",
+    "completeness": "of what these visits prove is known",
 }

@@ -79,11 +79,10 @@ def fitting(
     columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], report: Report, width: int
 ) -> tuple[Column, ...]:
     """Return the columns that fit a width, in their order: the greatest priority goes, and of these the last."""
-    zone = report.request.zone
     shown = [column for column in columns if column.priority < _FOR_MACHINES]
     widths = {}
     for column in shown:
-        widest = max([cell_len(column.title), *(cell_len(cells.text(row[column.name], column, zone)) for row in rows)])
+        widest = max([cell_len(column.title), *(cell_len(cells.shown(row, column, report)) for row in rows)])
         # Text can be folded, so that one long name does not cost every other column its place.
         widths[column.name] = min(widest, width * 2 // 5) if column.kind is Kind.TEXT else widest
     while len(shown) > 1 and sum(widths[column.name] + _BETWEEN for column in shown) > width:
@@ -95,11 +94,7 @@ def fitting(
 
 
 def _cell(row: Mapping[str, Any], column: Column, report: Report) -> Text:
-    value = row[column.name]
-    style = ""
-    if value is None:
-        style = "dim"
-    elif column.name.startswith("service_level") and column.kind is Kind.RATE:
-        style = _COLORS[cells.grade(value, cells.target(row, report))]
+    mark = cells.marked(row, column, report)
+    style = "dim" if row[column.name] is None else _COLORS[mark] if mark else ""
     # Text, not markup: a queue may be called "[red]".
-    return Text(cells.text(value, column, report.request.zone), style=style)
+    return Text(cells.shown(row, column, report), style=style)

@@ -138,8 +138,8 @@ class _Sheet:
         value = row[column.name]
         mean_of_counts = column.kind is Kind.COUNT and isinstance(value, float)
         look = {"num_format": "0.0" if mean_of_counts else _NUMBERS[column.kind]}
-        if column.kind is Kind.RATE and column.name.startswith("service_level"):
-            look["font_color"] = _INKS[cells.grade(value, cells.target(row, self.report))]
+        if (mark := cells.marked(row, column, self.report)) is not None:
+            look["font_color"] = _INKS[mark]
         return look
 
 

@@ -1,10 +1,15 @@
 """The score that reports show beside their numbers, and how figures below the floor are marked."""
 
-from datetime import UTC, datetime
+import csv
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from reports import formats
 from reports.errors import RequestError
 from reports.registry import run
 from reports.report import Report
@@ -42,6 +47,38 @@ def test_figures_below_the_floor_are_marked_and_those_above_are_not(fill: Any, v
     source = fill(told(visit), visit("unknown", None, queue="sales"))
     assert "BELOW THE FLOOR of 98.0 %: sales." in " ".join(sla(source).notes)
     assert "BELOW" not in " ".join(sla(source, completeness_floor=0.5).notes)
+
+
+def test_every_row_of_visits_has_its_own_score(fill: Any, visit: Any) -> None:
+    lost = {**visit("unknown", None), "enqueued_at": visit()["enqueued_at"] + timedelta(hours=1)}
+    found = sla(fill(told(visit), lost), interval="30m", by=("queue",))
+    scores = [row["completeness"] for row in found.section("queue_intervals").rows() if row["offered"]]
+    assert scores == [1.0, 0.5]
+    assert [row["below_floor"] for row in found.section("queue_intervals").rows() if row["offered"]] == [False, True]
+    assert {row["completeness"] for row in found.section("queue_intervals").rows() if not row["offered"]} == {None}
+    assert [row["completeness"] for row in found.section("by").rows()] == [0.75]
+
+
+def test_every_format_shows_the_score_and_marks_what_is_below_the_floor(fill: Any, visit: Any) -> None:
+    found = sla(fill(told(visit), visit("unknown", None, queue="sales")))
+    rows = list(csv.DictReader(io.StringIO(formats.encoded(found, "csv").decode(), newline="")))
+    assert [(row["queue"], row["completeness"], row["below_floor"]) for row in rows] == [
+        ("sales", "0.5", "True"),
+        ("support", "1.0", "False"),
+    ]
+    document = json.loads(formats.encoded(found, "json"))
+    (queues,) = (section for section in document["sections"] if section["name"] == "queues")
+    assert [(row["completeness"], row["below_floor"]) for row in queues["rows"]] == [(0.5, True), (1.0, False)]
+    assert queues["totals"]["completeness"] == 0.75
+    assert any(note.startswith("BELOW THE FLOOR") for note in document["notes"])
+    table = formats.encoded(found, "table").decode()
+    assert re.search(r"sales .* 50\.0 % !", table)
+    assert "100.0 % !" not in table
+    page = formats.encoded(found, "html").decode()
+    assert '<td class="number missed">50.0 % !</td>' in page
+    assert '<td class="number">100.0 %</td>' in page
+    assert "below the floor" in page
+    assert "BELOW THE FLOOR" in page
 
 
 def test_completeness_cannot_be_asked_of_the_past(fill: Any, visit: Any) -> None:
