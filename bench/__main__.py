@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, kafka, landing, rebuild, reports
+from bench import ingest, kafka, landing, rebuild, reconcile, reports
 
 BARS = {
     "ingest_vs_bare_receiver": (">=", 0.85),
@@ -28,6 +28,11 @@ BARS = {
     "rebuild_peak_memory_mib": ("<", 4096.0),
     "report_vs_sql": ("<=", 1.5),
     "report_peak_memory_mib": ("<", 2048.0),
+    "reconcile_peak_memory_mib": ("<", 500.0),
+    "reconcile_back": (">=", 1.0),
+    "reconcile_untrue_tables": ("<=", 0.0),
+    "reconcile_unread_sources": ("<=", 0.0),
+    "reconcile_published_again": ("<=", 0.0),
 }
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -37,7 +42,14 @@ def main() -> int:
     quick = "--quick" in sys.argv
     console = Console()
     figures: dict[str, float | str] = {}
-    parts = {"ingest": ingest, "landing": landing, "kafka": kafka, "rebuild": rebuild, "reports": reports}
+    parts = {
+        "ingest": ingest,
+        "landing": landing,
+        "kafka": kafka,
+        "rebuild": rebuild,
+        "reports": reports,
+        "reconcile": reconcile,
+    }
     for name, module in parts.items():
         with console.status(f"measuring {name}"):
             figures |= module.measure(quick=quick)

@@ -7,12 +7,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 import duckdb
 
-from holdtime import event_log, open_work, settings
+from holdtime import event_log, open_work, settings, trust
+from holdtime.checks import Check, Verdict
 from holdtime.open_work import Kind
 from holdtime.parts import public_keys, require_apart
 from holdtime.schedules.ledger import LedgerError
@@ -45,24 +45,6 @@ and occurred_at_source <> 'received_at'
 """
 
 
-class Verdict(StrEnum):
-    """What a check found. Only `failed` needs somebody now."""
-
-    OK = "ok"
-    NOTE = "note"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, what was found, and what to do about it."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    do: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Examination:
     """All checks, and the open work where there is a replica to find it in."""
@@ -93,7 +75,7 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
     checks += [log, _warehouse(environment.warehouse), _server(environment), *_schedules(configured, now)]
     try:
         with opened(environment.replica) as source:
-            checks += [_replica(source, now), *_inside(source, extent, now)]
+            checks += [_replica(source, now), *_inside(source, extent, now), *_trust(configured, source, now)]
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
     except SourceError as error:
         if environment.replica.exists() or (extent and extent.held):
@@ -202,6 +184,11 @@ def _inside(source: Source, log: Extent | None, now: datetime) -> Iterator[Check
     yield _clock(source.db, now)
     yield _rejected(source.db)
     yield _contradictions(source.db)
+
+
+def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:
+    reconciles = bool(configured.environment.api_key.get_secret_value())
+    yield from trust.checks(source.db, now, floor=configured.configuration.completeness.floor, reconciles=reconciles)
 
 
 def _lag(source: Source, log: Extent, now: datetime) -> Check:

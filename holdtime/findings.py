@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from holdtime.doctor import Check, Examination, Verdict
+from holdtime.checks import Check, Verdict
+from holdtime.doctor import Examination
 from holdtime.open_work import Kind
 from reports import wording
 

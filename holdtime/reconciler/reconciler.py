@@ -20,8 +20,8 @@ from ingest.log import Appender, Origin, Record
 AT_ONCE = 250
 """Records that are made durable together."""
 
-AT_MOST = 5_000
-"""Events that are published before they land, where that is ours to do."""
+AT_MOST = 2_500
+"""Events that are published before they land, where that is ours to do: landing them takes memory."""
 
 log = structlog.get_logger("reconciler")
 

@@ -4,7 +4,7 @@ import bisect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,8 @@ class Lists:
 
     account: Account
     manners: Manners
+    found: dict[object, list[Resource]] = field(default_factory=dict)
+    """The list of detail records that was asked for last, all of it."""
 
     def webhook_deliveries(self, query: Query) -> Resource:
         """Original bodies; newest first."""
@@ -139,15 +141,24 @@ class Lists:
     def recordings(self, query: Query) -> Resource:
         """By conference, leg, session and times; newest first."""
         found = [resources.recording(self.account, *told) for told in self.account.recordings()][::-1]
-        for field in ("conference_id", "call_leg_id", "call_session_id", "call_control_id", "connection_id"):
-            if (wanted := query.get(f"filter[{field}]")) is not None:
-                found = [each for each in found if each[field] == wanted]
+        for name in ("conference_id", "call_leg_id", "call_session_id", "call_control_id", "connection_id"):
+            if (wanted := query.get(f"filter[{name}]")) is not None:
+                found = [each for each in found if each[name] == wanted]
         fields = {"created_at": "created_at", "start_time": "recording_started_at", "end_time": "recording_ended_at"}
         found = [each for each in found if _within(each, query, fields)]
         return _page(query, len(found), lambda start, end: found[start:end])
 
     def detail_records(self, query: Query) -> Resource:
         """Of one record type, the newest first; a date_range with bounds finds nothing, and nobody says so."""
+        wanted = tuple(sorted((name, value) for name, value in query.items() if not name.startswith("page[")))
+        asked = (wanted, self.account.now(), len(self.account.events))
+        if asked not in self.found:  # the pages of one list are asked for one after the other
+            self.found.clear()
+            self.found[asked] = self._detail_records(query)
+        found = self.found[asked]
+        return _page(query, len(found), lambda start, end: found[start:end], most=MOST_DETAIL_RECORDS)
+
+    def _detail_records(self, query: Query) -> list[Resource]:
         kind, now = query.get("filter[record_type]"), self.account.now()
         rooms = [room for room in self.account.rooms() if room.ended <= now]
         if kind == "conference":
@@ -172,7 +183,7 @@ class Lists:
         times = ("started_at", "ended_at", "joined_at", "left_at", "expires_at")
         found = [each for each in found if _within(each, query, {name: name for name in times})]
         found.sort(key=lambda each: _us(each[begins]), reverse=query.get("sort", "-").startswith("-"))
-        return _page(query, len(found), lambda start, end: found[start:end], most=MOST_DETAIL_RECORDS)
+        return found
 
 
 def _page(query: Query, total: int, items: Callable[[int, int], list[Resource]], *, most: int = MOST) -> Resource:

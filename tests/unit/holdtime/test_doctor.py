@@ -18,12 +18,13 @@ from nacl.signing import SigningKey
 from rich.console import Console
 
 from holdtime import findings
-from holdtime.doctor import Check, Examination, Verdict, examine
+from holdtime.checks import Check, Verdict
+from holdtime.doctor import Examination, examine
 from holdtime.schedules.ledger import Ledger
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
 from processors.landing import Landing
-from tests.builders import LATER, NOON, Said, a_batch, a_call, a_conference, bodies, microseconds
+from tests.builders import LATER, NOON, Event, Said, a_batch, a_call, a_conference, bodies, microseconds
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
@@ -220,6 +221,47 @@ def test_what_was_rejected_is_a_note_and_what_was_stale_has_a_way_back(place: Pl
     check = place.check("rejected")
     assert (check.verdict, check.found) == (Verdict.NOTE, "1 no_event_id, 1 not_json")
     assert "stale" not in check.do
+
+
+def test_what_is_known_to_be_missing_is_a_note_with_what_to_do(place: Place) -> None:
+    place.landed(list(a_call().queued(at=NOON).answered(after=10))[1:], down(NOON, NOON + timedelta(minutes=30)))
+    check = place.check("completeness")
+    assert check.verdict is Verdict.NOTE
+    assert check.found == (
+        "below the floor of 98.0 %: 2026-02-03 50.0 %; 1 contradictions; ingest was down for 30 min; "
+        "1 of 1 days rest on webhooks alone"
+    )
+    assert check.do.startswith("set TELNYX_API_KEY; `holdtime reconcile --once --since 7d`")
+
+
+def test_days_that_were_compared_with_telnyxs_lists_and_lack_nothing_are_well(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELNYX_API_KEY", "K")
+    told = Event("room", "conference.created", NOON, {"conference_id": "room"})
+    place.landed(told, read(NOON - timedelta(hours=1), NOON))
+    assert place.check("completeness").verdict is Verdict.OK
+    check = place.check("reconciler")
+    assert (check.verdict, check.found[-16:]) == (Verdict.OK, "2026-02-03 12:00 UTC"[-16:])
+    late = place.check("reconciler", now=NOON + timedelta(hours=7))
+    assert (late.verdict, "source_not_read" in late.do) == (Verdict.FAILED, True)
+
+
+def test_where_there_is_a_key_and_nothing_was_ever_read_it_is_said(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELNYX_API_KEY", "K")
+    place.landed(a_call().queued(at=NOON))
+    assert place.check("reconciler").verdict is Verdict.NOTE
+
+
+def down(start: datetime, end: datetime) -> Event:
+    return Event("down", "reconciler.ingest.down", start, {"start": start.isoformat(), "end": end.isoformat()})
+
+
+def read(start: datetime, end: datetime) -> Event:
+    said = {"source": "webhook_deliveries", "start": start.isoformat(), "end": end.isoformat()}
+    return Event("window", "reconciler.window.completed", start, said)
 
 
 def test_an_id_that_came_with_two_contents_is_a_note(place: Place) -> None:
