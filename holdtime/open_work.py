@@ -44,10 +44,7 @@ class _Question:
     do: str
 
 
-_ASK_TELNYX = (
-    "ask Telnyx's call_events for the leg (filter[leg_id]) and land the answer with `holdtime replay`; "
-    "`holdtime call SESSION` shows what is known"
-)
+_ASK_TELNYX = "`holdtime reconcile --once` asks Telnyx for them; `holdtime call SESSION` shows what is known"
 
 _QUESTIONS = (
     _Question(

@@ -41,7 +41,7 @@ def test_nothing_listens_but_on_this_machine(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
-@pytest.mark.parametrize("name", ["kafka", "ingest", "process"])
+@pytest.mark.parametrize("name", ["kafka", "ingest", "process", "reconcile"])
 def test_what_serves_is_asked_for_its_health(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
@@ -57,7 +57,7 @@ def test_only_one_service_writes_the_warehouse_and_the_others_only_read_the_repl
     assert all(mount.endswith(":ro") for name, mount in mounts if mount.startswith("replica:") and name != "process")
 
 
-@pytest.mark.parametrize("name", ["ingest", "process"])
+@pytest.mark.parametrize("name", ["ingest", "process", "reconcile"])
 def test_every_service_runs_a_command_that_there_is(name: str) -> None:
     commands = getattr(get_command(app), "commands")  # noqa: B009 - the group's, which Typer does not type
     assert SERVICES[name]["command"][0] in commands
