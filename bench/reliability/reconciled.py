@@ -1,8 +1,9 @@
 """`kill -9` of `holdtime reconcile` at any moment: what is left is what an unbroken one leaves.
 
-One trial is one kill. A share is one folder: a center that lost a twentieth of its webhooks is reconciled with a Telnyx
-that stands still, by processes that are killed, and at last by one that is not; then its facts are those of a center
-that was reconciled in one go, and what happened.
+One trial is one kill. A share is one folder: a center that lost a twentieth of its webhooks, or in every second share a
+whole hour of them, is reconciled with a Telnyx that stands still, by processes that are killed, and at last by one that
+is not. Then all that was lost is back, the facts are those of a center that was reconciled in one go and what happened,
+and one more run publishes nothing.
 """
 
 import json
@@ -35,6 +36,8 @@ from tests.served import KEY, frozen, telnyx
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
+PATIENCE_S = 600
+HOUR_US = 3_600_000_000
 AFTERWARDS = datetime(2026, 3, 2, 17, 20, tzinfo=UTC)
 MOST_REQUESTS = 40
 """An unbroken run asks about so often: most kills come while it asks or lands what it heard, some after."""
@@ -62,8 +65,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.world = a_world(self.seed)
-        rng = random.Random(f"{self.seed}/lost")
-        self.lost = {event.event_id for event in self.world.events if rng.random() < 0.05}
+        self.lost = _an_hour(self.world) if self.seed % 2 else _at_random(self.world)
         start = self.folder / "start"
         start.mkdir()
         db = open_writer(start / "warehouse.duckdb")
@@ -77,7 +79,7 @@ class Trial:
         """What an unbroken reconciliation leaves."""
         folder = self._copy("unbroken")
         with self._telnyx() as url:
-            assert self._started(folder, url).wait(120) == 0, (folder / "words").read_text()
+            assert self._started(folder, url).wait(PATIENCE_S) == 0, (folder / "words").read_text()
         return self._state(folder)
 
     def killed(self, *, kills: int) -> tuple[dict[str, list[str]], int]:
@@ -93,8 +95,16 @@ class Trial:
                 done += process.poll() is None
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-            assert self._started(folder, url).wait(120) == 0, (folder / "words").read_text()
+            assert self._started(folder, url).wait(PATIENCE_S) == 0, (folder / "words").read_text()
+            reached = self._reached(folder)
+            assert self._started(folder, url).wait(PATIENCE_S) == 0, (folder / "words").read_text()
+            assert self._reached(folder) == reached, "one more run published something"
         return self._state(folder), done
+
+    def _reached(self, folder: Path) -> list[tuple[int, int]]:
+        """The log's position when everything in it has landed."""
+        with duckdb.connect(folder / "replica.duckdb", read_only=True) as db:
+            return db.execute("select log_partition, log_offset from log_positions").fetchall()
 
     def _asked(self) -> int:
         return sum(self.manners.asked.values())
@@ -128,10 +138,22 @@ class Trial:
             }
             events = db.execute("select event_id from events").fetchall()
             state["events"] = sorted(event_id for (event_id,) in events)
+            assert self.lost <= set(state["events"]), "not all that was lost is back"
             warehouse: Any = type("Shown", (), {"db": db})
             for table in TABLES:
                 assert facts_of(warehouse, table) == truth_of(self.world.truth, table), table
         return state
+
+
+def _at_random(world: World) -> set[str]:
+    rng = random.Random(f"{world.seed}/lost")
+    return {event.event_id for event in world.events if rng.random() < 0.05}
+
+
+def _an_hour(world: World) -> set[str]:
+    """From the middle of the busiest time on."""
+    middle = world.events[len(world.events) // 2].at
+    return {event.event_id for event in world.events if middle <= event.at < middle + HOUR_US}
 
 
 def run(seed: int, kills: int) -> Tally:
@@ -147,6 +169,7 @@ def run(seed: int, kills: int) -> Tally:
             tally.counts["reconciled_untrue"] += 1
             return tally
         tally.counts["reconciled_killed_at_work"] += done
+        tally.counts["reconciled_lost_and_back"] += len(trial.lost)
         if found != wanted:
             other = [name for name in wanted if wanted[name] != found[name]]
             tally.failures.append(f"other than unbroken: {json.dumps(other)}")
@@ -154,4 +177,4 @@ def run(seed: int, kills: int) -> Tally:
     return tally
 
 
-CAMPAIGN = Campaign("reconciled", run, 50, 4, 5, 600, ("reconciled_untrue",))
+CAMPAIGN = Campaign("reconciled", run, 50, 4, 10, 600, ("reconciled_untrue",))

@@ -48,15 +48,18 @@ class Api:
         data = None if document is None else document["data"]
         return data if isinstance(data, dict) else None
 
-    async def pages(self, endpoint: str, ask: AskPage, *, size: int = PAGE) -> AsyncIterator[list[Item]]:
+    async def pages(
+        self, endpoint: str, ask: AskPage, *, size: int = PAGE, may_be_gone: bool = False
+    ) -> AsyncIterator[list[Item]]:
         """The items of a list, page by page, up to the last. Raises ReconcilerError where some of it cannot be had.
 
         `ask` gets the page's number and asks for `size` items. A page that is shorter than its own `meta` says is asked
-        for again; so is one without `meta`, of which the end is then where nothing new comes.
+        for again; so is one without `meta`, of which the end is then where nothing new comes. A list that is not found
+        (404) is empty only where what it is of `may_be_gone`; Telnyx's own lists never are.
         """
         before: list[Item] = []
         for number in range(1, MOST_PAGES + 1):
-            items, last = await self._page(endpoint, ask, number, size)
+            items, last = await self._page(endpoint, ask, number, size, may_be_gone=may_be_gone)
             if last is None and (not items or items == before):
                 return
             yield items
@@ -65,12 +68,19 @@ class Api:
             before = items
         raise UnansweredError(f"{endpoint}: more than {MOST_PAGES:,} pages: ask for less time, with --since")
 
-    async def _page(self, endpoint: str, ask: AskPage, number: int, size: int) -> tuple[list[Item], bool | None]:
+    async def _page(
+        self, endpoint: str, ask: AskPage, number: int, size: int, *, may_be_gone: bool
+    ) -> tuple[list[Item], bool | None]:
         """A page, and whether it is the last one; None where nobody says."""
+        why = ""
         for nth in range(1, ATTEMPTS + 1):
             document = await self._document(endpoint, lambda: ask(number))
             if document is None:
-                return [], True
+                if may_be_gone:
+                    return [], True
+                why = "as not found (404)"
+                self.pace.failed(nth)
+                continue
             data = document["data"] if isinstance(document["data"], list) else []
             items: list[Item] = [item for item in data if isinstance(item, dict)]
             meta = document.get("meta")
@@ -85,8 +95,9 @@ class Api:
                     return items, number >= pages
             elif nth == ATTEMPTS // 2:  # it has none, and will not have one
                 return items, None
+            why = "with fewer items than it says it has"
             self.pace.failed(nth)
-        raise UnansweredError(f"{endpoint}: page {number} came {ATTEMPTS} times with fewer items than it says it has")
+        raise UnansweredError(f"{endpoint}: page {number} came {ATTEMPTS} times, the last time {why}")
 
     async def _document(self, endpoint: str, ask: Ask) -> dict[str, Any] | None:
         """A whole answer with `data`, or None for a 404."""

@@ -9,6 +9,9 @@ from typing import Any
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+_OF_CALLS = ("call.", "call_", "conference.", "conference_")
+_IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -20,7 +23,12 @@ class Found:
 
 
 def original(event: object, *, otherwise: datetime) -> Found | None:
-    """A webhook's own event, as it was first sent; None where that is no event. `otherwise`: when it was delivered."""
+    """A webhook's own event, as it was first sent; None where that is no event. `otherwise`: when it was delivered.
+
+    The lists are of the whole account: what is of no call and no conference (a text message, say) is none of ours.
+    """
+    if isinstance(event, dict) and isinstance(event.get("data"), dict):
+        event = event["data"]  # documented without what is around it; with it, it is the same event
     if not isinstance(event, dict):
         return None
     event_id, event_type = text(event, "id"), text(event, "event_type")
@@ -28,6 +36,8 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
         return None
     inner = event.get("payload")
     payload = inner if isinstance(inner, dict) else {}
+    if not event_type.startswith(_OF_CALLS) and not any(text(payload, name) for name in _IDS):
+        return None
     told = (
         instant(event, "occurred_at"),
         instant(payload, "occurred_at"),

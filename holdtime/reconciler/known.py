@@ -68,10 +68,18 @@ class Warehouse:
         rows = self._rows(
             """
             select event_id from stored_events
-            where occurred_at between ? and ?
-            and event_id in (select unnest(?::varchar[]))
+            where occurred_at between $first and $last
+            and event_id in (select unnest($ids::varchar[]))
+            union all
+            -- those that say no time have that of their first receipt
+            select event_id from undated_events
+            where event_id in (select unnest($ids::varchar[]))
             """,
-            [min(times) - AROUND, max(times) + AROUND, [each.event_id for each in found]],
+            {
+                "first": min(times) - AROUND,
+                "last": max(times) + AROUND,
+                "ids": [each.event_id for each in found],
+            },
         )
         known = {event_id for (event_id,) in rows}
         return [each for each in found if each.event_id not in known]
@@ -148,7 +156,7 @@ class Warehouse:
             self._db.close()
         self._db = self._file = None
 
-    def _rows(self, query: str, parameters: list[object]) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, parameters: object) -> list[tuple[Any, ...]]:
         db = self._opened()
         return [] if db is None else db.execute(query, parameters).fetchall()
 

@@ -46,6 +46,7 @@ class Participants:
             lambda number: api.client.conferences.with_raw_response.list_participants(
                 conference_id, page_number=number, page_size=PAGE
             ),
+            may_be_gone=True,
         )
         try:
             async for items in pages:

@@ -46,6 +46,7 @@ class Queues:
         pages = api.pages(
             self.name,
             lambda number: api.client.queues.calls.with_raw_response.list(name, page_number=number, page_size=PAGE),
+            may_be_gone=True,
         )
         async for items in pages:
             present |= {(name, control_id) for item in items if (control_id := text(item, "call_control_id"))}

@@ -148,6 +148,24 @@ def test_half_a_page_and_half_a_document_are_asked_for_again() -> None:
         asked(lambda _: half, listed)
 
 
+def test_a_list_that_is_not_found_has_not_been_read_unless_what_it_is_of_may_be_gone() -> None:
+    gone = httpx.Response(404, json={"errors": [{"code": "10007"}]})
+    whole = a_page(4, page_number=1, page_size=20, total_pages=1, total_results=4)
+    assert len(asked(lambda nth: gone if nth < 3 else whole, listed)) == 4
+    with pytest.raises(UnansweredError, match="404"):
+        asked(lambda _: gone, listed)
+
+    async def waiting(api: Api) -> list[Any]:
+        pages = api.pages(
+            "queues",
+            lambda number: api.client.queues.calls.with_raw_response.list("sales", page_number=number),
+            may_be_gone=True,
+        )
+        return [item async for items in pages for item in items]
+
+    assert asked(lambda _: gone, waiting) == []
+
+
 def test_with_failures_half_pages_and_limits_everything_is_brought_back(tmp_path: Path) -> None:
     world = a_world(3)
     lost = {event.event_id for event in world.events[::5]}
