@@ -38,11 +38,14 @@ def test_an_up_that_heard_nothing_asks_for_everything(tmp_path: Path, monkeypatc
         monkeypatch.setenv("TELNYX_API_KEY", KEY)
         monkeypatch.setenv("TELNYX_BASE_URL", url)
         key = Simulation.prepare(tmp_path / "key").public_key
-        with Server.started(tmp_path, public_key=key):
+        with Server.started(tmp_path, public_key=key) as server:
             give_up = time.monotonic() + PATIENCE_S
             while (there := shown(tmp_path / "replica.duckdb")) != truth and time.monotonic() < give_up:
                 time.sleep(0.5)
             words = (tmp_path / "server.log").read_text()
             assert there == truth, words[-2000:]
+            while (standing := server.status()["reconciler"])["succeeded_at"] is None and time.monotonic() < give_up:
+                time.sleep(0.1)
+            assert standing["succeeded_at"], standing
     assert KEY not in words
     assert "+1202555" not in words

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -45,57 +46,41 @@ def windows(folder: Path) -> int:
     return int(count)
 
 
-def test_what_is_found_lands_by_another_process_and_a_second_run_publishes_nothing(tmp_path: Path, kafka: str) -> None:
+def test_what_is_found_lands_by_another_process_and_time_that_no_ingest_was_there_is_told(
+    tmp_path: Path, kafka: str
+) -> None:
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     world = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=2))
     rng = random.Random(3)
     lost = {event.event_id for event in world.events if rng.random() < 0.3}
     heard = [each for each in deliver(world.events, Faults(), seed=3) if each.event_id not in lost]
     with telnyx(Account.of(world, now=now_us, lost=lost)) as url, Nodes.around(tmp_path, kafka) as nodes:
+        connection = Connection(kafka_address.servers(kafka), layout=Layout(prefix=nodes.prefix))
+        asyncio.run(told(connection, begin))
         ingest, process = nodes.node("ingest"), nodes.node("process")
         asking = nodes.node("reconcile", TELNYX_API_KEY=KEY, TELNYX_BASE_URL=url)
         ingest.start()
         process.start()
         assert not asyncio.run(ingest.post(heard)).given_up
         until(lambda: process.status()["lag_events"] == 0, process.status)
-        until(lambda: windows(tmp_path) == 0, lambda: "no replica")
-        reconciled(asking)
+        asking.start()
+        until(lambda: standing(asking)["succeeded_at"] is not None, asking.status)
+        metrics = asking.get("/metrics").decode()
+        assert 'holdtime_reconciler_source_skipped{source="queues",why="forbidden"} 0.0' in metrics
+        assert f'holdtime_reconciler_published_total{{source="webhook_deliveries"}} {len(lost)}.0' in metrics
+        assert asking.stop(signal.SIGTERM) == 0
         process.until_found(truth_of(world))
-        until(lambda: process.status()["lag_events"] == 0, process.status)
+        until(lambda: process.status()["lag_events"] == 0 and windows(tmp_path) > 0, process.status)
         found = dict(shown(tmp_path, "select origin, count(*) from events where event_type not like 'rec%' group by 1"))
         assert found == {"webhook": len(world.events) - len(lost), "reconciler": len(lost)}
-        until(lambda: windows(tmp_path) > 0, lambda: "no window")
+        query = "select sum(down_ms) from (select any_value(down_ms) as down_ms from completeness group by day)"
+        ((down_ms,),) = shown(tmp_path, query)
+        assert timedelta(hours=4) <= timedelta(milliseconds=int(down_ms)) < timedelta(hours=4, minutes=5)
         before, end = windows(tmp_path), process.status()["log_end"]
         assert isinstance(end, int)
         reconciled(asking)
         until(lambda: process.status()["lag_events"] == 0, process.status)
         until(lambda: process.status()["log_end"] == end + windows(tmp_path) - before, process.status)
-
-
-def test_an_ingest_that_finds_that_none_was_there_tells_and_one_that_reconciles_says_how_it_stands(
-    tmp_path: Path, kafka: str
-) -> None:
-    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
-    world = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=2))
-    with telnyx(Account.of(world, now=now_us)) as url, Nodes.around(tmp_path, kafka) as nodes:
-        connection = Connection(kafka_address.servers(kafka), layout=Layout(prefix=nodes.prefix))
-        asyncio.run(told(connection, begin))
-        first, second, process = nodes.node("ingest"), nodes.node("ingest"), nodes.node("process")
-        first.start()
-        process.start()
-        until(lambda: asyncio.run(last(connection)) > begin, lambda: "not told")
-        second.start()  # somebody was there when it came
-        asking = nodes.node("reconcile", TELNYX_API_KEY=KEY, TELNYX_BASE_URL=url)
-        asking.start()
-        until(lambda: standing(asking)["succeeded_at"] is not None, asking.status)
-        metrics = asking.get("/metrics").decode()
-        assert 'holdtime_reconciler_source_skipped{source="queues",why="forbidden"} 0.0' in metrics
-        assert 'holdtime_reconciler_requests_total{endpoint="webhook_deliveries"}' in metrics
-        process.until_found(truth_of(world))
-        query = "select sum(down_ms) from (select any_value(down_ms) as down_ms from completeness group by day)"
-        ((down_ms,),) = shown(tmp_path, query)
-        assert timedelta(hours=3) <= timedelta(milliseconds=int(down_ms)) < timedelta(hours=3, minutes=5)
-        assert shown(tmp_path, "select count(*) from events where event_type = 'reconciler.ingest.down'") == [(1,)]
 
 
 async def told(connection: Connection, at: datetime) -> None:
@@ -105,16 +90,6 @@ async def told(connection: Connection, at: datetime) -> None:
     await liveness.beat(at)
     assert await liveness.last() == at
     await liveness.close()
-
-
-async def last(connection: Connection) -> datetime:
-    liveness = Liveness(connection)
-    try:
-        found = await liveness.last()
-        assert found is not None
-        return found
-    finally:
-        await liveness.close()
 
 
 def standing(node: Node) -> dict[str, Any]:

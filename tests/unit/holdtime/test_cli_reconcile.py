@@ -53,9 +53,9 @@ def test_it_says_of_each_list_what_was_read_and_a_forbidden_one_is_no_failure(tm
     assert KEY not in words
 
 
-def test_a_key_that_is_not_accepted_stops_it_with_a_clear_error(tmp_path: Path) -> None:
+def test_a_key_that_is_not_accepted_stops_even_one_that_goes_on_with_a_clear_error(tmp_path: Path) -> None:
     with telnyx(an_account()) as url:
-        code, words = run(tmp_path, "--once", TELNYX_API_KEY="another key", TELNYX_BASE_URL=url)
+        code, words = run(tmp_path, TELNYX_API_KEY="another key", TELNYX_BASE_URL=url, HOLDTIME_HTTP_PORT="0")
     assert code == 2
     assert "does not accept TELNYX_API_KEY (401)" in words
     assert "another key" not in words
