@@ -36,7 +36,7 @@ _FETCH_WAIT_MS = 100
 _FETCH_BYTES = 512 << 10
 """Of one partition at a time: so all of them are read at one pace, and what lands together happened at one time."""
 
-_FILL_S = 0.5
+_FILL_S = 1.0
 
 log = structlog.get_logger("kafka")
 
