@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from holdtime import tracing
 from holdtime.settings import Kafka, Settings
 from ingest import kafka_address
 from ingest.log import Log
@@ -59,7 +60,7 @@ def connection_of(settings: Settings) -> Connection:
         raise ValueError(f"[kafka] ca_file: {kafka.ca_file} cannot be used: {error.strerror or error}") from None
     retention_ms = FOR_EVER if kafka.retention_days is None else int(kafka.retention_days * _DAY_MS)
     layout = Layout(kafka.partitions, kafka.copies, retention_ms, kafka.topic_prefix)
-    return Connection(servers, secured, layout)
+    return Connection(servers, secured, layout, tracing.middlewares() if kafka.tracing else ())
 
 
 def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:

@@ -38,6 +38,9 @@ _FETCH_BYTES = 512 << 10
 
 _FILL_S = 1.0
 
+_MOST_LINKS = 128
+"""As many as OpenTelemetry keeps of a span."""
+
 log = structlog.get_logger("kafka")
 
 
@@ -88,7 +91,7 @@ class Session:
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             no_reply=True,
-            parser=_as_it_is,
+            parser=_linked if self.broker.middlewares else _as_it_is,
             decoder=_raw,
         )
         subscriber(self._take_in)
@@ -288,8 +291,15 @@ async def _as_it_is(records: tuple[Record, ...]) -> KafkaMessage:
     return KafkaMessage(raw_message=records, body=b"", headers=_text_headers(records[0]), consumer=FAKE_CONSUMER)
 
 
+async def _linked(records: tuple[Record, ...]) -> KafkaMessage:
+    """The same, for middlewares that follow where records come from."""
+    message = await _as_it_is(records)
+    message.batch_headers = [_text_headers(record) for record in records[:_MOST_LINKS]]
+    return message
+
+
 def _text_headers(record: Record) -> dict[str, str]:
-    return {name: value.decode(errors="replace") for name, value in record.headers}
+    return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
 
 
 async def _raw(message: KafkaMessage) -> object:

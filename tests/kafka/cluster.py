@@ -236,6 +236,7 @@ def _properties(home: Path, number: int, voters: str, ports: tuple[int, int], br
         "offsets.topic.replication.factor": copies,
         "transaction.state.log.replication.factor": copies,
         "offsets.topic.num.partitions": 1,
+        "transaction.state.log.num.partitions": 1,
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3_000,
         "num.network.threads": 2,

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.errors import OutOfOrderSequenceNumber
 from faststream.kafka import KafkaBroker, KafkaRouter
@@ -106,6 +106,39 @@ def test_a_producer_that_failed_for_good_is_replaced(kafka: str) -> None:
     asyncio.run(scenario())
 
 
+def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_reading(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            await log.append(an_event(0))
+            producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=connection.layout.prefix)
+            await producer.start()
+            try:
+                for number in (1, 2):  # each is followed by a mark, which takes an offset
+                    async with producer.transaction():
+                        await producer.send(connection.layout.events, an_event(number).body, partition=0)
+                assert await bodies(log) == [an_event(number).body for number in range(3)]
+            finally:
+                await producer.stop()
+            await log.append(an_event(3))
+            assert await bodies(log) == [an_event(number).body for number in range(4)]
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.kafka_session.batch", lambda _: 1 / 0)
+
+    async def scenario() -> None:
+        async with opened(a_connection(kafka, partitions=1)) as log:
+            await log.append(an_event(0))
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.to_thread(log.read, {}, 1)
+
+    asyncio.run(scenario())
+
+
 def test_what_kafka_dropped_before_it_was_read_is_said_and_the_rest_is_read(kafka: str) -> None:
     connection = a_connection(kafka, partitions=1)
 
@@ -137,6 +170,39 @@ def test_a_topic_that_would_lose_events_is_refused(kafka: str) -> None:
         with pytest.raises(UnusableTopicError, match=r"compaction drops events.*retention\.ms.*max\.message\.bytes"):
             async with opened(connection):
                 pass
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_would_lose_events_is_refused_too_when_the_cluster_comes_late(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+    host, _, port = kafka.partition(",")[0].rpartition(":")
+    layout = Layout(partitions=1, prefix=f"{uuid4().hex}.")
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, port)
+        await asyncio.gather(pipe(reader, back), pipe(there, writer))
+
+    async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while some := await source.read(1 << 16):
+            target.write(some)
+        target.close()
+
+    async def scenario() -> None:
+        async with administered(Connection((kafka,), layout=layout)) as admin:
+            await kafka_topics.make(admin, layout.events, 1, 1, {"cleanup.policy": "compact"})
+        nobody = await asyncio.start_server(forward, "127.0.0.1", 0)
+        away = f"127.0.0.1:{nobody.sockets[0].getsockname()[1]}"
+        nobody.close()
+        async with opened(Connection((away,), layout=layout)) as log:
+            assert log.unavailable == "the Kafka cluster has not answered yet"
+            async with await asyncio.start_server(forward, *away.split(":")), asyncio.timeout(30):
+                while "compaction drops events" not in (log.unavailable or ""):  # noqa: ASYNC110 - nor for this
+                    await asyncio.sleep(0.05)
+                with pytest.raises(LogUnavailableError, match="compaction drops events"):
+                    await log.append(an_event(1))
 
     asyncio.run(scenario())
 
