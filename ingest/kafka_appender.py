@@ -126,8 +126,13 @@ class KafkaAppender:
         async with contextlib.AsyncExitStack() as stack:
             admin = self._connection.admin()
             stack.push_async_callback(admin.close)
-            await admin.start()
-            await kafka_topics.ensure(admin, self._connection.layout)
+            try:
+                await admin.start()
+                await kafka_topics.ensure(admin, self._connection.layout)
+            except FAILURES as error:
+                if self._broker is None:
+                    self.unavailable = f"Kafka: {type(error).__name__} {error}"
+                raise
             broker = self._connection.broker()
             try:
                 await broker.start()

@@ -162,9 +162,12 @@ class Cluster:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, brokers: int = 1, *, secured: bool = False) -> Iterator[Self]:
-        """A cluster for as long as the context lasts; a secured one may still be coming up."""
+        """A cluster for as long as the context lasts; a secured one listens, and may still be coming up."""
         cluster = cls.made(folder, brokers, secured=secured)
         try:
+            give_up = time.monotonic() + READY_S
+            while not all(map(_listens, cluster.brokers)) and time.monotonic() < give_up:
+                time.sleep(0.05)
             yield cluster
         finally:
             cluster.kill()
