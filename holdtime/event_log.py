@@ -39,6 +39,15 @@ def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[
     return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
 
 
+def spooled(log: Log) -> int:
+    """How many records wait in the log's spool, if it has one."""
+    if isinstance(log, SqliteLog):
+        return 0
+    from ingest.spool import SpooledLog
+
+    return log.waiting if isinstance(log, SpooledLog) else 0
+
+
 def connection_of(settings: Settings) -> Connection:
     """The cluster that the settings name, not asked yet. Raises ValueError."""
     from ingest.kafka_connection import Connection, security
