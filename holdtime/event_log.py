@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from holdtime import tracing
 from holdtime.settings import Kafka, Settings
 from ingest import kafka_address
 from ingest.log import Log
@@ -38,6 +39,15 @@ def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[
     return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
 
 
+def spooled(log: Log) -> int:
+    """How many records wait in the log's spool, if it has one."""
+    if isinstance(log, SqliteLog):
+        return 0
+    from ingest.spool import SpooledLog
+
+    return log.waiting if isinstance(log, SpooledLog) else 0
+
+
 def connection_of(settings: Settings) -> Connection:
     """The cluster that the settings name, not asked yet. Raises ValueError."""
     from ingest.kafka_connection import Connection, security
@@ -59,7 +69,7 @@ def connection_of(settings: Settings) -> Connection:
         raise ValueError(f"[kafka] ca_file: {kafka.ca_file} cannot be used: {error.strerror or error}") from None
     retention_ms = FOR_EVER if kafka.retention_days is None else int(kafka.retention_days * _DAY_MS)
     layout = Layout(kafka.partitions, kafka.copies, retention_ms, kafka.topic_prefix)
-    return Connection(servers, secured, layout)
+    return Connection(servers, secured, layout, tracing.middlewares() if kafka.tracing else ())
 
 
 def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:

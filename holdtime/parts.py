@@ -93,6 +93,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
             await _start(log, stack, faults)
         if faults or keys is None or listener is None or log is None:
             raise ConfigurationError(faults)
+        metrics.spooled = partial(event_log.spooled, log)
         if ingests and not exists:
             await _start(log, stack, faults)
         elif not ingests:

@@ -93,6 +93,7 @@ class Kafka(_Section):
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     spool: Path | None = None
     facts: bool = True
+    tracing: bool = False
 
 
 class Completeness(_Section):

@@ -154,16 +154,14 @@ class _Service:
             except LogUnavailableError:
                 watchdog.excuse()
                 continue
-            if processor.progress.publishing:
-                watchdog.excuse()  # a large warehouse takes its time to copy
-                continue
             lag = extent.lag(dict(processor.progress.landed))
             landed = extent.held - lag
             metrics = self.parts.processor_metrics
             metrics.lag.set(lag)
             if processor.progress.replica_at:
                 metrics.replica_at.set(processor.progress.replica_at.timestamp())
-            if watchdog.is_stuck(landed, lag, time.monotonic()):
+            publishing = processor.progress.publishing
+            if watchdog.is_stuck(landed, lag, time.monotonic(), publishing=publishing):
                 log.error("no_progress", landed=landed, lag=lag, patience_s=watchdog.patience.total_seconds())
                 os._exit(1)  # a thread that is stuck would keep any gentler end waiting
 

@@ -21,6 +21,8 @@ DEADLINE_S = 1.4
 STUCK_S = 20.0
 """When nothing got through for so long although a cluster answers, the producer is at fault: a new one is made."""
 
+_START_S = 5.0
+"""How long starting waits for a cluster, to refuse topics that lose records before anything else is done."""
 
 log = structlog.get_logger("kafka")
 
@@ -46,7 +48,7 @@ class KafkaAppender:
         """Begin to connect; raise UnusableTopicError where the cluster is there and its topics lose records."""
         self._connecting = asyncio.create_task(self._connect())
         self._connecting.add_done_callback(self._connected_or_not)
-        done, _ = await asyncio.wait([self._connecting], timeout=5)
+        done, _ = await asyncio.wait([self._connecting], timeout=_START_S)
         if done:
             self._connecting.result()
 
@@ -124,8 +126,13 @@ class KafkaAppender:
         async with contextlib.AsyncExitStack() as stack:
             admin = self._connection.admin()
             stack.push_async_callback(admin.close)
-            await admin.start()
-            await kafka_topics.ensure(admin, self._connection.layout)
+            try:
+                await admin.start()
+                await kafka_topics.ensure(admin, self._connection.layout)
+            except FAILURES as error:
+                if self._broker is None:
+                    self.unavailable = f"Kafka: {type(error).__name__} {error}"
+                raise
             broker = self._connection.broker()
             try:
                 await broker.start()

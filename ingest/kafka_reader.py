@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaError
 from ingest import kafka_topics
 from ingest.batch import NOTHING, Batch, Positions
 from ingest.kafka_connection import FAILURES, Connection
-from ingest.kafka_records import batch
 from ingest.kafka_session import Session
 from ingest.log import LogUnavailableError
 
@@ -66,13 +65,18 @@ class KafkaReader:
         session = self._ready(give_up)
         if not session.stands_after(after):
             self._ask(session.seek(dict(after)))
+        ends: Positions = {}
         while True:
             found = session.take(limit, wait_s=_LOOK_S)
-            if found:
-                return batch(found)
+            if len(found):
+                return found
             if session.broken is not None:
                 raise LogUnavailableError(f"Kafka: {session.broken}")
-            if session.stands_at(self._ask(session.ends())):
+            has_passed = bool(ends) and bool(self._ask(session.has_passed(ends)))
+            if has_passed:
+                return NOTHING  # and nothing came since
+            ends = self._ask(session.ends())
+            if session.stands_at(ends):
                 return NOTHING
             if time.monotonic() > give_up:
                 raise LogUnavailableError(f"Kafka has records that it did not give out for {self._patience_s:.0f} s")

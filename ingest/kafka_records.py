@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import orjson
+import pyarrow as pa
 from aiokafka import ConsumerRecord
 
-from ingest.batch import Batch
+from ingest.batch import ROWS_A_CHUNK, Batch, records
 from ingest.kafka_topics import Layout, partition_number
 from ingest.log import Origin, Record
 
@@ -57,40 +57,49 @@ def headers(record: Record, to: Address) -> dict[str, str]:
     return found
 
 
-def batch(records: Sequence[ConsumerRecord]) -> Batch:
+def batch(found: Sequence[ConsumerRecord]) -> Batch:
     """Return those records, which are in the order of their offsets within each partition, as a batch.
 
     What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it is
     taken for a replay, and was received when Kafka says.
     """
-    found = [dict(record.headers) for record in records]
-    received = [_received_us(said, record) for said, record in zip(found, records, strict=True)]
-    return Batch.of(
-        partitions=[partition_number(record.topic, record.partition) for record in records],
-        offsets=[record.offset for record in records],
-        received_us=received,
-        origins=[said.get("origin", _REPLAY).decode(errors="replace") for said in found],
-        verified=[said.get("verified") == b"true" for said in found],
-        rejections=list(map(_rejection, found)) if any(map(_has_rejection, found)) else list(repeat(None, len(found))),
-        bodies=[record.value or b"" for record in records],
+    return Batch.joined([_chunk(found[start : start + ROWS_A_CHUNK]) for start in range(0, len(found), ROWS_A_CHUNK)])
+
+
+def _chunk(found: Sequence[ConsumerRecord]) -> pa.RecordBatch:
+    places = [(record.topic, record.partition) for record in found]
+    numbers = {place: partition_number(*place) for place in set(places)}
+    said = [dict(record.headers) for record in found]
+    return records(
+        [
+            pa.array([numbers[place] for place in places], pa.int32()),
+            pa.array([record.offset for record in found], pa.int64()),
+            pa.array([_received_us(each, record) for each, record in zip(said, found, strict=True)], pa.int64()),
+            pa.array([_text_of(each.get("origin")) or _REPLAY for each in said], pa.string()),
+            pa.array([each.get("verified") == b"true" for each in said], pa.bool_()),
+            pa.array([_text_of(each.get("rejection")) for each in said], pa.string()),
+            pa.array([record.value or b"" for record in found], pa.binary()),
+        ]
     )
 
 
-_REPLAY = Origin.REPLAY.value.encode()
+def _text_of(value: bytes | None) -> str | None:
+    return value.decode(errors="replace") if value else None
 
 
-def _received_us(said: dict[str, bytes], record: ConsumerRecord) -> int:
-    received = said.get("received_at", b"")
-    return int(received) if received.isdigit() else record.timestamp * 1000
+_REPLAY = Origin.REPLAY.value
+_DIGITS = 16
+"""Microseconds of so many digits end in the year 2286: later times that another program may say mean nothing."""
+
+_LAST_US = 9_999_999_999_999_999
 
 
-def _has_rejection(said: dict[str, bytes]) -> bool:
-    return "rejection" in said
-
-
-def _rejection(said: dict[str, bytes]) -> str | None:
-    reason = said.get("rejection")
-    return reason.decode(errors="replace") if reason else None
+def _received_us(said: dict[str, bytes | None], record: ConsumerRecord) -> int:
+    received = said.get("received_at") or b""
+    if received.isdigit() and len(received) <= _DIGITS:
+        return int(received)
+    told_us = int(record.timestamp) * 1000
+    return min(max(0, told_us), _LAST_US)
 
 
 def _event(body: bytes) -> dict[str, Any] | None:

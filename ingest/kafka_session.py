@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Self, TypeAlias, cast
 
+import pyarrow as pa
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka import TopicPartition as Partition
@@ -17,7 +18,9 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.kafka.subscriber.usecase import LogicSubscriber
 from faststream.middlewares import AckPolicy
 
-from ingest.batch import Positions
+from ingest.batch import ROWS_A_CHUNK, Batch, Positions
+from ingest.kafka_connection import FAILURES
+from ingest.kafka_records import batch
 from ingest.kafka_topics import Layout, partition_number
 from ingest.log import LogUnavailableError
 
@@ -27,6 +30,16 @@ BUFFER_BYTES = 96 << 20
 """As much is read ahead, beside the batch that lands."""
 
 _POLL_MS = 20
+_FETCH_WAIT_MS = 100
+"""How long a broker holds a request while nothing comes: a partition that is not in the request waits as long."""
+
+_FETCH_BYTES = 512 << 10
+"""Of one partition at a time: so all of them are read at one pace, and what lands together happened at one time."""
+
+_FILL_S = 1.0
+
+_MOST_LINKS = 128
+"""As many as OpenTelemetry keeps of a span."""
 
 log = structlog.get_logger("kafka")
 
@@ -44,13 +57,18 @@ class Session:
     broken: str | None = None
     next_read: Positions = field(default_factory=dict)
     next_taken: Positions = field(default_factory=dict)
-    _buffer: deque[list[Record]] = field(default_factory=deque)
+    _buffer: deque[pa.RecordBatch] = field(default_factory=deque)
+    _loose: list[Record] = field(default_factory=list)
+    _records: int = 0
     _bytes: int = 0
+    _is_behind: bool = False
+    _fault: Exception | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _consumer: AIOKafkaConsumer | None = None
     _gaps: set[int] = field(default_factory=set)
+    _asked: Positions = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -70,9 +88,10 @@ class Session:
             batch_timeout_ms=_POLL_MS,
             max_records=20_000,
             fetch_max_bytes=16 << 20,
-            max_partition_fetch_bytes=8 << 20,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             no_reply=True,
-            parser=_as_it_is,
+            parser=_linked if self.broker.middlewares else _as_it_is,
             decoder=_raw,
         )
         subscriber(self._take_in)
@@ -98,35 +117,56 @@ class Session:
         with self._changed:
             return all(self.next_taken[number] >= following for number, following in ends.items())
 
-    def take(self, limit: int, *, wait_s: float) -> list[Record]:
-        """Return up to `limit` records out of the buffer, waiting up to `wait_s` for the first."""
-        taken: list[Record] = []
+    def take(self, limit: int, *, wait_s: float) -> Batch:
+        """Return up to `limit` records out of the buffer, waiting up to `wait_s` for the first.
+
+        While Kafka is known to have more, a short while for a batch that is worth landing. Raises what no new session
+        could help against.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._buffer or self.broken, wait_s)
-            while self._buffer and len(taken) < limit:
-                run = self._buffer[0]
-                part = run[: limit - len(taken)]
-                taken += part
-                if len(part) == len(run):
-                    self._buffer.popleft()
-                else:
-                    self._buffer[0] = run[len(part) :]
-                last = part[-1]
-                self.next_taken[partition_number(last.topic, last.partition)] = last.offset + 1
-            self._bytes -= sum(len(record.value or b"") for record in taken)
+            self._changed.wait_for(lambda: self._records or self.broken, wait_s)
+            if self._records:
+                self._changed.wait_for(lambda: self._is_enough(limit), _FILL_S)
+            if self._fault is not None:
+                raise self._fault
+            self._bring_into_columns()
+            chunks, room = [], limit
+            while self._buffer and room:
+                chunk = self._buffer.popleft()
+                if chunk.num_rows > room:
+                    self._buffer.appendleft(chunk.slice(room))
+                    chunk = chunk.slice(0, room)
+                chunks.append(chunk)
+                room -= chunk.num_rows
+                self._bytes -= int(chunk.column("body").nbytes)
+            taken = Batch.joined(chunks)
+            self._records -= len(taken)
+            self.next_taken |= {number: offset + 1 for number, offset in taken.reached().items()}
             has_room = self._bytes < BUFFER_BYTES
-        if taken and has_room and self._loop is not None:
+        if chunks and has_room and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody waits for room
                 self._loop.call_soon_threadsafe(self._room.set)
         return taken
+
+    def _is_enough(self, limit: int) -> bool:
+        full = self._records >= limit or self._bytes >= BUFFER_BYTES
+        return full or not self._is_behind or self.broken is not None
+
+    async def has_passed(self, ends: Positions) -> bool:
+        """Say whether Kafka has nothing more to give before `ends`: the last offsets may be marks, and no records."""
+        consumer = self._subscribed()
+        read = {number: await consumer.position(self._partition(number)) for number in ends}
+        return all(read[number] >= following for number, following in ends.items())
 
     async def seek(self, after: Positions) -> None:
         """Read on after those positions, whatever was read before."""
         consumer = self._subscribed()
         with self._changed:
             self._buffer.clear()
-            self._bytes = 0
+            self._loose.clear()
+            self._records = self._bytes = 0
             self._gaps.clear()
+            self._asked.clear()
             for number in self.next_read:
                 self.next_read[number] = self.next_taken[number] = after.get(number, -1) + 1
         for number, offset in self.next_read.items():
@@ -160,37 +200,77 @@ class Session:
 
     async def _take_in(self, records: Sequence[Record]) -> None:
         """Put what the subscriber read into the buffer, and wait until that has room again."""
-        for (topic, partition_), run in groupby(records, key=lambda record: (record.topic, record.partition)):
-            await self._take_in_run(partition_number(topic, partition_), list(run))
+        try:
+            runs = [
+                (partition_number(*place), list(run))
+                for place, run in groupby(records, key=lambda record: (record.topic, record.partition))
+            ]
+            for number, run in runs:
+                if self._is_gap(number, run):
+                    await self._look_at_gap(number, self.next_read[number])
+            # Somebody may have sought meanwhile; from here on nobody can.
+            following = [record for number, run in runs for record in self._what_follows(number, run)]
+            if following:
+                self._keep(following)
+        except FAILURES:
+            raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
+        except Exception as error:
+            self._fault = error
+            self.break_off(f"{type(error).__name__} while taking in records")
+            raise
         await self._room.wait()
 
-    async def _take_in_run(self, number: int, run: list[Record]) -> None:
+    def _is_gap(self, number: int, run: list[Record]) -> bool:
+        return run[0].offset > self.next_read[number] >= 0 and number not in self._gaps
+
+    def _what_follows(self, number: int, run: list[Record]) -> list[Record]:
+        """The records of one partition that come next; none where something else has to come before them."""
         following = self.next_read[number]
-        if run[0].offset > following >= 0 and number not in self._gaps:
-            await self._look_at_gap(number, following)
-        with self._changed:
-            following = self.next_read[number]  # somebody may have sought meanwhile
-            if following < 0 or (run[0].offset > following and number not in self._gaps):
-                return
-            run = [record for record in run if record.offset >= following]
-            if not run:
-                return
-            self._gaps.discard(number)
-            self._buffer.append(run)
-            self._bytes += sum(len(record.value or b"") for record in run)
+        if following < 0 or self._is_gap(number, run):
+            return []
+        self._gaps.discard(number)
+        run = [record for record in run if record.offset >= following]
+        if run:
             self.next_read[number] = run[-1].offset + 1
+        return run
+
+    def _keep(self, records: list[Record]) -> None:
+        consumer = self._subscribed()
+        with self._changed:
+            self._loose += records
+            self._records += len(records)
+            self._bytes += sum(len(record.value or b"") for record in records)
+            if len(self._loose) >= ROWS_A_CHUNK:
+                self._bring_into_columns()
+            self._is_behind = any(
+                (consumer.highwater(self._partition(number)) or 0) > following
+                for number, following in self.next_read.items()
+            )
             if self._bytes >= BUFFER_BYTES:
                 self._room.clear()
             self._changed.notify_all()
 
+    def _bring_into_columns(self) -> None:
+        """Columns take a tenth of the memory that records do, and of a few records at a time as long as of many."""
+        if self._loose:
+            self._buffer.extend(batch(self._loose).table.to_batches())
+            self._loose.clear()
+
     async def _look_at_gap(self, number: int, following: int) -> None:
-        """Find out whether Kafka dropped what should have come next; if it is still there, read it."""
+        """Find out whether Kafka dropped what should have come next; if it is still there, read it.
+
+        Where Kafka was asked for it and again gives out what comes after it, there is no record: transactions of
+        other programs leave marks that take an offset each.
+        """
         consumer, partition_ = self._subscribed(), self._partition(number)
         first = (await consumer.beginning_offsets([partition_]))[partition_]
         if first > following:
             log.error("log_records_lost", topic=partition_.topic, partition=number, first_lost=following, next=first)
             self._gaps.add(number)
+        elif self._asked.get(number) == following:
+            self._gaps.add(number)
         else:
+            self._asked[number] = following
             consumer.seek(partition_, following)
 
 
@@ -211,8 +291,15 @@ async def _as_it_is(records: tuple[Record, ...]) -> KafkaMessage:
     return KafkaMessage(raw_message=records, body=b"", headers=_text_headers(records[0]), consumer=FAKE_CONSUMER)
 
 
+async def _linked(records: tuple[Record, ...]) -> KafkaMessage:
+    """The same, for middlewares that follow where records come from."""
+    message = await _as_it_is(records)
+    message.batch_headers = [_text_headers(record) for record in records[:_MOST_LINKS]]
+    return message
+
+
 def _text_headers(record: Record) -> dict[str, str]:
-    return {name: value.decode(errors="replace") for name, value in record.headers}
+    return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
 
 
 async def _raw(message: KafkaMessage) -> object:

@@ -1,7 +1,7 @@
 """What ingest counts, for Prometheus: every name with its meaning, in one list."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -60,7 +60,11 @@ CLOCK_SKEW_SECONDS = Metric(
     "holdtime_ingest_clock_skew_seconds",
     "Our clock minus the sender's, at the latest authentic delivery; includes its travel. Beyond 300 s all are stale.",
 )
-METRICS = (DELIVERIES, AUTHENTIC_BY_KEY, APPEND_SECONDS, GROUP_RECORDS, CLOCK_SKEW_SECONDS)
+SPOOL_RECORDS = Metric(
+    "holdtime_ingest_spool_records",
+    "Deliveries that wait in the spool for the Kafka cluster; always 0 where there is no spool.",
+)
+METRICS = (DELIVERIES, AUTHENTIC_BY_KEY, APPEND_SECONDS, GROUP_RECORDS, CLOCK_SKEW_SECONDS, SPOOL_RECORDS)
 
 _APPEND_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5)
 _GROUP_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -101,6 +105,8 @@ class IngestMetrics(Collector):
         self._append = _Buckets(_APPEND_BOUNDS)
         self._groups = _Buckets(_GROUP_BOUNDS)
         self._skew_us = 0
+        self.spooled: Callable[[], int] = lambda: 0
+        """How many deliveries wait in the spool, for a log that has one."""
         registry.register(self)
 
     def delivery_ended(self, outcome: Outcome) -> None:
@@ -133,3 +139,4 @@ class IngestMetrics(Collector):
         yield self._append.family(APPEND_SECONDS)
         yield self._groups.family(GROUP_RECORDS)
         yield GaugeMetricFamily(CLOCK_SKEW_SECONDS.name, CLOCK_SKEW_SECONDS.meaning, value=self._skew_us / 1_000_000)
+        yield GaugeMetricFamily(SPOOL_RECORDS.name, SPOOL_RECORDS.meaning, value=self.spooled())

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from processors.ahead import ReadAhead
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
 from processors.outbox import Change
+from processors.telling import Telling
 
 MOST_RECORDS = 100_000
 """A batch of more is not landed any faster, and takes more memory."""
@@ -67,8 +69,9 @@ class Processor:
         A log or a disk that cannot serve now is asked again. Whatever else is raised is raised: what has landed is
         safe, and the process had better start anew.
         """
-        with ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading:
-            self._run(reading, stop, drain_for)
+        with ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading, ExitStack() as stack:
+            telling = stack.enter_context(Telling(self.landing, self.tell)) if self.tell else None
+            self._run(reading, telling, stop, drain_for)
 
     def land_next(self) -> Landed | None:
         """Land the log's next batch, for whoever has log and warehouse to himself; None when all has landed.
@@ -78,7 +81,7 @@ class Processor:
         batch = self.reader.read(self.landing.positions(), MOST_RECORDS)
         return self._land(batch) if len(batch) else None
 
-    def _run(self, reading: ReadAhead, stop: threading.Event, drain_for: timedelta) -> None:
+    def _run(self, reading: ReadAhead, telling: Telling | None, stop: threading.Event, drain_for: timedelta) -> None:
         self.progress.landed = self.landing.positions()
         self._publish()
         publishing = _Duty(self.publish_every, self.clock())
@@ -87,7 +90,7 @@ class Processor:
         unpublished = False
         while not stop.is_set():
             landed = self._step(reading)
-            told = self._tell()
+            self._tell(telling)
             now = self.clock()
             if not landed and ticking.is_due(now):
                 landed = self._let_time_pass(now)
@@ -97,10 +100,10 @@ class Processor:
                 unpublished = False
             if trimming.is_due(now):
                 self._trim(now)
-            if not (landed or told):
+            if not landed:
                 stop.wait(IDLE_S)
         give_up = self.clock() + drain_for
-        while self.clock() < give_up and (self._step(reading) or self._tell()):
+        while self.clock() < give_up and (self._step(reading) or self._tell(telling, wait_s=IDLE_S)):
             pass
         self._publish()
 
@@ -130,12 +133,13 @@ class Processor:
         )
         return True
 
-    def _tell(self) -> bool:
-        """Tell what changed, if anybody is to be told; returns whether there was anything."""
-        if self.tell is None:
+    def _tell(self, telling: Telling | None, *, wait_s: float = 0.0) -> bool:
+        """Go on telling what changed, if anybody is to be told; returns whether anything is under way."""
+        if telling is None:
             return False
         try:
-            return self.landing.tell(self.tell) > 0
+            self.metrics.untold.set(self.landing.untold())
+            return telling.go_on(wait_s=wait_s)
         except (LogUnavailableError, duckdb.IOException) as error:
             log.warning("facts_not_told", reason=str(error))
             return False

@@ -1,6 +1,6 @@
 """Landing: a batch of log records becomes events and facts, in one transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,7 +55,7 @@ class Landing:
     def __init__(
         self, db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, tells: bool = False
     ) -> None:
-        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, for `tell`."""
+        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, to be told."""
         self._db = db
         self._tells = tells
         self._longest_wait = longest_wait
@@ -67,16 +67,17 @@ class Landing:
         if tells:
             outbox.prepare(db)
 
-    def tell(self, publish: Callable[[list[outbox.Change]], None]) -> int:
-        """Hand over changed facts that have not been told, at least once each and the latest last; return how many.
+    def to_be_told(self) -> outbox.Pending:
+        """Return changed facts that have not been told, the latest of each."""
+        return outbox.pending(self._db)
 
-        What `publish` raises is raised, and they are handed over again the next time.
-        """
-        pending = outbox.pending(self._db)
-        if pending.changes:
-            publish(pending.changes)
-            outbox.told(self._db, pending.up_to)
-        return len(pending.changes)
+    def told(self, up_to: int) -> None:
+        """Forget what has been told: what `to_be_told` gave, once whoever listens has it."""
+        outbox.told(self._db, up_to)
+
+    def untold(self) -> int:
+        """How many changes of facts wait to be told."""
+        return int(value(self._db, "select count(*) from unpublished_facts"))
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""

@@ -34,8 +34,11 @@ FRESHNESS_SECONDS = Metric(
     "holdtime_freshness_seconds",
     "Seconds from receiving a record (200 to Telnyx) until it was visible in the warehouse. The replica comes later.",
 )
-LAG_RECORDS = Metric("holdtime_lag_records", "Records in the log that have not landed. Grows without end: see above.")
+LAG_RECORDS = Metric("holdtime_lag_records", "Records in the log that have not landed.")
 REPLICA_AGE_SECONDS = Metric("holdtime_replica_published_timestamp_seconds", "When the replica was published last.")
+FACTS_UNTOLD = Metric(
+    "holdtime_facts_untold", "Changes of facts that have still to go to holdtime.facts.*; always 0 where none are told."
+)
 STANDBY = Metric("holdtime_standby", "1 while another process has the warehouse and this one waits to take over.")
 METRICS = (
     RECORDS_LANDED,
@@ -46,6 +49,7 @@ METRICS = (
     FRESHNESS_SECONDS,
     LAG_RECORDS,
     REPLICA_AGE_SECONDS,
+    FACTS_UNTOLD,
     STANDBY,
 )
 
@@ -65,6 +69,7 @@ class ProcessorMetrics:
         self._freshness = Histogram(*_told(FRESHNESS_SECONDS), registry=registry, buckets=_SECONDS)
         self.lag = Gauge(*_told(LAG_RECORDS), registry=registry)
         self.replica_at = Gauge(*_told(REPLICA_AGE_SECONDS), registry=registry)
+        self.untold = Gauge(*_told(FACTS_UNTOLD), registry=registry)
         self.standby = Gauge(*_told(STANDBY), registry=registry)
         for outcome in ("event", "duplicate", "rejected"):
             self._records.labels(outcome)  # dashboards see zeros, not gaps

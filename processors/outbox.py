@@ -1,11 +1,13 @@
 """Facts that changed and have still to be told: written in the transaction that changed them, so none is forgotten."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import duckdb
 
 from processors.spans import Span
-from warehouse.query import run, value
+from warehouse.database import create_tables
+from warehouse.query import run
 
 MOST = 5_000
 """Facts told at a time, so that landing never waits long for it."""
@@ -49,7 +51,7 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
 
 def note(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> None:
     """Note what `changes` is about to write into the table, and the keys of what it is about to take out for good."""
-    key = _key(db, table)
+    key = _keys()[table]
     run(
         db,
         f"""
@@ -76,14 +78,13 @@ def note(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> None:
         )
 
 
-def _key(db: duckdb.DuckDBPyConnection, table: str) -> str:
-    """The table's first column says which fact it is."""
-    name: str = value(
-        db,
-        "select column_name from duckdb_columns() where table_name = ? and column_index = 1 limit 1",
-        [table],
-    )
-    return name
+@cache
+def _keys() -> dict[str, str]:
+    """The first column of each table, which says which fact it is; the schema's, so one look a process is enough."""
+    with duckdb.connect() as db:
+        create_tables(db)
+        rows = db.execute("select table_name, column_name from duckdb_columns() where column_index = 1").fetchall()
+    return dict(rows)
 
 
 def pending(db: duckdb.DuckDBPyConnection, most: int = MOST) -> Pending:

@@ -10,6 +10,7 @@ import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -48,6 +49,8 @@ class Posted:
     """Authentic deliveries that got a 2xx in the end."""
     given_up: list[str] = field(default_factory=list)
     """Event ids of authentic deliveries that never did."""
+    slowest_s: float = 0.0
+    """The longest that any attempt waited for its answer, or for the connection to break."""
     seconds: float = 0.0
 
     @property
@@ -60,6 +63,7 @@ async def post(
     deliveries: Iterable[Delivery],
     *,
     url: str,
+    failover: str | None = None,
     key: SigningKey,
     rate: float | None = None,
     connections: int = 8,
@@ -71,13 +75,14 @@ async def post(
 ) -> Posted:
     """Post all `deliveries` to `url`, in order, `rate` a second or (None) as fast as they are taken.
 
-    A delivery that waits to be tried again keeps its connection, so a server that is down is not run over when it
-    comes back. `progress` is called after each settled delivery with the counts so far. `clock` gives the Unix time
-    that is signed. Raises ValueError for a URL that is not HTTP, or not on this machine unless `allow_remote`.
+    Every other retry goes to `failover`, where there is one. A delivery that waits to be tried again keeps its
+    connection, so a server that is down is not run over when it comes back. `progress` is called after each settled
+    delivery with the counts so far. `clock` gives the Unix time that is signed. Raises ValueError for a URL that is not
+    HTTP, or not on this machine unless `allow_remote`.
     """
-    target = Target.parse(url, allow_remote=allow_remote)
+    targets = [Target.parse(each, allow_remote=allow_remote) for each in (url, failover) if each]
     began = time.perf_counter()
-    run = _Run(_paced(deliveries, rate), target, key, retries, timeout_s, progress, clock)
+    run = _Run(_paced(deliveries, rate), targets, key, retries, timeout_s, progress, clock)
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(run.work())
@@ -126,7 +131,7 @@ def _is_loopback(host: str) -> bool:
 @dataclass(slots=True)
 class _Run:
     due: Iterator[tuple[float, Delivery]]
-    target: Target
+    targets: list[Target]
     key: SigningKey
     retries: Retries
     timeout_s: float
@@ -137,24 +142,27 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
 
     async def work(self) -> None:
-        async with _Connection(self.target, self.timeout_s) as connection:
+        async with AsyncExitStack() as stack:
+            connections = [
+                await stack.enter_async_context(_Connection(target, self.timeout_s)) for target in self.targets
+            ]
             for due_s, delivery in self.due:  # all workers draw from the one iterator
                 early_s = due_s - (time.monotonic() - self.began)
                 if early_s > 0:
                     await asyncio.sleep(early_s)
-                await self._settle(connection, delivery)
+                await self._settle(connections, delivery)
                 if self.progress is not None:
                     self.progress(self.posted)
 
-    async def _settle(self, connection: "_Connection", delivery: Delivery) -> None:
+    async def _settle(self, connections: list["_Connection"], delivery: Delivery) -> None:
         if delivery.forged:
-            self.posted.forged[await connection.send(self._request(delivery.body, self.stranger))] += 1
+            self.posted.forged[await self._attempt(connections[0], delivery.body, self.stranger)] += 1
             return
         body, deadline, wait_s = delivery.body, time.monotonic() + self.retries.total_s, self.retries.first_s
         for retry in range(self.retries.limit + 1):
             if retry:
                 body = telnyx.attempt(delivery.body, delivery.attempt + retry)
-            status = await connection.send(self._request(body, self.key))
+            status = await self._attempt(connections[retry % len(connections)], body, self.key)
             self.posted.statuses[status] += 1
             if 200 <= status < 300:
                 self.posted.accepted += 1
@@ -165,12 +173,18 @@ class _Run:
             wait_s = min(2 * wait_s, self.retries.most_s)
         self.posted.given_up.append(delivery.event_id)
 
-    def _request(self, body: bytes, key: SigningKey) -> bytes:
+    async def _attempt(self, connection: "_Connection", body: bytes, key: SigningKey) -> int:
+        began = time.monotonic()
+        status = await connection.send(self._request(connection.target, body, key))
+        self.posted.slowest_s = max(self.posted.slowest_s, time.monotonic() - began)
+        return status
+
+    def _request(self, target: Target, body: bytes, key: SigningKey) -> bytes:
         sent = str(int(self.clock()))
         signature = base64.b64encode(key.sign(f"{sent}|".encode() + body).signature).decode()
-        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
+        host = f"[{target.host}]" if ":" in target.host else target.host
         head = (
-            f"POST {self.target.path} HTTP/1.1\r\nHost: {host}:{self.target.port}\r\n"
+            f"POST {target.path} HTTP/1.1\r\nHost: {host}:{target.port}\r\n"
             "User-Agent: telnyx-webhooks\r\nContent-Type: application/json\r\n"
             f"Telnyx-Signature-Ed25519: {signature}\r\nTelnyx-Timestamp: {sent}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -186,7 +200,7 @@ class _Connection:
     """One keep-alive connection, opened again whenever it is broken or the server closes it."""
 
     def __init__(self, target: Target, timeout_s: float) -> None:
-        self._target, self._timeout_s = target, timeout_s
+        self.target, self._timeout_s = target, timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Self:
@@ -202,8 +216,8 @@ class _Connection:
                 if self._streams is not None and self._streams[0].at_eof():
                     self._close()  # the server closed it while it was idle, which is no failure
                 if self._streams is None:
-                    ssl = True if self._target.tls else None
-                    self._streams = await asyncio.open_connection(self._target.host, self._target.port, ssl=ssl)
+                    ssl = True if self.target.tls else None
+                    self._streams = await asyncio.open_connection(self.target.host, self.target.port, ssl=ssl)
                 reader, writer = self._streams
                 writer.write(request)
                 status, keep = await _answer(reader)

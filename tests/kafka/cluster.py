@@ -162,9 +162,12 @@ class Cluster:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, brokers: int = 1, *, secured: bool = False) -> Iterator[Self]:
-        """A cluster for as long as the context lasts; a secured one may still be coming up."""
+        """A cluster for as long as the context lasts; a secured one listens, and may still be coming up."""
         cluster = cls.made(folder, brokers, secured=secured)
         try:
+            give_up = time.monotonic() + READY_S
+            while not all(map(_listens, cluster.brokers)) and time.monotonic() < give_up:
+                time.sleep(0.05)
             yield cluster
         finally:
             cluster.kill()
@@ -236,6 +239,7 @@ def _properties(home: Path, number: int, voters: str, ports: tuple[int, int], br
         "offsets.topic.replication.factor": copies,
         "transaction.state.log.replication.factor": copies,
         "offsets.topic.num.partitions": 1,
+        "transaction.state.log.num.partitions": 1,
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3_000,
         "num.network.threads": 2,

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.errors import OutOfOrderSequenceNumber
 from faststream.kafka import KafkaBroker, KafkaRouter
@@ -106,6 +106,39 @@ def test_a_producer_that_failed_for_good_is_replaced(kafka: str) -> None:
     asyncio.run(scenario())
 
 
+def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_reading(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            await log.append(an_event(0))
+            producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=connection.layout.prefix)
+            await producer.start()
+            try:
+                for number in (1, 2):  # each is followed by a mark, which takes an offset
+                    async with producer.transaction():
+                        await producer.send(connection.layout.events, an_event(number).body, partition=0)
+                assert await bodies(log) == [an_event(number).body for number in range(3)]
+            finally:
+                await producer.stop()
+            await log.append(an_event(3))
+            assert await bodies(log) == [an_event(number).body for number in range(4)]
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.kafka_session.batch", lambda _: 1 / 0)
+
+    async def scenario() -> None:
+        async with opened(a_connection(kafka, partitions=1)) as log:
+            await log.append(an_event(0))
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.to_thread(log.read, {}, 1)
+
+    asyncio.run(scenario())
+
+
 def test_what_kafka_dropped_before_it_was_read_is_said_and_the_rest_is_read(kafka: str) -> None:
     connection = a_connection(kafka, partitions=1)
 
@@ -141,6 +174,39 @@ def test_a_topic_that_would_lose_events_is_refused(kafka: str) -> None:
     asyncio.run(scenario())
 
 
+def test_a_topic_that_would_lose_events_is_refused_too_when_the_cluster_comes_late(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+    host, _, port = kafka.partition(",")[0].rpartition(":")
+    layout = Layout(partitions=1, prefix=f"{uuid4().hex}.")
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, port)
+        await asyncio.gather(pipe(reader, back), pipe(there, writer))
+
+    async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while some := await source.read(1 << 16):
+            target.write(some)
+        target.close()
+
+    async def scenario() -> None:
+        async with administered(Connection((kafka,), layout=layout)) as admin:
+            await kafka_topics.make(admin, layout.events, 1, 1, {"cleanup.policy": "compact"})
+        nobody = await asyncio.start_server(forward, "127.0.0.1", 0)
+        away = f"127.0.0.1:{nobody.sockets[0].getsockname()[1]}"
+        nobody.close()
+        async with opened(Connection((away,), layout=layout)) as log:
+            assert "compaction" not in (log.unavailable or "")
+            async with await asyncio.start_server(forward, *away.split(":")), asyncio.timeout(30):
+                while "compaction drops events" not in (log.unavailable or ""):  # noqa: ASYNC110 - nor for this
+                    await asyncio.sleep(0.05)
+                with pytest.raises(LogUnavailableError, match="compaction drops events"):
+                    await log.append(an_event(1))
+
+    asyncio.run(scenario())
+
+
 def test_partitions_that_are_added_later_are_read_too(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.kafka_reader._PARTITIONS_EVERY_S", 0.2)
     connection = a_connection(kafka, partitions=1)
@@ -161,7 +227,9 @@ def test_partitions_that_are_added_later_are_read_too(kafka: str, monkeypatch: p
     asyncio.run(scenario())
 
 
-def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path) -> None:
+def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+
     async def scenario(servers: str, mechanism: str, password: str) -> None:
         security = kafka_connection.security(
             mechanism=mechanism, username=USERNAME, password=password, tls=True, ca_file=tmp_path / "kafka" / "ca.pem"
@@ -177,8 +245,7 @@ def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path) -> No
     with Cluster.running(tmp_path / "kafka", secured=True) as cluster:
         for mechanism in ("SCRAM-SHA-512", "PLAIN"):
             asyncio.run(scenario(cluster.bootstrap, mechanism, PASSWORD))
-        with pytest.raises(LogUnavailableError):
-            asyncio.run(asyncio.wait_for(refused(cluster.bootstrap, tmp_path / "kafka" / "ca.pem"), 30))
+        asyncio.run(refused(cluster.bootstrap, tmp_path / "kafka" / "ca.pem"))
 
 
 async def refused(servers: str, ca_file: Path) -> None:
@@ -186,7 +253,11 @@ async def refused(servers: str, ca_file: Path) -> None:
         mechanism="PLAIN", username=USERNAME, password="wrong", tls=True, ca_file=ca_file
     )
     async with opened(Connection((servers,), security, Layout(partitions=1, prefix="refused."))) as log:
-        await log.append(an_event(1))
+        async with asyncio.timeout(30):
+            while "Unable to bootstrap" not in (log.unavailable or ""):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
+        with pytest.raises(LogUnavailableError, match="Unable to bootstrap"):
+            await log.append(an_event(1))
 
 
 @pytest.mark.parametrize("policy", [AckPolicy.ACK_FIRST, AckPolicy.ACK, AckPolicy.NACK_ON_ERROR, None])

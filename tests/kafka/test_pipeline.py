@@ -10,14 +10,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from holdtime.simulator import Faults, deliver
-from tests.e2e.test_up import ROUGH, a_world, truth_of, until
+from processors.facts import FACTS
+from tests.e2e.test_up import ROUGH, Center, a_world, truth_of, until
 from tests.kafka.cluster import Cluster
 from tests.kafka.node import Node, Nodes
 
 pytestmark = pytest.mark.kafka
 
 
-def test_two_ingests_and_a_standby_tell_the_truth_although_a_processor_and_an_ingest_are_killed(
+def test_two_ingests_and_a_standby_tell_what_one_process_tells_although_a_processor_and_an_ingest_are_killed(
     tmp_path: Path, kafka: str
 ) -> None:
     world = a_world(seed=21)
@@ -48,6 +49,30 @@ def test_two_ingests_and_a_standby_tell_the_truth_although_a_processor_and_an_in
         with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as db:
             held = db.execute("select visit_id, revision, wait_ms from queue_visits").fetchall()
         assert sorted((said["visit_id"], said["revision"], said["wait_ms"]) for said in told) == sorted(held)
+        (tmp_path / "embedded").mkdir()
+        embedded = Center(tmp_path / "embedded", nodes.nodes[0].port)
+        ingests[0].kill()
+        embedded.start()
+        try:
+            asyncio.run(embedded.post(deliveries))
+            embedded.until_found(truth_of(world))
+        finally:
+            embedded.stop(signal.SIGTERM)
+    on_kafka, in_a_file = rows_in(tmp_path), rows_in(tmp_path / "embedded")
+    for table, rows in in_a_file.items():
+        assert rows, table
+        assert on_kafka[table] == rows, table
+
+
+def rows_in(folder: Path) -> dict[str, list[str]]:
+    """Every fact, whole, and every event but for when and where in the log it came."""
+    came = "received_at, stored_at, payload, body, log_partition, log_offset"
+    with duckdb.connect(folder / "warehouse.duckdb", read_only=True) as db:
+        db.execute("set timezone = 'UTC'")
+        return {
+            **{fact.table: sorted(map(repr, db.execute(f"from {fact.table}").fetchall())) for fact in FACTS},
+            "events": sorted(map(repr, db.execute(f"select * exclude ({came}) from events").fetchall())),
+        }
 
 
 def has_landed(node: Node) -> bool:

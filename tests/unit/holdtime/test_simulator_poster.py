@@ -120,6 +120,22 @@ def test_what_may_succeed_later_is_tried_again_with_the_next_attempt() -> None:
     assert set(posted.statuses) == {202, 503, 429, 408, 500, 0}
 
 
+def test_a_retry_goes_to_the_other_server_where_there_is_one() -> None:
+    deliveries, came = some_deliveries(20), Counter[str]()
+
+    async def use(url: str) -> Posted:
+        return await post(deliveries, url="http://127.0.0.1:9/", failover=url, key=KEY, retries=QUICK)
+
+    def answer(_: dict[str, str], body: bytes) -> int:
+        came[event_id(body)] += 1
+        return 200
+
+    posted, _ = serve(answer, use)
+    assert came == Counter(delivery.event_id for delivery in deliveries)
+    assert posted.statuses == {0: 20, 200: 20}
+    assert not posted.given_up
+
+
 def test_other_refusals_are_final() -> None:
     deliveries = some_deliveries(20)
     posted, _ = serve(lambda headers, body: 400, lambda url: post(deliveries, url=url, key=KEY, retries=QUICK))

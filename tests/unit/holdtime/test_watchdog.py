@@ -31,3 +31,10 @@ def test_nothing_to_land_and_a_lag_that_does_not_grow_are_no_fault() -> None:
 
 def test_a_log_that_could_not_be_asked_begins_patience_anew() -> None:
     assert stuck((5, 10, 0), None, (5, 20, 61), (5, 30, 62)) == [False, False, False]
+
+
+def test_whoever_publishes_is_excused_and_gets_all_the_patience_again_afterwards() -> None:
+    watchdog = Watchdog(timedelta(minutes=1))
+    seen = [(5, 10, 0, False), (5, 20, 59, True), (5, 30, 61, True), (5, 40, 90, False), (5, 50, 149, False)]
+    assert not any(watchdog.is_stuck(landed, lag, at, publishing=busy) for landed, lag, at, busy in seen)
+    assert watchdog.is_stuck(5, 60, 151)

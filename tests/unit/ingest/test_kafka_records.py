@@ -108,3 +108,13 @@ def test_records_come_back_as_they_were() -> None:
 def test_what_another_program_put_into_the_topic_is_an_unverified_replay_of_kafkas_time() -> None:
     found = batch([in_kafka(Record(json.dumps({"data": EVENT}).encode(), 1), with_headers=False)])
     assert (found.origins, found.verified, found.received_us) == (["replay"], [False], [5_000])
+
+
+@pytest.mark.parametrize("received", [b"9" * 30, b"-5", b"\xff", b"", None, "٣".encode()])
+@pytest.mark.parametrize("told_ms", [-1, 7, 1 << 62])
+def test_a_time_that_cannot_be_is_kafkas_and_else_one_that_can(received: bytes | None, told_ms: int) -> None:
+    headers = [("received_at", received), ("origin", None), ("verified", None), ("rejection", None)]
+    record = ConsumerRecord("telnyx.events", 0, 0, told_ms, 0, None, b"{}", None, 0, 0, headers)
+    found = batch([record])
+    assert found.received_us == [{-1: 0, 7: 7_000}.get(told_ms, 9_999_999_999_999_999)]
+    assert (found.origins, found.verified, found.rejections) == (["replay"], [False], [None])

@@ -1,6 +1,7 @@
 """Facts that changed are told, whatever comes between changing and telling."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -12,8 +13,11 @@ from ingest.log import LogUnavailableError
 from processors import outbox
 from processors.landing import Landing
 from processors.outbox import Change
+from processors.telling import Telling
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import open_writer
+
+PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -25,8 +29,9 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConn
 
 def told(landing: Landing) -> list[Change]:
     heard: list[Change] = []
-    while landing.tell(heard.extend):
-        pass
+    while (pending := landing.to_be_told()).changes:
+        heard += pending.changes
+        landing.told(pending.up_to)
     return heard
 
 
@@ -67,11 +72,38 @@ def test_what_could_not_be_told_is_told_later_and_only_as_it_is_then(db: duckdb.
         raise LogUnavailableError("away")
 
     landing.land(a_batch(bodies(*events[:1])), NOON)
-    with pytest.raises(LogUnavailableError):
-        landing.tell(away)
+    with Telling(landing, away) as telling:
+        assert telling.go_on()
+        with pytest.raises(LogUnavailableError):
+            telling.go_on(wait_s=PATIENCE_S)
+        assert not telling.go_on()
     landing.land(a_batch(bodies(*events), first_offset=10), NOON)
-    assert [visit["outcome"] for visit in visits(told(landing))] == ["answered"]
-    assert told(landing) == []
+    heard: list[Change] = []
+    with Telling(landing, heard.extend) as telling:
+        while telling.go_on(wait_s=PATIENCE_S):
+            pass
+    assert [visit["outcome"] for visit in visits(heard)] == ["answered"]
+    assert landing.untold() == 0
+
+
+def test_landing_goes_on_while_somebody_is_slow_to_be_told(db: duckdb.DuckDBPyConnection) -> None:
+    landing, listening, heard = Landing(db, tells=True), threading.Event(), list[Change]()
+    events = list(a_call().queued(at=NOON).answered(after=41))
+
+    def slow(changes: list[Change]) -> None:
+        listening.wait(PATIENCE_S)
+        heard.extend(changes)
+
+    with Telling(landing, slow) as telling:
+        landing.land(a_batch(bodies(*events[:1])), NOON)
+        assert telling.go_on()
+        landing.land(a_batch(bodies(*events), first_offset=10), NOON)
+        assert telling.go_on()
+        assert heard == []
+        listening.set()
+        while telling.go_on(wait_s=PATIENCE_S):
+            pass
+    assert [visit["outcome"] for visit in visits(heard)] == ["waiting", "answered"]
 
 
 def test_what_time_alone_changes_is_told(db: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,47 @@
+"""Changed facts in their topics, whatever becomes of the producer."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import OutOfOrderSequenceNumber
+
+from ingest import kafka_address
+from ingest.kafka_connection import Connection
+from ingest.kafka_topics import Layout
+from ingest.log import LogUnavailableError
+from processors.fact_stream import FactStream, topic
+from processors.outbox import Change
+
+pytestmark = pytest.mark.kafka
+
+
+def test_a_producer_that_failed_for_good_is_replaced_and_what_it_did_not_tell_is_told_again(kafka: str) -> None:
+    connection = Connection(kafka_address.servers(kafka), layout=Layout(partitions=1, prefix=f"{uuid4().hex}."))
+    first, gone = Change("calls", "leg 1", 1, '{"nth":1}'), Change("calls", "leg 2", None, None)
+    second = Change("calls", "leg 1", 2, '{"nth":2}')
+
+    async def scenario() -> None:
+        stream = FactStream(connection)
+        await stream.start()
+        try:
+            await asyncio.to_thread(stream.publish, [first])
+            broker: Any = stream._broker
+            broker.config.producer._producer.producer._message_accumulator.fail_all(OutOfOrderSequenceNumber())
+            with pytest.raises(LogUnavailableError, match="OutOfOrderSequenceNumber"):
+                await asyncio.to_thread(stream.publish, [second, gone])
+            await asyncio.to_thread(stream.publish, [second, gone])
+        finally:
+            await stream.close()
+        consumer = AIOKafkaConsumer(topic(connection, "calls"), bootstrap_servers=kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            told = [await asyncio.wait_for(consumer.getone(), 30) for _ in range(3)]
+        finally:
+            await consumer.stop()
+        assert {record.key: record.value for record in told} == {b"leg 1": b'{"nth":2}', b"leg 2": None}
+        assert [dict(record.headers)["revision"] for record in told if record.value] == [b"1", b"2"]
+
+    asyncio.run(scenario())
