@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import structlog
 
 from ingest import checker_process
-from ingest.checker_process import LENGTHS, NOBODY
+from ingest.checker_process import LENGTH, NOBODY
 from ingest.signature import Seal, Verifier
 
 START_AGAIN_S = 1.0
@@ -55,15 +55,16 @@ class Checker(asyncio.Protocol):
             )
         await self._loop.create_unix_connection(lambda: self, sock=ours)
 
-    async def signer(self, body: bytes, seal: Seal) -> int | None:
-        """Return which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+    def signer(self, body: bytes, seal: Seal) -> "asyncio.Future[int | None]":
+        """Say which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+        answer: asyncio.Future[int | None] = self._loop.create_future()
         if self._transport is None:
-            return self._verifier.signer(body, seal)
-        check = _Check(body, seal, self._loop.create_future())
+            answer.set_result(self._verifier.signer(body, seal))
+            return answer
         if not self._gathered:
             self._loop.call_soon(self._send)
-        self._gathered.append(check)
-        return await check.answer
+        self._gathered.append(_Check(body, seal, answer))
+        return answer
 
     @property
     def pid(self) -> int | None:
@@ -109,7 +110,8 @@ class Checker(asyncio.Protocol):
             return
         parts: list[bytes] = []
         for body, seal, _ in self._gathered:
-            parts += (LENGTHS.pack(len(seal.timestamp), len(body)), seal.signature, seal.timestamp, body)
+            message = seal.over(body)
+            parts += (LENGTH.pack(len(message)), seal.signature, message)
         self._sent += self._gathered
         self._gathered.clear()
         self._transport.write(b"".join(parts))

@@ -59,7 +59,7 @@ def test_a_process_that_dies_costs_no_verdict_and_is_replaced() -> None:
         first = checker.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)  # so that there is something it has not answered when it dies
-        checks = [asyncio.create_task(checker.signer(body, sealed(KEYS[1], body))) for _ in range(50)]
+        checks = [checker.signer(body, sealed(KEYS[1], body)) for _ in range(50)]
         await asyncio.sleep(0.05)
         os.kill(first, signal.SIGKILL)
         assert await asyncio.gather(*checks) == [1] * 50
@@ -74,7 +74,7 @@ def test_a_process_that_dies_costs_no_verdict_and_is_replaced() -> None:
 
 def test_whoever_gave_up_does_not_disturb_the_others() -> None:
     async def scenario(checker: Checker) -> None:
-        checks = [asyncio.create_task(checker.signer(b"x", sealed(KEYS[0], b"x"))) for _ in range(100)]
+        checks = [checker.signer(b"x", sealed(KEYS[0], b"x")) for _ in range(100)]
         await asyncio.sleep(0)
         for check in checks[::2]:
             check.cancel()
