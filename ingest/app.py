@@ -109,13 +109,15 @@ def serve_config(
     host: str,
     port: int,
     head_deadline_s: float = 10.0,
+    keep_alive_s: int = 75,
     drain_s: int | None = 10,
     backlog: int = 2048,
 ) -> Config:
     """Return the uvicorn settings that holdtime serves with; logging is left to the caller.
 
-    `head_deadline_s` is how long a client may take to send a request's headers; `drain_s` how long a shutdown waits
-    for what is in flight.
+    `head_deadline_s` is how long a client may take to send a request's headers; `keep_alive_s` how long it may be quiet
+    between two requests: longer than proxies keep theirs, so that it is they who close; `drain_s` how long a shutdown
+    waits for what is in flight.
     """
     connection = type("Connection", (BoundedConnection,), {"head_deadline_s": head_deadline_s})
     return Config(
@@ -133,6 +135,6 @@ def serve_config(
         date_header=False,
         proxy_headers=False,
         backlog=backlog,
-        timeout_keep_alive=75,  # longer than proxies keep theirs, so that it is they who close
+        timeout_keep_alive=keep_alive_s,
         timeout_graceful_shutdown=drain_s,
     )

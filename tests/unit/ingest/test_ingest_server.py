@@ -84,7 +84,7 @@ CLOSE = (b"connection", b"close")
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Running]:
+def served(folder: Path, keep_alive_s: int = 75) -> Iterator[Running]:
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     log = SqliteLog(folder / "log.sqlite", on_commit=metrics.group_committed)
@@ -104,7 +104,7 @@ def served(folder: Path) -> Iterator[Running]:
         status=lambda: {"log_end": log.end().get(0, 0)},
         lifespan=lifespan,
     )
-    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0))
+    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0, keep_alive_s=keep_alive_s))
     thread = threading.Thread(target=server.run)
     thread.start()
     give_up = time.monotonic() + 10
@@ -225,6 +225,19 @@ def test_headers_that_trickle_do_not_buy_time(running: Running) -> None:
 
 def test_the_deadline_holds_for_the_second_request_of_a_connection_too(running: Running) -> None:
     assert statuses(running.exchange(delivery(EVENT), b"POST /webhooks/telnyx HTTP/1.1\r\nHost")) == [200]
+
+
+def test_a_connection_is_closed_when_it_was_quiet_for_long_and_not_before(tmp_path: Path) -> None:
+    with served(tmp_path, keep_alive_s=1) as server, server.connect() as connection:
+        for _ in range(4):  # together longer than it may be quiet
+            connection.sendall(delivery(EVENT))
+            assert statuses(connection.recv(65_536)) == [200]
+            time.sleep(0.6)
+        half = delivery(EVENT)
+        connection.sendall(half[:40])
+        time.sleep(0.6)  # quiet for longer than that, but for the beginning of a request
+        connection.sendall(half[40:])
+        assert statuses(everything(connection)) == [200]
 
 
 def test_a_body_that_goes_on_after_its_answer_does_not_hold_the_connection(running: Running) -> None:
