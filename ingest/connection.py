@@ -1,11 +1,14 @@
 """A client's connection: uvicorn's HTTP protocol, with the deadline and the limit that it lacks.
 
-uvicorn 0.54 holds a connection that sends nothing, or half its headers, for ever, and takes headers of any length. The
-webhook endpoint bounds the body; uvicorn's `timeout_keep_alive` bounds the wait between two requests.
+uvicorn 0.54 holds a connection that sends nothing, or half its headers, for ever, takes headers of any length, and
+loses the body of a request that offers to change the protocol. The webhook endpoint bounds the body; uvicorn's
+`timeout_keep_alive` bounds the wait between two requests.
 """
 
 import asyncio
+import sys
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 << 10
@@ -23,6 +26,8 @@ class BoundedConnection(HttpToolsProtocol):
     _head_bytes = 0
     _quiet_since = 0.0
     _is_in_head = False
+    _received = b""
+    _again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Start waiting for the first request."""
@@ -31,7 +36,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; then, if no request is under way, what came is the beginning of one, or what is left of the last."""
-        super().data_received(data)
+        self._again = data
+        while self._again:
+            self._received, self._again = self._again, b""
+            super().data_received(self._received)
+        self._received = b""
         is_idle = self._is_idle()
         if not is_idle and not self._is_in_head:
             return
@@ -48,11 +57,36 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The request has begun: its body has a deadline of its own."""
+        """The request has begun: its body has a deadline of its own. Not if it will be read again: see below."""
+        if self._offers_another_protocol():
+            return
         self._is_in_head = False
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is here."""
+        if not self._offers_another_protocol():
+            super().on_message_complete()
+
+    def _offers_another_protocol(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"  # which is no offer
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Have the request read again without its offer to change the protocol, which a server is free to ignore.
+
+        The parser takes what follows the headers for the other protocol, so a signed body would look like none.
+        """
+        (body_at,) = sys.exc_info()[1].args  # type: ignore[union-attr] # called where HttpParserUpgrade is handled
+        version = self.parser.get_http_version().encode()
+        request = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                request += [name, b": ", value, b"\r\n"]
+        request += [b"\r\n", self._received[body_at:]]
+        self.parser = httptools.HttpRequestParser(self)
+        self._again = b"".join(request)
 
     def on_response_complete(self) -> None:
         """Go on with the next request if it is here, else wait for it: as uvicorn does, but with one timer for many.

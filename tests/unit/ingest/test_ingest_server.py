@@ -166,6 +166,16 @@ def test_a_delivery_that_arrives_byte_by_byte_is_stored(running: Running) -> Non
     assert statuses(running.exchange(*(request[at : at + 1] for at in range(len(request))))) == [200]
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_an_offer_to_change_the_protocol_is_ignored(running: Running, protocol: bytes, step: int) -> None:
+    offer = ((b"connection", b"Upgrade, HTTP2-Settings"), (b"upgrade", protocol), (b"http2-settings", b"AAMAAABk"))
+    chunked = head(*signed(b"[2]", at=int(time.time())), (b"transfer-encoding", b"chunked"), *offer)
+    sent = delivery(b"[1]", *offer) + chunked + b"3\r\n[2]\r\n0\r\n\r\n" + delivery(b"[3]", CLOSE)
+    assert statuses(running.exchange(*(sent[at : at + step] for at in range(0, len(sent), step)))) == [200] * 3
+    assert running.stored() == [b"[1]", b"[2]", b"[3]"]
+
+
 def test_a_chunked_body_over_the_limit_is_413_and_the_connection_is_closed(fresh: Running) -> None:
     request = head(*signed(EVENT, at=int(time.time())), (b"transfer-encoding", b"chunked"))
     with fresh.connect() as connection:
@@ -202,6 +212,8 @@ def test_a_body_that_stops_is_408_and_the_connection_is_closed(running: Running,
         head((b"content-length", b"5"), (b"content-length", b"6")),
         head((b"content-length", b"5"), (b"transfer-encoding", b"chunked")) + b"0\r\n\r\n",
         b"POST /webhooks/telnyx HTTP/9.9\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_400_and_closed(running: Running, garbage: bytes) -> None:
