@@ -1,7 +1,7 @@
 """The other end of `checker`: reads deliveries from a socket, answers with a byte each; ends when the socket does.
 
 A delivery is the length of what was signed, the 64 bytes of its signature, and what was signed. The byte is the place
-of the key that signed it, or NOBODY.
+of the key that signed it, or NOBODY. One byte comes before all answers: from then on it reads.
 """
 
 import signal
@@ -27,6 +27,7 @@ _ANSWERS_AT_ONCE = 16
 
 def serve(connection: socket.socket, verifier: Verifier) -> None:
     """Answer until the other end closes."""
+    connection.sendall(bytes([NOBODY]))
     unread = b""
     while received := connection.recv(_READ_BYTES):
         unread = unread + received if unread else received
