@@ -1,8 +1,8 @@
 """Checking signatures in a process of its own, so that the event loop has time for everything else.
 
 A check takes twice as long as all else that a delivery needs, and a thread would have to ask for the interpreter lock
-back after each. What arrives together is checked together: one write there, one answer back. Where the process is gone
-the loop checks by itself, so a delivery never depends on it.
+back after each. What arrives together is checked together: one write there, one answer back. Where the process is gone,
+not ready yet or stuck, the loop checks by itself, so a delivery never depends on it.
 """
 
 import asyncio
@@ -15,10 +15,17 @@ from typing import NamedTuple, cast
 import structlog
 
 from ingest import checker_process
-from ingest.checker_process import LENGTHS, NOBODY
+from ingest.checker_process import LENGTH, NOBODY
 from ingest.signature import Seal, Verifier
 
 START_AGAIN_S = 1.0
+
+_LOOK_S = 0.1
+_MOST_LOOKS = 7
+"""A process that owes answers and gave none from look to look is ended: whoever waits is given up on after 1.5 s.
+
+Looks are counted, not time: where it was the loop that stood still, answers may be waiting to be read.
+"""
 
 log = structlog.get_logger("ingest")
 
@@ -39,7 +46,10 @@ class Checker(asyncio.Protocol):
         self._gathered: list[_Check] = []
         self._sent: deque[_Check] = deque()
         self._process: subprocess.Popen[bytes] | None = None
-        self._transport: asyncio.WriteTransport | None = None
+        self._opened: asyncio.WriteTransport | None = None
+        self._transport: asyncio.WriteTransport | None = None  # the same, while there is a process that answers
+        self._looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._restart: asyncio.Task[None] | None = None
 
@@ -55,15 +65,16 @@ class Checker(asyncio.Protocol):
             )
         await self._loop.create_unix_connection(lambda: self, sock=ours)
 
-    async def signer(self, body: bytes, seal: Seal) -> int | None:
-        """Return which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+    def signer(self, body: bytes, seal: Seal) -> "asyncio.Future[int | None]":
+        """Say which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+        answer: asyncio.Future[int | None] = self._loop.create_future()
         if self._transport is None:
-            return self._verifier.signer(body, seal)
-        check = _Check(body, seal, self._loop.create_future())
+            answer.set_result(self._verifier.signer(body, seal))
+            return answer
         if not self._gathered:
             self._loop.call_soon(self._send)
-        self._gathered.append(check)
-        return await check.answer
+        self._gathered.append(_Check(body, seal, answer))
+        return answer
 
     @property
     def pid(self) -> int | None:
@@ -75,17 +86,20 @@ class Checker(asyncio.Protocol):
         self._is_closing = True
         if self._restart is not None:
             await self._restart
-        if self._transport is not None:
-            self._transport.close()
+        if self._opened is not None:
+            self._opened.close()
         if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
+            await asyncio.to_thread(_ended, self._process)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Use the process from now on."""
-        self._transport = cast("asyncio.WriteTransport", transport)
+        """Wait for the process's first byte."""
+        self._opened = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand out answers: a byte each, in the order of the checks."""
+        """Hand out answers: a byte each, in the order of the checks, after one that says that it is ready."""
+        self._looks = 0
+        if self._transport is None:
+            self._transport, data = self._opened, data[1:]
         for place in data:
             check = self._sent.popleft()
             if not check.answer.done():
@@ -93,7 +107,7 @@ class Checker(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Check by ourselves what it had not answered, and start another one."""
-        self._transport = None
+        self._opened = self._transport = None
         unanswered = [*self._sent, *self._gathered]
         self._sent.clear()
         self._gathered.clear()
@@ -109,10 +123,26 @@ class Checker(asyncio.Protocol):
             return
         parts: list[bytes] = []
         for body, seal, _ in self._gathered:
-            parts += (LENGTHS.pack(len(seal.timestamp), len(body)), seal.signature, seal.timestamp, body)
+            message = seal.over(body)
+            parts += (LENGTH.pack(len(message)), seal.signature, message)
         self._sent += self._gathered
         self._gathered.clear()
         self._transport.write(b"".join(parts))
+        if self._next_look is None:
+            self._looks = 0
+            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """End the process if it is stuck; that is noticed like any other end of it."""
+        self._next_look = None
+        if not self._sent or self._process is None:
+            return
+        self._looks += 1
+        if self._looks < _MOST_LOOKS:
+            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+        else:
+            log.error("checker_stuck", unanswered=len(self._sent))
+            self._process.kill()
 
     def _start_again(self) -> None:
         if self._is_closing:
@@ -127,3 +157,12 @@ class Checker(asyncio.Protocol):
         except OSError as error:
             log.error("checker_not_started", reason=str(error), again_in_s=START_AGAIN_S)
             self._loop.call_later(START_AGAIN_S, self._start_again)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that was told of it; help where it does not listen."""
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

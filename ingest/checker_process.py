@@ -1,7 +1,7 @@
 """The other end of `checker`: reads deliveries from a socket, answers with a byte each; ends when the socket does.
 
-A delivery is two lengths, the 64 bytes of its signature, its timestamp and its body. The byte is the place of the key
-that signed it, or NOBODY.
+A delivery is the length of what was signed, the 64 bytes of its signature, and what was signed. The byte is the place
+of the key that signed it, or NOBODY. One byte comes before all answers: from then on it reads.
 """
 
 import signal
@@ -11,15 +11,15 @@ import sys
 
 from nacl.signing import VerifyKey
 
-from ingest.signature import Seal, Verifier
+from ingest.signature import Verifier
 
-LENGTHS = struct.Struct("!HI")
-"""Of the timestamp and of the body."""
+LENGTH = struct.Struct("!I")
+"""Of what was signed, in bytes."""
 
 NOBODY = 255
 
 _SIGNATURE_BYTES = 64
-_HEAD_BYTES = LENGTHS.size + _SIGNATURE_BYTES
+_HEAD_BYTES = LENGTH.size + _SIGNATURE_BYTES
 _READ_BYTES = 1 << 18
 _ANSWERS_AT_ONCE = 16
 """So that the first of many do not wait for the last."""
@@ -27,20 +27,18 @@ _ANSWERS_AT_ONCE = 16
 
 def serve(connection: socket.socket, verifier: Verifier) -> None:
     """Answer until the other end closes."""
+    connection.sendall(bytes([NOBODY]))
     unread = b""
     while received := connection.recv(_READ_BYTES):
         unread = unread + received if unread else received
         answers = bytearray()
         start = 0
         while len(unread) - start >= _HEAD_BYTES:
-            timestamp_bytes, body_bytes = LENGTHS.unpack_from(unread, start)
-            timestamp_at = start + _HEAD_BYTES
-            body_at = timestamp_at + timestamp_bytes
-            end = body_at + body_bytes
+            message_at = start + _HEAD_BYTES
+            end = message_at + LENGTH.unpack_from(unread, start)[0]
             if end > len(unread):
                 break
-            seal = Seal(unread[start + LENGTHS.size : timestamp_at], unread[timestamp_at:body_at])
-            place = verifier.signer(unread[body_at:end], seal)
+            place = verifier.signer_of(unread[message_at:end], unread[start + LENGTH.size : message_at])
             answers.append(NOBODY if place is None else place)
             if len(answers) == _ANSWERS_AT_ONCE:
                 connection.sendall(answers)

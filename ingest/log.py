@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from ingest.batch import Batch, Positions
 
@@ -15,8 +15,7 @@ class Origin(StrEnum):
     REPLAY = "replay"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
 
     `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is

@@ -63,8 +63,8 @@ class Writer:
         self._disk = _DiskThread(self._loop)
         self._task = asyncio.create_task(self._run(), name="log-writer")
 
-    async def append(self, record: Record) -> None:
-        """Return once the record is durable; raise LogUnavailableError.
+    def append(self, record: Record) -> asyncio.Future[None]:
+        """Say when the record is durable, or that it cannot be: LogUnavailableError, raised at once or later.
 
         Cancelling leaves the rest of its group alone. The record itself may still be written: a sender who was not
         told 200 sends again, and a duplicate costs nothing.
@@ -78,7 +78,7 @@ class Writer:
         self._waiting.append(_Waiting(record, durable))
         self._waiting_bytes = size
         self._wake.set()
-        await durable
+        return durable
 
     def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
         """Do `step`, which commits what it writes, between two groups; called from any thread but the loop's.

@@ -76,11 +76,13 @@ class WebhookEndpoint:
         body_deadline_s: float = 5.0,
         keep_deadline_s: float = 1.5,
         max_in_flight: int = 1000,
+        max_held_bytes: int = 64 << 20,
     ) -> None:
         """Bind the endpoint to its log; `clock` gives Unix microseconds.
 
         `signer` finds the key that signed a delivery, elsewhere than here: see `checker`. Without it `verifier` does.
         `keep_deadline_s` is for the check and the log, and stays below the 2 s after which Telnyx gives up on us.
+        `max_held_bytes` is for the bodies of all that are in flight, which nobody has vouched for yet.
         """
         self._verifier = verifier
         self.signer = signer or self._signer_here
@@ -90,8 +92,9 @@ class WebhookEndpoint:
         self._body_deadline_s = body_deadline_s
         self._keep_deadline_s = keep_deadline_s
         self._max_in_flight = max_in_flight
+        self._max_held_bytes = max_held_bytes
         self._deadlines = Deadlines()
-        self.in_flight = 0
+        self.in_flight = self.held_bytes = 0
         self.accepting = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,18 +120,39 @@ class WebhookEndpoint:
         if isinstance(sealed, Outcome):
             return sealed
         late = Outcome.TOO_SLOW
+        chunks: list[bytes] = []
         try:
             with self._deadlines.begin(self._body_deadline_s) as deadline:
-                body = await _body(receive)
-                if isinstance(body, Outcome):
-                    return body
+                fault = await self._read(receive, chunks)
+                if fault is not None:
+                    return fault
                 deadline.renew(self._keep_deadline_s)
                 late = Outcome.UNAVAILABLE
-                return await self._keep(body, sealed)
+                return await self._keep(b"".join(chunks), sealed)
         except TimeoutError:
             return late
         except LogUnavailableError:
             return Outcome.UNAVAILABLE
+        finally:
+            self.held_bytes -= sum(map(len, chunks))
+
+    async def _read(self, receive: Receive, chunks: list[bytes]) -> Outcome | None:
+        """Read the body into `chunks`, to its end or until it is too large, whatever its length was declared to be."""
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return Outcome.DISCONNECTED
+            chunk: bytes = message.get("body", b"")
+            chunks.append(chunk)
+            size += len(chunk)
+            self.held_bytes += len(chunk)
+            if size > MAX_BODY_BYTES:
+                return Outcome.TOO_LARGE
+            if self.held_bytes > self._max_held_bytes:
+                return Outcome.OVERLOADED
+            if not message.get("more_body", False):
+                return None
 
     async def _keep(self, body: bytes, sealed: Seal) -> Outcome:
         place = await self.signer(body, sealed)
@@ -170,19 +194,3 @@ def _sealed(headers: list[tuple[bytes, bytes]]) -> Seal | Outcome:
                 return Outcome.TOO_LARGE
     sealed = seal(signature, timestamp)
     return Outcome(sealed.value) if isinstance(sealed, Distrust) else sealed
-
-
-async def _body(receive: Receive) -> bytes | Outcome:
-    """Read the body to its end, or until it is too large, whatever its length was declared to be."""
-    message = await receive()
-    first: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body", False) and len(first) <= MAX_BODY_BYTES:
-        return first
-    chunks, size = [first], len(first)
-    while message["type"] == "http.request" and size <= MAX_BODY_BYTES and message.get("more_body", False):
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-    if message["type"] != "http.request":
-        return Outcome.DISCONNECTED
-    return Outcome.TOO_LARGE if size > MAX_BODY_BYTES else b"".join(chunks)

@@ -113,7 +113,11 @@ class Receiver:
 
 
 def a_receiver(
-    *keys: SigningKey, body_deadline_s: float = 5.0, keep_deadline_s: float = 1.5, max_in_flight: int = 1000
+    *keys: SigningKey,
+    body_deadline_s: float = 5.0,
+    keep_deadline_s: float = 1.5,
+    max_in_flight: int = 1000,
+    max_held_bytes: int = 64 << 20,
 ) -> Receiver:
     """Return a receiver that trusts `keys`, or KEY."""
     log, registry = MemoryLog(), CollectorRegistry()
@@ -126,5 +130,6 @@ def a_receiver(
         body_deadline_s=body_deadline_s,
         keep_deadline_s=keep_deadline_s,
         max_in_flight=max_in_flight,
+        max_held_bytes=max_held_bytes,
     )
     return Receiver(log, registry, endpoint)

@@ -27,12 +27,20 @@ def with_checker(scenario: Callable[[Checker], Awaitable[None]]) -> None:
         checker = Checker(Verifier(tuple(key.verify_key for key in KEYS)))
         await checker.start()
         try:
+            await another_pid(checker, None)
             await scenario(checker)
         finally:
             await checker.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+async def another_pid(checker: Checker, before: int | None) -> None:
+    """Wait until a process other than that one checks."""
+    async with asyncio.timeout(20):
+        while checker.pid in {before, None}:  # noqa: ASYNC110 - nothing to wait on: it is another process
+            await asyncio.sleep(0.01)
 
 
 def bodies() -> list[bytes]:
@@ -59,22 +67,45 @@ def test_a_process_that_dies_costs_no_verdict_and_is_replaced() -> None:
         first = checker.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)  # so that there is something it has not answered when it dies
-        checks = [asyncio.create_task(checker.signer(body, sealed(KEYS[1], body))) for _ in range(50)]
+        checks = [checker.signer(body, sealed(KEYS[1], body)) for _ in range(50)]
         await asyncio.sleep(0.05)
         os.kill(first, signal.SIGKILL)
         assert await asyncio.gather(*checks) == [1] * 50
         assert await checker.signer(b"", sealed(STRANGER, b"")) is None
-        async with asyncio.timeout(20):
-            while checker.pid in {first, None}:  # noqa: ASYNC110 - nothing to wait on: it is another process
-                await asyncio.sleep(0.05)
+        await another_pid(checker, first)
         assert await checker.signer(body, sealed(KEYS[0], body)) == 0
 
     with_checker(scenario)
 
 
+def test_a_process_that_is_stuck_is_ended_in_time_for_those_who_wait_for_it() -> None:
+    async def scenario(checker: Checker) -> None:
+        stuck = checker.pid
+        assert stuck is not None
+        assert await checker.signer(b"before", sealed(KEYS[0], b"before")) == 0
+        os.kill(stuck, signal.SIGSTOP)
+        checks = [checker.signer(b"x", sealed(KEYS[1], b"x")), checker.signer(b"y", sealed(STRANGER, b"y"))]
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*checks) == [1, None]
+        await another_pid(checker, stuck)
+
+    with_checker(scenario)
+
+
+def test_until_its_process_is_ready_the_loop_checks_by_itself() -> None:
+    async def run() -> None:
+        checker = Checker(Verifier((KEYS[0].verify_key,)))
+        await checker.start()
+        check = checker.signer(b"x", sealed(KEYS[0], b"x"))
+        assert (check.done(), checker.pid) == (True, None)
+        await checker.close()
+
+    asyncio.run(run())
+
+
 def test_whoever_gave_up_does_not_disturb_the_others() -> None:
     async def scenario(checker: Checker) -> None:
-        checks = [asyncio.create_task(checker.signer(b"x", sealed(KEYS[0], b"x"))) for _ in range(100)]
+        checks = [checker.signer(b"x", sealed(KEYS[0], b"x")) for _ in range(100)]
         await asyncio.sleep(0)
         for check in checks[::2]:
             check.cancel()

@@ -84,7 +84,7 @@ CLOSE = (b"connection", b"close")
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Running]:
+def served(folder: Path, keep_alive_s: int = 75) -> Iterator[Running]:
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     log = SqliteLog(folder / "log.sqlite", on_commit=metrics.group_committed)
@@ -104,7 +104,7 @@ def served(folder: Path) -> Iterator[Running]:
         status=lambda: {"log_end": log.end().get(0, 0)},
         lifespan=lifespan,
     )
-    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0))
+    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0, keep_alive_s=keep_alive_s))
     thread = threading.Thread(target=server.run)
     thread.start()
     give_up = time.monotonic() + 10
@@ -166,6 +166,16 @@ def test_a_delivery_that_arrives_byte_by_byte_is_stored(running: Running) -> Non
     assert statuses(running.exchange(*(request[at : at + 1] for at in range(len(request))))) == [200]
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_an_offer_to_change_the_protocol_is_ignored(running: Running, protocol: bytes, step: int) -> None:
+    offer = ((b"connection", b"Upgrade, HTTP2-Settings"), (b"upgrade", protocol), (b"http2-settings", b"AAMAAABk"))
+    chunked = head(*signed(b"[2]", at=int(time.time())), (b"transfer-encoding", b"chunked"), *offer)
+    sent = delivery(b"[1]", *offer) + chunked + b"3\r\n[2]\r\n0\r\n\r\n" + delivery(b"[3]", CLOSE)
+    assert statuses(running.exchange(*(sent[at : at + step] for at in range(0, len(sent), step)))) == [200] * 3
+    assert running.stored() == [b"[1]", b"[2]", b"[3]"]
+
+
 def test_a_chunked_body_over_the_limit_is_413_and_the_connection_is_closed(fresh: Running) -> None:
     request = head(*signed(EVENT, at=int(time.time())), (b"transfer-encoding", b"chunked"))
     with fresh.connect() as connection:
@@ -202,6 +212,8 @@ def test_a_body_that_stops_is_408_and_the_connection_is_closed(running: Running,
         head((b"content-length", b"5"), (b"content-length", b"6")),
         head((b"content-length", b"5"), (b"transfer-encoding", b"chunked")) + b"0\r\n\r\n",
         b"POST /webhooks/telnyx HTTP/9.9\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_400_and_closed(running: Running, garbage: bytes) -> None:
@@ -225,6 +237,19 @@ def test_headers_that_trickle_do_not_buy_time(running: Running) -> None:
 
 def test_the_deadline_holds_for_the_second_request_of_a_connection_too(running: Running) -> None:
     assert statuses(running.exchange(delivery(EVENT), b"POST /webhooks/telnyx HTTP/1.1\r\nHost")) == [200]
+
+
+def test_a_connection_is_closed_when_it_was_quiet_for_long_and_not_before(tmp_path: Path) -> None:
+    with served(tmp_path, keep_alive_s=1) as server, server.connect() as connection:
+        for _ in range(4):  # together longer than it may be quiet
+            connection.sendall(delivery(EVENT))
+            assert statuses(connection.recv(65_536)) == [200]
+            time.sleep(0.6)
+        half = delivery(EVENT)
+        connection.sendall(half[:40])
+        time.sleep(0.6)  # quiet for longer than that, but for the beginning of a request
+        connection.sendall(half[40:])
+        assert statuses(everything(connection)) == [200]
 
 
 def test_a_body_that_goes_on_after_its_answer_does_not_hold_the_connection(running: Running) -> None:

@@ -157,6 +157,27 @@ def test_over_the_concurrency_cap_the_answer_is_503_and_room_comes_back() -> Non
     assert receiver.endpoint.in_flight == 0
 
 
+def test_bodies_that_nobody_vouched_for_take_bounded_memory_and_room_comes_back() -> None:
+    receiver = a_receiver(max_held_bytes=100_000, body_deadline_s=0.1)
+
+    async def scenario() -> list[int]:
+        # Each is well below what one delivery may have; none of them ever ends.
+        crowd = [deliver(receiver.endpoint, b"x" * 30_000, headers=signed(EVENT), cut="hangs") for _ in range(5)]
+        refused = [answered.status for answered in await asyncio.gather(*crowd)]
+        return [*refused, (await deliver(receiver.endpoint, EVENT, headers=signed(EVENT))).status]
+
+    assert asyncio.run(scenario()) == [408, 408, 408, 503, 503, 200]
+    assert (receiver.count("overloaded"), receiver.endpoint.held_bytes) == (2, 0)
+
+
+@pytest.mark.parametrize("cut", [None, "hangs", "disconnects"])
+@pytest.mark.parametrize("body", [EVENT, b"x" * (MAX_BODY_BYTES + 1)])
+def test_however_a_delivery_ends_its_bytes_are_held_no_longer(body: bytes, cut: str | None) -> None:
+    receiver = a_receiver(body_deadline_s=0.01)
+    receiver.deliver(body[:50], body[50:], headers=signed(EVENT), cut=cut)
+    assert receiver.endpoint.held_bytes == 0
+
+
 def test_while_keys_rotate_each_keys_deliveries_are_counted() -> None:
     receiver = a_receiver(OTHER_KEY, KEY)
     for key in (KEY, KEY, OTHER_KEY):
