@@ -11,7 +11,7 @@ from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, 
 from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import AS_TEXT, QUEUE, Reading, Tables, interval_columns, reading, tables
+from reports.visit_tables import AS_TEXT, QUEUE, Reading, Tables, interval_columns, reading
 from reports.visits import Visits
 
 MOST_CHART_POINTS = 200
@@ -134,7 +134,7 @@ def trend(found: Reading, measured: Sequence[Column]) -> Section:
     assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
     length = intervals.fitting(found.covered.from_, found.covered.to)
     spine = found.covered.spine(found.tables.request, length)
-    frame = tables(found.visits, found.tables.request, found.covered, spine).table(["interval"])
+    frame = found.tables.over(spine).table(["interval"])
     return Section("trend", f"All queues by {length.noun}", (*interval_columns(length), *measured), frame, aside=True)
 
 
@@ -155,10 +155,10 @@ def _variants(total: pl.DataFrame) -> Section:
 
 
 def distributions(visits: Visits) -> list[Section]:
+    """Return how long people waited, over all queues and by queue."""
     counts = [
         Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
     ]
-    """Return how long people waited, over all queues and by queue."""
     both = (Column("wait", "Wait (s)", Kind.TEXT, 1), Column("visits", "Visits", Kind.COUNT, 1), *counts)
     by_queue = tallies.wait_distribution(visits.frame, ["queue"]).with_columns(AS_TEXT).collect()
     summed = by_queue.group_by("wait", maintain_order=True).agg(pl.col("visits", *OUTCOMES).sum())
