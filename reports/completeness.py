@@ -74,6 +74,10 @@ def report(source: Source, request: Request) -> Report:
         raise RequestError(
             "completeness is about what is known now: expected no --as-of; ask without it, or see `report diff`"
         )
+    if request.by or request.interval:
+        raise RequestError(
+            "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"
+        )
     basis, covered = source.basis(), period(source, request, _EXTENT)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reports import agreed, completeness, dimensions, intervals, tallies, visit_notes
-from reports.assembly import assembled
+from reports import agreed, completeness, dimensions, intervals, tallies
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import AS_TEXT, QUEUE, Reading, Tables, interval_columns, reading
+from reports.visit_tables import AS_TEXT, OWN, QUEUE, Reading, Tables, interval_columns, reading
 from reports.visits import Visits
 
 MOST_CHART_POINTS = 200
 
-OWN = {"queue": QUEUE}
 _BELOW = Column("below_floor", "Below the floor", Kind.FLAG, 9, "completeness < completeness_floor")
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
@@ -40,10 +39,6 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-SETTINGS = (
-    *("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant"),
-    "completeness_floor",
-)
 _READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
@@ -81,26 +76,18 @@ def report(source: Source, request: Request) -> Report:
         sections += distributions(found.visits)
     sections.append(_variants(total))
     sections += agreed.sections(made)
-    return assembled(
+    return of_visits(
+        found,
+        total.row(0, named=True),
         name="sla",
         title="Service levels",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=covered,
-        spine=made.spine,
         sections=sections,
         main="by" if by else "queues" if made.spine is None else "queue_intervals",
-        headline=[column for name in HEADLINE for column in measured if column.name == name],
-        definition=visit_notes.definition(made),
-        said=(
-            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
-            *completeness.sentences(total["completeness"].item(), _below(sections), request.completeness_floor),
-        ),
-        settings=SETTINGS,
+        shown=measured,
+        headline=HEADLINE,
+        said=completeness.sentences(total["completeness"].item(), _below(sections), request.completeness_floor),
         measures=MEASURE_DEFINITIONS,
-        charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),
+        charts=("service_level", "outcomes", "waits"),
     )
 
 

@@ -23,6 +23,7 @@ from reports.terms import Terms
 from reports.visits import Period, Visits
 
 QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+OWN = {"queue": QUEUE}
 _HELD = (
     Column("since", "Since", Kind.TIME, 2),
     Column("threshold_secs", "Threshold (s)", Kind.NUMBER, 5),
