@@ -32,6 +32,7 @@ def assembled(
     settings: Sequence[str] = EVERYWHERE,
     measures: str,
     charts: Sequence[str] = (),
+    completeness: float | None = None,
 ) -> Report:
     """Return the report. `what` it is about, in the plural; `said` are its own notes; `measures` is a digest.
 
@@ -57,6 +58,7 @@ def assembled(
         configuration=configuration,
         measure_definitions=measures,
         charts=tuple(charts),
+        completeness=completeness,
     )
 
 
@@ -101,4 +103,5 @@ def of_visits(
         settings=settings,
         measures=measures,
         charts=charts if total["offered"] else (),
+        completeness=total["completeness"],
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reports.formats import EVERY, PICTURES, encoded, pictures
-from reports.registry import REPORTS, SUMMARIES, run
+from reports.registry import REPORTS, SUMMARIES, completeness_of, run
 from reports.report import Report
 from reports.request import parse
 from reports.source import Source
@@ -276,6 +276,7 @@ def test_completeness(source: Source) -> None:
         from events group by all order by 1, q nulls first, event_type
         """,
     )
+    assert {completeness_of(source, _report(source, name)) for name in ("sla", "calls", "completeness")} == {1.0}
 
 
 def test_then_and_now(source: Source) -> None:

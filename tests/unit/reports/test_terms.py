@@ -218,6 +218,18 @@ def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
         run(name, fill(), parse(now=NOW, by=(by,)))
 
 
+def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: Any, visit: Any) -> None:
+    agreements = (Agreement(queue="support", tz="Europe/Athens"), Agreement(queue="sales", tz="UTC"))
+
+    def said(**options: Any) -> str:
+        report = _sla(fill(visit()), agreements=agreements, **options)
+        return " ".join(note for note in report.notes if "time zones of their own" in note)
+
+    assert "cut at the times of UTC here: support (Europe/Athens)." in said()
+    assert said(queues=("sales",)) == ""
+    assert said(tz="America/New_York") == ""  # somebody asked for it
+
+
 def test_what_changed_can_be_told_of_reports_on_queues_and_of_no_others() -> None:
     require_comparable("abandonment")
     with pytest.raises(RequestError, match="the report calls cannot be told by events: expected one of sla"):
