@@ -58,7 +58,7 @@ def report(source: Source, request: Request) -> Report:
         found,
         total.row(0, named=True),
         name="intervals",
-        title=f"By {length.noun}",
+        title=f"Visits by {length.noun}",
         sections=sections,
         main=main,
         definition={

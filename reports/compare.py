@@ -38,11 +38,11 @@ _MEASURES = (
 )
 _COLUMNS = (
     Column("measure", "Measure", Kind.TEXT, 1),
-    Column("now", "This period", Kind.TEXT, 1),
-    Column("before", "Before", Kind.TEXT, 1),
-    Column("change", "Change", Kind.TEXT, 1),
-    Column("week", "A week earlier", Kind.TEXT, 2),
-    Column("week_change", "Change", Kind.TEXT, 2),
+    Column("now", "This period", Kind.TEXT, 1, figures=True),
+    Column("before", "Before", Kind.TEXT, 1, figures=True),
+    Column("change", "Change", Kind.TEXT, 1, figures=True),
+    Column("week", "A week earlier", Kind.TEXT, 2, figures=True),
+    Column("week_change", "Change in a week", Kind.TEXT, 2, figures=True),
     Column("name", "Name", Kind.TEXT, 9),
     Column("unit", "Unit", Kind.TEXT, 9),
     *(Column(f"{side}_value", f"{side.capitalize()}, number", Kind.NUMBER, 9) for side in ("now", "before", "week")),

@@ -79,6 +79,7 @@ def report(source: Source, request: Request) -> Report:
         raise RequestError(
             "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"
         )
+    request = replace(request, tz="UTC")  # its days are
     basis, covered = source.basis(), period(source, request, _EXTENT)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)

@@ -76,7 +76,9 @@ def _times(request: Request, covered: Period | None) -> pl.DataFrame:
 
 def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
     """Return one measure with an hour a row and a weekday a column."""
-    wide = cells.pivot("weekday", index="hour", values=name)
+    # Where the period has no such hour nothing is said, not even that nobody came.
+    of_period = pl.when(pl.col("times") > 0).then(pl.col(name)).alias(name)
+    wide = cells.with_columns(of_period).pivot("weekday", index="hour", values=name)
     columns = (
         _CLOCK[1],
         *(Column(f"{name}_{day.lower()}", day[:3], kind, 1) for day in WEEKDAYS),

@@ -14,13 +14,21 @@ from reports.request import Request, Setting
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `priority` 1 is kept on the narrowest screen; the greatest goes first. 9 is for machines."""
+    """A column of a table. `priority` 1 is kept on the narrowest screen; the greatest goes first. 9 is for machines.
+
+    `figures` says that its texts are numbers in words, which stand at the right.
+    """
 
     name: str
     title: str
     kind: Kind
     priority: int = 5
     formula: str | None = None
+    figures: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.figures or self.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER}
 
     @property
     def unit(self) -> str:

@@ -156,8 +156,12 @@ def report(source: Source, request: Request) -> Report:
         leading=False,
         settings=(*OF_VISITS, "agents"),
         measures=MEASURE_DEFINITIONS,
-        charts=("staffing",) if frame.height else (),
+        charts=("staffing",) if _may_be_drawn(frame) else (),
     )
+
+
+def _may_be_drawn(frame: pl.DataFrame) -> bool:
+    return not frame.filter(pl.col("level_a").is_not_null() & pl.col("level_measured").is_not_null()).is_empty()
 
 
 def _forecasts(
