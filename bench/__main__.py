@@ -28,6 +28,8 @@ BARS = {
     "rebuild_peak_memory_mib": ("<", 4096.0),
     "report_vs_sql": ("<=", 1.5),
     "report_peak_memory_mib": ("<", 2048.0),
+    "report_html_mib": ("<", 5.0),
+    "report_html_opens_s": ("<", 3.0),
     "reconcile_peak_memory_mib": ("<", 500.0),
     "reconcile_back": (">=", 1.0),
     "reconcile_untrue_tables": ("<=", 0.0),

@@ -4,6 +4,9 @@
 queue, by interval, by both and over all, the trend and the distributions of waits), over the time of one DuckDB
 GROUP BY that gives the same counts, rates and percentiles by queue and half hour, and nothing else. Each in a process
 of its own, in turn; opening the file is part of both. The two tables are compared, figure by figure.
+
+`report_html_mib` is the size of that report as a page, `report_html_opens_s` how long Chromium takes from being told
+to open it until it has drawn it.
 """
 
 import json
@@ -18,13 +21,18 @@ from pathlib import Path
 
 import polars as pl
 
+from tests.pages.browser import started
+
 TIP = datetime(2027, 1, 1, tzinfo=UTC)
 VISITS = Path(__file__).with_name("visits.sql")
 FIGURES = ("offered", "answered_within", "service_level", "abandonment_rate", "mean_wait_answered_ms", "wait_p90_ms")
 
 
 def measure(*, quick: bool) -> dict[str, float | str]:
-    """Return the ratio, the times behind it and the report's peak memory. Quick takes half a minute, else about 3."""
+    """Return the ratio, the times behind it, the report's peak memory, and how heavy its page is.
+
+    Quick takes half a minute, else about 3.
+    """
     visits, rounds = (1_000_000, 3) if quick else (10_000_000, 5)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -34,6 +42,9 @@ def measure(*, quick: bool) -> dict[str, float | str]:
             for way in ("report", "sql") if number % 2 else ("sql", "report"):
                 took[way].append(_in_a_process(way, folder))
         _require_equal(folder)
+        page = folder / "report.html"
+        opens_s = [_opens(page) for _ in range(rounds)]
+        html_mib = page.stat().st_size / 2**20
 
     def times(way: str) -> list[float]:
         return [found["secs"] for found in took[way]]
@@ -44,6 +55,8 @@ def measure(*, quick: bool) -> dict[str, float | str]:
         "report_secs": round(statistics.median(times("report")), 2),
         "report_sql_secs": round(statistics.median(times("sql")), 2),
         "report_peak_memory_mib": max(found["peak_mib"] for found in took["report"]),
+        "report_html_mib": round(html_mib, 2),
+        "report_html_opens_s": round(statistics.median(opens_s), 2),
     }
 
 
@@ -63,8 +76,9 @@ def _in_a_process(way: str, folder: Path) -> dict[str, float]:
 
 
 def _report(name: str) -> None:
-    """Note how long the report took, and leave its largest table in the folder."""
+    """Note how long the report took, and leave its largest table and its page in the folder."""
     from reports import registry
+    from reports.formats import render
     from reports.request import parse
     from reports.source import opened
 
@@ -76,6 +90,17 @@ def _report(name: str) -> None:
     both.filter(pl.col("offered") > 0).select("queue", "interval_start", *FIGURES).write_parquet(
         Path(name) / "report.parquet"
     )
+    (Path(name) / "report.html").write_text(render(report, "html"), encoding="utf-8")
+
+
+def _opens(page: Path) -> float:
+    """Return the seconds until a browser that was just started has loaded, laid out and painted a page."""
+    with started() as browser:
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        began = time.perf_counter()
+        tab.goto(page.as_uri())
+        tab.screenshot()
+        return time.perf_counter() - began
 
 
 def _sql(name: str) -> None:

@@ -127,7 +127,8 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
     options = {name: value for name, value in asked.items() if value is not None}
     overridden: dict[str, Any] = dict.fromkeys(options.keys() & _AGREED)
     agreements = tuple(replace(each, **overridden) for each in agreed(configured))
-    zone = _zone_of(agreements, options.get("queues", ()))
+    queues = options.get("queues") or (() if "timezone" in configured.model_fields_set else _named(agreements))
+    zone = _zone_of(agreements, queues)
     defaults = {
         "tz": zone or configured.timezone,
         "threshold_secs": levels.threshold_secs,
@@ -174,8 +175,12 @@ def agreed(configured: Configuration) -> tuple[Agreement, ...]:
     return tuple(found)
 
 
+def _named(agreements: tuple[Agreement, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.queue for each in agreements))
+
+
 def _zone_of(agreements: tuple[Agreement, ...], queues: tuple[str, ...]) -> str | None:
-    """Return the time zone that all the queues asked for have now, if they have one."""
+    """Return the time zone that all these queues have now, if they have one in common."""
     latest = {each.queue: each.tz for each in sorted(agreements, key=lambda each: (each.since is not None, each.since))}
     zones = {latest.get(queue) for queue in queues}
     return zones.pop() if len(zones) == 1 else None

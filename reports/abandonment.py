@@ -4,8 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from reports import agreed, dimensions, sla, visit_notes, visit_tables, wording
-from reports.assembly import assembled
+from reports import agreed, dimensions, sla, visit_tables, wording
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import ABANDONMENT, AGGREGATES, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
@@ -96,34 +96,28 @@ def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
     found = reading(source, request)
     made, shown = found.tables, columns()
-    by = dimensions.chosen(request, found.covered, own=sla.OWN, report="abandonment")
-    total = made.table([])
+    by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="abandonment")
+    total = made.table([]).row(0, named=True)
     callers, nameless = _callers(source, found, request)
     sections = [*visit_tables.sections(found, by, shown), _by_wait(found), callers]
     sections += agreed.sections(made)
-    return assembled(
+    return of_visits(
+        found,
+        total,
         name="abandonment",
         title="Abandonment",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=found.covered,
-        spine=made.spine,
         sections=sections,
-        main=sections[0].name,
-        headline=[column for name in _HEADLINE for column in shown if column.name == name],
-        definition=visit_notes.definition(made),
+        shown=shown,
+        headline=_HEADLINE,
+        leading=False,
         said=[
-            *visit_notes.notes(made, found.visits, total.row(0, named=True), leading=False),
             "Callers are listed once, by the last time they gave up; `Answered since` is a later answered visit of "
             "that number, to whatever queue, up to the end of the data.",
             *(["Callers are those of all hours."] if request.hours else []),
             *([f"{wording.number(nameless)} visits were abandoned by callers of unknown number."] if nameless else []),
         ],
-        settings=sla.SETTINGS,
         measures=MEASURE_DEFINITIONS,
-        charts=("abandonment",) if total["abandoned"].sum() else (),
+        charts=("abandonment",) if total["abandoned"] else (),
     )
 
 

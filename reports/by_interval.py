@@ -2,16 +2,15 @@
 
 import polars as pl
 
-from reports import intervals, presence, sla, visit_notes
-from reports.assembly import assembled
+from reports import dimensions, intervals, presence, sla
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
-from reports.errors import RequestError
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import QUEUE, Reading, interval_columns, reading
+from reports.visit_tables import OWN, QUEUE, Reading, interval_columns, reading
 
 _ENDED = OUTCOMES[:5]
 _HAPPENED = (
@@ -28,11 +27,10 @@ MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HAPPENED)
 
 def report(source: Source, request: Request) -> Report:
     """Return the report, by half hours unless asked otherwise. Raises RequestError."""
-    if request.by and set(request.by) != {"queue"}:
-        raise RequestError("intervals can be grouped by queue only: choose their length with --interval")
     request = request.cut(Interval.HALF_HOUR)
     found = reading(source, request)
     made = found.tables
+    by = dimensions.chosen(request, found.covered, own=OWN, report="intervals")
     measured = sla.columns(made.told.variant)
     total = made.table([])
     length = made.request.interval or Interval.HALF_HOUR
@@ -51,30 +49,28 @@ def report(source: Source, request: Request) -> Report:
     else:
         empty = total.clear().with_columns(interval_start=None, interval_end=None)
         sections.append(Section("intervals", f"By {length.noun}", (*when, *measured), empty))
-    return assembled(
+    main = "queue_intervals" if request.by == ("queue",) and made.spine is not None else "intervals"
+    if by and request.by != ("queue",):
+        main = "by"
+        columns = (*(each.column for each in by), *measured)
+        sections.insert(0, Section("by", dimensions.title(by), columns, made.grouped(by)))
+    return of_visits(
+        found,
+        total.row(0, named=True),
         name="intervals",
-        title=f"By {length.noun}",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=found.covered,
-        spine=made.spine,
+        title=f"Visits by {length.noun}",
         sections=sections,
-        main="queue_intervals" if request.by and made.spine is not None else "intervals",
+        main=main,
         definition={
-            **visit_notes.definition(made),
             "event_time": "an outcome counts in the interval in which it happened",
             "clipped": "waiting counts where it fell: sum of depth over time",
         },
         said=[
-            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
             "`What happened when` counts an outcome in the interval in which it happened, and waiting where it fell: "
-            "these are other views, and their rows do not add up to the visits of an interval.",
+            "these are other views, and their rows do not add up to the visits of an interval."
         ],
-        settings=sla.SETTINGS,
         measures=MEASURE_DEFINITIONS,
-        charts=("service_level", "outcomes") if total["offered"].sum() else (),
+        charts=("service_level", "outcomes"),
     )
 
 

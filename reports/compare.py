@@ -1,6 +1,6 @@
 """The report `compare`: a period against the one before it, and against the same one a week earlier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -8,20 +8,24 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from reports import sla, visit_notes, wording
-from reports.assembly import assembled
+from reports import dimensions, wording
+from reports.assembly import of_visits
 from reports.definitions import Kind, Measure, digest
+from reports.dimensions import WEEKDAYS
 from reports.errors import RequestError
 from reports.formats import cells
 from reports.measures import WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import QUEUE, Reading, reading
+from reports.visit_tables import OWN, QUEUE, Reading, reading
 from reports.visits import Period
 
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 ALL = "All queues"
+_ANY = "All times"
+# What one period has in common with another: queues, and times of the clock; a day has no counterpart.
+_GROUPS = ("queue", "weekday", "hour")
 _MEASURES = (
     "offered",
     "answered",
@@ -33,56 +37,52 @@ _MEASURES = (
     "longest_wait_ms",
 )
 _COLUMNS = (
-    QUEUE,
     Column("measure", "Measure", Kind.TEXT, 1),
-    Column("now", "This period", Kind.TEXT, 1),
-    Column("before", "Before", Kind.TEXT, 1),
-    Column("change", "Change", Kind.TEXT, 1),
-    Column("week", "A week earlier", Kind.TEXT, 2),
-    Column("week_change", "Change", Kind.TEXT, 2),
+    Column("now", "This period", Kind.TEXT, 1, figures=True),
+    Column("before", "Before", Kind.TEXT, 1, figures=True),
+    Column("change", "Change", Kind.TEXT, 1, figures=True),
+    Column("week", "A week earlier", Kind.TEXT, 2, figures=True),
+    Column("week_change", "Change in a week", Kind.TEXT, 2, figures=True),
     Column("name", "Name", Kind.TEXT, 9),
     Column("unit", "Unit", Kind.TEXT, 9),
     *(Column(f"{side}_value", f"{side.capitalize()}, number", Kind.NUMBER, 9) for side in ("now", "before", "week")),
 )
 
 
+Key = tuple[str | None, ...]
+
+
 def report(source: Source, request: Request) -> Report:
     """Return the report. What was nothing before has no change in percent. Raises RequestError."""
-    if set(request.by) - {"queue"} or request.interval:
-        raise RequestError("compare is by queue and measure: expected no other --by and no --interval")
+    by = request.by or ("queue",)
+    if set(by) - set(_GROUPS) or request.interval:
+        raise RequestError(
+            f"compare puts periods side by side: expected --by some of {', '.join(_GROUPS)}, for a day or an interval "
+            "of one period is in no other, and no --interval"
+        )
     found = reading(source, request)
     told = found.tables.told
-    sides: dict[str, Mapping[str | None, Any]] = {"now": _rows(found)}
+    sides: dict[str, Mapping[Key, Any]] = {"now": _rows(found, by)}
     periods: dict[str, Period] = {}
     if found.covered is not None:
         periods = {"before": preceding(found.covered, request.zone), "week": earlier(found.covered, request.zone, 7)}
     for side in ("before", "week"):
         # Without a period nothing is read, for the one side as for the other.
         asked = replace(request, from_=periods[side].from_, to=periods[side].to) if periods else request
-        sides[side] = _rows(reading(source, asked))
-    total = sides["now"][ALL]
+        sides[side] = _rows(reading(source, asked), by)
     measures = [measure for name in _MEASURES for measure in every_measure(told.variant) if measure.name == name]
-    names = list(dict.fromkeys([*sides["now"], *sides["before"], *sides["week"]]))
-    names.sort(key=lambda name: (name != ALL, name is None, name or ""))
-    rows = [_row(name, measure, sides, request.zone) for name in names for measure in measures]
-    schema = {c.name: pl.Float64 if c.kind is Kind.NUMBER else pl.String for c in _COLUMNS}
-    return assembled(
+    keys = sorted({key for rows in sides.values() for key in rows}, key=_order)
+    rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]
+    columns = (*(_column(name) for name in by), *_COLUMNS)
+    schema = {c.name: pl.Float64 if c.kind is Kind.NUMBER else pl.String for c in columns}
+    return of_visits(
+        found,
+        sides["now"][_whole(by)],
         name="compare",
         title="Then and now",
-        what="visits",
-        request=request,
-        told=told,
-        basis=found.basis,
-        covered=found.covered,
-        sections=[Section("compare", "Then and now", _COLUMNS, pl.DataFrame(rows, schema=schema))],
-        main="compare",
-        definition=visit_notes.definition(found.tables),
-        said=[
-            *_periods(periods, request),
-            *visit_notes.notes(found.tables, found.visits, total),
-            "Rates change by percentage points, all else by percent of what it was.",
-        ],
-        settings=sla.SETTINGS,
+        sections=[Section("compare", "Then and now", columns, pl.DataFrame(rows, schema=schema))],
+        periods=_periods(periods, request),
+        said=["Rates change by percentage points, all else by percent of what it was."],
         measures=MEASURE_DEFINITIONS,
     )
 
@@ -109,13 +109,35 @@ def _local(at: datetime, zone: ZoneInfo) -> datetime:
     return at.replace(tzinfo=zone).astimezone(UTC)
 
 
-def _rows(found: Reading) -> dict[str | None, Any]:
-    """Return the measures of each queue, of all its definitions together, and of all queues."""
-    frame = found.tables.merged()
-    return {
-        ALL: found.tables.table([]).row(0, named=True),
-        **{row["queue"]: row for row in frame.iter_rows(named=True)},
-    }
+def _column(name: str) -> Column:
+    return QUEUE if name == "queue" else dimensions.CLOCK[name]
+
+
+def _whole(by: Sequence[str]) -> Key:
+    """Return the key of the row of all there is."""
+    return (ALL if by[0] == "queue" else _ANY, *(None for _ in by[1:]))
+
+
+def _order(key: Key) -> tuple[tuple[int, str], ...]:
+    """Return what puts keys in order: all together first, weekdays as they come, calls of no queue last."""
+    return tuple(
+        (-1, "")
+        if label in {ALL, _ANY}
+        else (WEEKDAYS.index(label) if label in WEEKDAYS else 0 if label else 9, label or "")
+        for label in key
+    )
+
+
+def _rows(found: Reading, by: tuple[str, ...]) -> dict[Key, Any]:
+    """Return the measures of each group, all definitions of a queue together, and of all there is."""
+    made = found.tables
+    if by == ("queue",):
+        frame = made.merged()
+    else:
+        chosen = dimensions.chosen(replace(made.request, by=by), found.covered, own=OWN, report="compare")
+        frame = made.grouped(chosen)
+    rows: dict[Key, Any] = {_whole(by): made.table([]).row(0, named=True)}
+    return rows | {tuple(row[name] for name in by): row for row in frame.iter_rows(named=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +155,14 @@ class _Change:
 
 
 def _row(
-    queue: str | None, measure: Measure, sides: Mapping[str, Mapping[str | None, Any]], zone: ZoneInfo
+    by: Sequence[str], key: Key, measure: Measure, sides: Mapping[str, Mapping[Key, Any]], zone: ZoneInfo
 ) -> dict[str, Any]:
     column = Column.of(measure)
-    # A queue in which nobody came had nothing offered; there is nothing else to say of it.
+    # Where nobody came nothing was offered; there is nothing else to say of it.
     nothing = {"offered": 0, "answered": 0, "abandoned": 0}
-    values = {side: (rows.get(queue) or nothing).get(measure.name) for side, rows in sides.items()}
+    values = {side: (rows.get(key) or nothing).get(measure.name) for side, rows in sides.items()}
     return {
-        "queue": queue,
+        **dict(zip(by, key, strict=True)),
         "measure": measure.title,
         "name": measure.name,
         "unit": column.unit,

@@ -18,7 +18,8 @@ select epoch_us(min(day::timestamp at time zone 'UTC')), epoch_us(max(day::times
 from completeness
 """
 
-_COUNTS = """
+_SCORE = "sum(heard + reconciled + replayed) / nullif(sum(heard + reconciled + replayed + missing), 0)"
+_COUNTS = f"""
     sum(heard)::bigint as heard,
     sum(reconciled)::bigint as reconciled,
     sum(replayed)::bigint as replayed,
@@ -28,7 +29,7 @@ _COUNTS = """
     sum(lone_dequeues)::bigint as lone_dequeues,
     sum(position_gaps)::bigint as position_gaps,
     sum(rivals)::bigint as rivals,
-    sum(heard + reconciled + replayed) / nullif(sum(heard + reconciled + replayed + missing), 0) as score
+    {_SCORE} as score
 """
 _WITHIN = """
     where day::timestamp at time zone 'UTC' >= make_timestamptz($from) - interval 23 hours
@@ -74,6 +75,11 @@ def report(source: Source, request: Request) -> Report:
         raise RequestError(
             "completeness is about what is known now: expected no --as-of; ask without it, or see `report diff`"
         )
+    if request.by or request.interval:
+        raise RequestError(
+            "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"
+        )
+    request = replace(request, tz="UTC")  # its days are
     basis, covered = source.basis(), period(source, request, _EXTENT)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)
@@ -116,6 +122,13 @@ def report(source: Source, request: Request) -> Report:
         configuration=configuration,
         measure_definitions=MEASURE_DEFINITIONS,
     )
+
+
+def of_days(source: Source, covered: Period, queues: tuple[str, ...]) -> float | None:
+    """Return the score of all types of events on the days of a period, in UTC; null where nothing is due."""
+    values = {"from": covered.from_us, "to": covered.to_us, "queues": list(queues)}
+    ((score,),) = source.db.execute(f"select {_SCORE} from completeness {_WITHIN}", values).fetchall()
+    return None if score is None else float(score)
 
 
 def sentences(score: float | None, below: list[str | None], floor: float) -> list[str]:

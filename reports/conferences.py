@@ -27,7 +27,7 @@ RESTS_ON = RestsOn("conferences", "created_at", _COLUMNS, by_queue=False)
 OWN = {
     "status": Column("status", "Status", Kind.TEXT, 1),
     "end_reason": Column("end_reason", "Ended because", Kind.TEXT, 1),
-    "end_reason_source": Column("end_reason_source", "Says", Kind.TEXT, 1),
+    "end_reason_source": Column("end_reason_source", "Told by", Kind.TEXT, 1),
 }
 
 _DURATION = Kind.DURATION

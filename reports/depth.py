@@ -1,20 +1,20 @@
 """The report `depth`: how many stood in the queues over time, at most, on average, and who had waited longest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
-from reports import intervals, presence
+from reports import dimensions, intervals, presence
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
-from reports.errors import RequestError
-from reports.intervals import Spine
+from reports.dimensions import Dimension
+from reports.intervals import Interval, Spine
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import QUEUE, interval_columns
+from reports.visit_tables import OWN, QUEUE, interval_columns
 from reports.visits import Period, period
 
 ALL = "All queues"
@@ -39,9 +39,8 @@ _SCHEMA: Mapping[str, Any] = {
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Raises RequestError. Without an interval it takes one that a chart has room for."""
-    if request.by and set(request.by) != {"queue"}:
-        raise RequestError("depth can be grouped by queue only: choose the length of intervals with --interval")
     basis, covered = source.basis(), period(source, request)
+    by = dimensions.chosen(request, covered, own=OWN, report="depth", at="at")
     present = presence.read(source, request, covered).with_columns(pl.col("queue").cast(pl.String))
     sections = []
     spine = None
@@ -64,6 +63,8 @@ def report(source: Source, request: Request) -> Report:
                 sparse="depth_ms",
             ),
         ]
+        if _is_calendar(request):
+            sections.insert(0, _grouped(present, covered, request, by, names))
     else:
         sections = [Section("queues", "By queue", (QUEUE, *_COLUMNS), _none())]
     return assembled(
@@ -75,7 +76,7 @@ def report(source: Source, request: Request) -> Report:
         covered=covered,
         spine=spine,
         sections=sections,
-        main="queues" if request.interval is None or spine is None else "queue_intervals",
+        main=sections[0].name if request.interval is None or spine is None or by else "queue_intervals",
         headline=[
             column for column in _COLUMNS if column.name in {"peak", "peak_at", "mean_depth", "longest_waiting_ms"}
         ],
@@ -96,6 +97,37 @@ def report(source: Source, request: Request) -> Report:
 
 def _of(present: pl.DataFrame, queue: str | None) -> pl.DataFrame:
     return present.filter(pl.col("queue").eq_missing(pl.lit(queue)))
+
+
+def _is_calendar(request: Request) -> bool:
+    return bool(set(request.by) - {"queue"})
+
+
+def _grouped(
+    present: pl.DataFrame, covered: Period, request: Request, by: Sequence[Dimension], names: Sequence[str | None]
+) -> Section:
+    """Return the depth by the local calendar: that of pieces of time of which each is in one group."""
+    pieces = covered.spine(request, _piece(request))
+    each = [(_of(present, name), name) for name in names] if "queue" in request.by else [(present, ALL)]
+    frames = [_measured(some, covered, pieces, request, name) for some, name in each]
+    at = pl.max_horizontal("interval_start", pl.lit(covered.from_)).alias("at")
+    numbered = dimensions.numbered(pl.concat(frames or [_none()]).with_columns(at).lazy(), by)
+    highest = pl.struct("peak", "peak_at").sort_by("peak", "peak_at", descending=[True, False]).first()
+    found = (
+        numbered.group_by([one.name for one in by])
+        .agg(highest.alias("highest"), pl.col("depth_ms", "length_ms").sum(), pl.col("longest_waiting_ms").max())
+        .unnest("highest")
+        .with_columns(mean_depth=pl.col("depth_ms") / pl.col("length_ms"))
+    )
+    columns = (*(one.column for one in by), *_COLUMNS)
+    return Section("by", dimensions.title(by), columns, dimensions.labelled(found.collect(), by))
+
+
+def _piece(request: Request) -> Interval:
+    """Return the longest interval that lies in one group of all that is asked for."""
+    asked = [request.interval] if "interval" in request.by and request.interval is not None else []
+    lengths = [*asked, Interval.HOUR if "hour" in request.by else Interval.DAY]
+    return min(lengths, key=list(Interval).index)
 
 
 def _none() -> pl.DataFrame:

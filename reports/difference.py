@@ -176,8 +176,8 @@ def _in_words(figures: pl.DataFrame, every: pl.DataFrame, report: Report) -> Sec
     columns = (
         *_key_columns(report),
         Column("measure", "Measure", Kind.TEXT, 1),
-        Column("before", "Before", Kind.TEXT, 1),
-        Column("after", "After", Kind.TEXT, 1),
+        Column("before", "Before", Kind.TEXT, 1, figures=True),
+        Column("after", "After", Kind.TEXT, 1, figures=True),
     )
     title = f"Figures that differ: {wording.number(every.height)}"
     return Section("read", title, columns, pl.DataFrame(rows, schema={**_KEY_TYPES, **texts}))

@@ -19,7 +19,9 @@ from reports.visits import Period
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS = tuple(f"{hour:02}:00" for hour in range(24))
+CLOCK = {"hour": Column("hour", "Hour", Kind.TEXT, 1), "weekday": Column("weekday", "Weekday", Kind.TEXT, 1)}
 CALENDAR = ("interval", "hour", "weekday", "day", "week", "month")
+_TEXTS = {"hour": HOURS, "weekday": WEEKDAYS}
 _LENGTHS = {"day": Interval.DAY, "week": Interval.WEEK, "month": Interval.MONTH}
 
 
@@ -58,12 +60,10 @@ def calendar(name: str, request: Request, covered: Period | None, at: str = "enq
 
     Raises RequestError for `interval` when nobody said how long one is.
     """
-    if name in {"hour", "weekday"}:
-        texts, title = (HOURS, "Hour") if name == "hour" else (WEEKDAYS, "Weekday")
-        column = Column(name, title, Kind.TEXT, 1)
+    if name in CLOCK:
         numbers = clock(covered.spine(request, Interval.HOUR), request)[name] if covered else pl.Series([0])
         position = pl.lit(0) if covered is None else covered.spine(request, Interval.HOUR).position(at)
-        return Dimension(column, pl.lit(numbers).gather(position), pl.Series(texts))
+        return Dimension(CLOCK[name], pl.lit(numbers).gather(position), pl.Series(_TEXTS[name]))
     length = request.interval if name == "interval" else _LENGTHS[name]
     if length is None:
         raise RequestError("grouping by interval needs to know its length: expected --interval 30m or another one")

@@ -78,7 +78,7 @@ def report(source: Source, request: Request) -> Report:
         main="conferences",
         definition={"attribution": "by creation, enqueueing and initiation, in half-open intervals"},
         said=[
-            "Telnyx's REST API alone knows `ended_via_api`; where both tell a reason, `Says` names whose it is.",
+            "Telnyx's REST API alone knows `ended_via_api`; where both tell a reason, `Told by` names whose it is.",
             "The reason of a visit is Telnyx's word, its outcome is what follows from all that was heard.",
         ],
         measures=MEASURE_DEFINITIONS,

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from reports import dimensions, sla, visit_notes
-from reports.assembly import assembled
+from reports import dimensions, sla
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.dimensions import HOURS, WEEKDAYS
 from reports.errors import RequestError
@@ -16,7 +16,7 @@ from reports.visit_tables import reading
 from reports.visits import Period
 
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
-_CLOCK = (Column("weekday", "Weekday", Kind.TEXT, 1), Column("hour", "Hour", Kind.TEXT, 1))
+_CLOCK = (dimensions.CLOCK["weekday"], dimensions.CLOCK["hour"])
 _TIMES = Column("times", "Times", Kind.COUNT, 3, "how often the period has this hour of this weekday")
 _PER_HOUR = Column("offered_per_hour", "Offered per hour", Kind.NUMBER, 2, "offered / times")
 _MATRICES = (
@@ -29,11 +29,13 @@ _MATRICES = (
 def report(source: Source, request: Request) -> Report:
     """Return the report. An hour in which nobody came has no service level. Raises RequestError."""
     if request.by or request.interval:
-        raise RequestError("heatmap is by weekday and hour: expected neither --by nor --interval")
+        raise RequestError(
+            "heatmap is by weekday and hour: expected neither --by nor --interval; one queue's is --queue NAME, and "
+            "`holdtime report sla --by queue,weekday,hour` has the cells of all"
+        )
     found = reading(source, request)
     made, covered = found.tables, found.covered
     measured = sla.columns(made.told.variant)
-    total = made.table([])
     by = [dimensions.calendar(name, request, covered) for name in ("weekday", "hour")]
     grid = pl.DataFrame({"weekday": WEEKDAYS}).join(pl.DataFrame({"hour": HOURS}), how="cross")
     cells = grid.join(made.grouped(by), on=["weekday", "hour"], how="left").join(
@@ -44,24 +46,18 @@ def report(source: Source, request: Request) -> Report:
     ).with_columns(offered_per_hour=pl.when(pl.col("times") > 0).then(pl.col("offered") / pl.col("times")))
     listed = Section("cells", "By weekday and hour", (*_CLOCK, _TIMES, _PER_HOUR, *measured), cells, aside=True)
     sections = [_matrix(cells, name, title, kind) for name, title, kind in _MATRICES]
-    return assembled(
+    return of_visits(
+        found,
+        made.table([]).row(0, named=True),
         name="heatmap",
         title="Weekday by hour",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=covered,
         sections=[*sections, listed],
         main="cells",
-        definition=visit_notes.definition(made),
         said=[
-            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
-            "Hours are those of the local clock: one that the clocks show twice counts twice, one that they skip not.",
+            "Hours are those of the local clock: one that the clocks show twice counts twice, one that they skip not."
         ],
-        settings=sla.SETTINGS,
         measures=MEASURE_DEFINITIONS,
-        charts=("heatmap_offered", "heatmap_service_level") if total["offered"].sum() else (),
+        charts=("heatmap_offered", "heatmap_service_level"),
     )
 
 
@@ -80,7 +76,9 @@ def _times(request: Request, covered: Period | None) -> pl.DataFrame:
 
 def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
     """Return one measure with an hour a row and a weekday a column."""
-    wide = cells.pivot("weekday", index="hour", values=name)
+    # Where the period has no such hour nothing is said, not even that nobody came.
+    of_period = pl.when(pl.col("times") > 0).then(pl.col(name)).alias(name)
+    wide = cells.with_columns(of_period).pivot("weekday", index="hour", values=name)
     columns = (
         _CLOCK[1],
         *(Column(f"{name}_{day.lower()}", day[:3], kind, 1) for day in WEEKDAYS),

@@ -20,9 +20,24 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
     notes = [f"Period: from {from_} up to, not including, {to}, in the time zone {request.tz}."]
     if spine is not None and (spine.bounds[0] < period.from_ or spine.bounds[-1] > period.to):
         notes.append("The period cuts its first or last interval: only what lies in the period is counted there.")
+    notes += _elsewhere(request)
     if request.queues:
         notes.append("Only these queues: " + ", ".join(wording.plain(queue) for queue in request.queues) + ".")
     return notes
+
+
+def _elsewhere(request: Request) -> list[str]:
+    """Return which queues have another time zone than the report, unless somebody asked for it."""
+    (asked,) = request.settings("tz")
+    zones = {each.queue: each.tz for each in request.terms if each.queue in request.queues or not request.queues}
+    others = {queue: tz for queue, tz in zones.items() if queue is not None and tz != request.tz}
+    if not others or asked.origin is Origin.OPTION:
+        return []
+    named = ", ".join(f"{wording.plain(queue)} ({tz})" for queue, tz in others.items())
+    return [
+        f"These queues have time zones of their own, and are cut at the times of {request.tz} here: {named}. A report "
+        "of queues of one zone is in that zone; --tz chooses one for all."
+    ]
 
 
 def configuration(request: Request, basis: Basis, *names: str) -> tuple[Setting, ...]:

@@ -1,7 +1,7 @@
 """The report `queues`: what became of the visits to each queue, every outcome with its share."""
 
-from reports import agreed, dimensions, sla, visit_notes, visit_tables
-from reports.assembly import assembled
+from reports import agreed, dimensions, visit_tables
+from reports.assembly import of_visits
 from reports.definitions import digest
 from reports.measures import AGGREGATES, MEAN_WAIT, OUTCOMES, SHARES, every_measure
 from reports.report import Column, Report
@@ -27,24 +27,17 @@ def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
     found = reading(source, request)
     made, shown = found.tables, columns()
-    by = dimensions.chosen(request, found.covered, own=sla.OWN, report="queues")
-    total = made.table([])
+    by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="queues")
     sections = visit_tables.sections(found, by, shown, (*SHARES, MEAN_WAIT))
     sections += agreed.sections(made)
-    return assembled(
+    return of_visits(
+        found,
+        made.table([]).row(0, named=True),
         name="queues",
         title="Queues",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=found.covered,
-        spine=made.spine,
         sections=sections,
-        main=sections[0].name,
-        headline=[column for name in _HEADLINE for column in shown if column.name == name],
-        definition=visit_notes.definition(made),
-        said=visit_notes.notes(made, found.visits, total.row(0, named=True), leading=False),
-        settings=sla.SETTINGS,
+        shown=shown,
+        headline=_HEADLINE,
+        leading=False,
         measures=MEASURE_DEFINITIONS,
     )

@@ -23,6 +23,7 @@ from reports.errors import RequestError
 from reports.report import Report, RestsOn
 from reports.request import Request
 from reports.source import Source
+from reports.visits import Period
 
 REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "sla": sla.report,
@@ -98,3 +99,13 @@ def run(name: str, source: Source, request: Request) -> Report:
             known = ", ".join(each for each in REPORTS if each in reports)
             raise RequestError(f"the report {name} takes no --{option}: expected one of {known}")
     return REPORTS[name](source, request)
+
+
+def completeness_of(source: Source, report: Report) -> float | None:
+    """Return how much is known of what must have been sent in a report's period; None where nothing must have been.
+
+    Of a report on visits, of their enqueues and dequeues; of another one, of all events of the period's days in UTC.
+    """
+    if report.completeness is not None or report.from_ is None or report.to is None:
+        return report.completeness
+    return completeness.of_days(source, Period(report.from_, report.to), report.request.queues)

@@ -14,13 +14,21 @@ from reports.request import Request, Setting
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `priority` 1 is kept on the narrowest screen; the greatest goes first. 9 is for machines."""
+    """A column of a table. `priority` 1 is kept on the narrowest screen; the greatest goes first. 9 is for machines.
+
+    `figures` says that its texts are numbers in words, which stand at the right.
+    """
 
     name: str
     title: str
     kind: Kind
     priority: int = 5
     formula: str | None = None
+    figures: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.figures or self.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER}
 
     @property
     def unit(self) -> str:
@@ -102,7 +110,8 @@ class Report:
 
     `from_` and `to` are the period in UTC, `to` exclusive; both None when there is nothing to report on. `definition`
     holds what was decided (threshold, variant, formula and so on), by name; `configuration` what was configured, and
-    where; `measure_definitions` is a digest of the measures' definitions; `notes` are sentences for a reader.
+    where; `completeness` how much is known of what its visits prove to have been sent, where it is about visits;
+    `measure_definitions` is a digest of the measures' definitions; `notes` are sentences for a reader.
     """
 
     name: str
@@ -119,6 +128,7 @@ class Report:
     configuration: tuple[Setting, ...]
     measure_definitions: str
     charts: tuple[str, ...] = ()
+    completeness: float | None = None
 
     def section(self, name: str) -> Section:
         """Return the section of that name. Raises KeyError when the report has none."""

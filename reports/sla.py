@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reports import agreed, completeness, dimensions, intervals, tallies, visit_notes
-from reports.assembly import assembled
+from reports import agreed, completeness, dimensions, intervals, tallies
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, RestsOn, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import AS_TEXT, QUEUE, Reading, Tables, interval_columns, reading, tables
+from reports.visit_tables import AS_TEXT, OWN, QUEUE, Reading, Tables, interval_columns, reading
 from reports.visits import Visits
 
 MOST_CHART_POINTS = 200
 
-OWN = {"queue": QUEUE}
 _BELOW = Column("below_floor", "Below the floor", Kind.FLAG, 9, "completeness < completeness_floor")
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
@@ -40,10 +39,6 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-SETTINGS = (
-    *("tz", "interval", "queues", "threshold_secs", "short_abandon_secs", "target", "variant"),
-    "completeness_floor",
-)
 _READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
@@ -81,26 +76,18 @@ def report(source: Source, request: Request) -> Report:
         sections += distributions(found.visits)
     sections.append(_variants(total))
     sections += agreed.sections(made)
-    return assembled(
+    return of_visits(
+        found,
+        total.row(0, named=True),
         name="sla",
         title="Service levels",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=covered,
-        spine=made.spine,
         sections=sections,
         main="by" if by else "queues" if made.spine is None else "queue_intervals",
-        headline=[column for name in HEADLINE for column in measured if column.name == name],
-        definition=visit_notes.definition(made),
-        said=(
-            *visit_notes.notes(made, found.visits, total.row(0, named=True)),
-            *completeness.sentences(total["completeness"].item(), _below(sections), request.completeness_floor),
-        ),
-        settings=SETTINGS,
+        shown=measured,
+        headline=HEADLINE,
+        said=completeness.sentences(total["completeness"].item(), _below(sections), request.completeness_floor),
         measures=MEASURE_DEFINITIONS,
-        charts=("service_level", "outcomes", "waits") if total["offered"].sum() else (),
+        charts=("service_level", "outcomes", "waits"),
     )
 
 
@@ -134,7 +121,7 @@ def trend(found: Reading, measured: Sequence[Column]) -> Section:
     assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
     length = intervals.fitting(found.covered.from_, found.covered.to)
     spine = found.covered.spine(found.tables.request, length)
-    frame = tables(found.visits, found.tables.request, found.covered, spine).table(["interval"])
+    frame = found.tables.over(spine).table(["interval"])
     return Section("trend", f"All queues by {length.noun}", (*interval_columns(length), *measured), frame, aside=True)
 
 
@@ -155,10 +142,10 @@ def _variants(total: pl.DataFrame) -> Section:
 
 
 def distributions(visits: Visits) -> list[Section]:
+    """Return how long people waited, over all queues and by queue."""
     counts = [
         Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
     ]
-    """Return how long people waited, over all queues and by queue."""
     both = (Column("wait", "Wait (s)", Kind.TEXT, 1), Column("visits", "Visits", Kind.COUNT, 1), *counts)
     by_queue = tallies.wait_distribution(visits.frame, ["queue"]).with_columns(AS_TEXT).collect()
     summed = by_queue.group_by("wait", maintain_order=True).agg(pl.col("visits", *OUTCOMES).sum())

@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from reports import sla, staffing_facts, visit_notes
-from reports.assembly import assembled
+from reports import staffing_facts
+from reports.assembly import OF_VISITS, of_visits
 from reports.definitions import Kind, digest
 from reports.erlang import ErlangA, ErlangC
 from reports.errors import RequestError
@@ -120,10 +120,13 @@ def needed(demand: Demand, *, give_up: bool) -> int | None:
 def report(source: Source, request: Request) -> Report:
     """Return the report, by hours unless asked otherwise. Raises RequestError."""
     if request.by and set(request.by) != {"queue"}:
-        raise RequestError("staffing can be grouped by queue only: choose the length of intervals with --interval")
+        raise RequestError(
+            "staffing is by queue and interval, for a model holds for one load at a time: expected no other --by; "
+            "choose the length of intervals with --interval"
+        )
     asked = request.cut(Interval.HOUR)
     found = reading(source, asked)
-    made, total = found.tables, found.tables.table([])
+    total = found.tables.table([]).row(0, named=True)
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)
     forecasts = [] if found.covered is None else _forecasts(source, asked, found, loads)
     schema = {column.name: _TYPES[column.kind] for column in _LOADS}
@@ -133,32 +136,32 @@ def report(source: Source, request: Request) -> Report:
     frame = pl.DataFrame(forecasts, schema={**typed, "interval_start": moment, "interval_end": moment})
     length = asked.interval or Interval.HOUR
     columns = (QUEUE, *interval_columns(length), *_FORECASTS)
-    return assembled(
+    return of_visits(
+        found,
+        total,
         name="staffing",
         title="Staffing",
-        what="visits",
-        request=asked,
-        told=made.told,
-        basis=found.basis,
-        covered=found.covered,
-        spine=made.spine,
         sections=[
             Section("queues", "Load of each queue", _LOADS, of_queues),
             Section("staffing", f"By queue and {length.noun}", columns, frame),
         ],
         main="staffing",
         definition={
-            **visit_notes.definition(made),
             "level": "the variant `offered`: what Erlang A predicts is answered in time, of all that come",
             "handle_time": "mean talk of the answered, without wrap-up, of which Telnyx hears nothing",
             "patience": "total waiting time / number who gave up",
             "agents": "as asked" if request.agents else "estimated: talks in progress while somebody was held up",
         },
-        said=_said(request, found, total.row(0, named=True), frame),
-        settings=(*sla.SETTINGS, "agents"),
+        said=_said(request, frame),
+        leading=False,
+        settings=(*OF_VISITS, "agents"),
         measures=MEASURE_DEFINITIONS,
-        charts=("staffing",) if frame.height else (),
+        charts=("staffing",) if _may_be_drawn(frame) else (),
     )
+
+
+def _may_be_drawn(frame: pl.DataFrame) -> bool:
+    return not frame.filter(pl.col("level_a").is_not_null() & pl.col("level_measured").is_not_null()).is_empty()
 
 
 def _forecasts(
@@ -261,7 +264,7 @@ def _load(queue: str | None, load: Load) -> dict[str, Any]:
     }
 
 
-def _said(request: Request, found: Reading, total: Mapping[str, Any], frame: pl.DataFrame) -> list[str]:
+def _said(request: Request, frame: pl.DataFrame) -> list[str]:
     judged = frame.filter(pl.col("fit").is_not_null() & pl.col("level_measured").is_not_null())
     fits = judged.filter(pl.col("fit") == "fits").height
     agents = (
@@ -271,7 +274,6 @@ def _said(request: Request, found: Reading, total: Mapping[str, Any], frame: pl.
         "wrap up, or serve other queues, are not seen: say how many there are with --agents, to test the models."
     )
     return [
-        *visit_notes.notes(found.tables, found.visits, total, leading=False),
         "Levels here are of the variant offered, which is what Erlang A predicts; targets are read so, too.",
         "Erlang C lets nobody give up, Erlang A after an exponential patience; both assume Poisson arrivals, "
         "exponential talks, one pool of agents and a steady state within each interval.",

@@ -23,6 +23,8 @@ from reports.measures import (
 )
 
 _AS_NUMBERS = pl.selectors.string().cast(pl.Categorical)
+_KNOWN = "wait_ms is not null"
+WANTED = tuple(ranks.Wanted(p.name, p.percent, None if p.of == _KNOWN else p.of) for p in PERCENTILES)
 
 
 def _grouped(frame: pl.LazyFrame, by: Sequence[str], expressions: Sequence[pl.Expr]) -> pl.LazyFrame:
@@ -40,16 +42,21 @@ def rolled_up(tallies: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
     return _grouped(tallies, by, [aggregate.rolled_up for aggregate in AGGREGATES])
 
 
+def waits(visits: pl.LazyFrame, by: Sequence[str]) -> ranks.Ordered:
+    """Return the waits that are known in order, group by group: `WANTED` are the percentiles to take of them."""
+    populations = list(dict.fromkeys(one.of for one in WANTED))
+    flags = [pl.sql_expr(of).fill_null(value=False).alias(of) for of in populations if of is not None]
+    known = visits.filter(pl.sql_expr(_KNOWN)).select(*by, "wait_ms", *flags)
+    return ranks.ordered(known.with_columns(_AS_NUMBERS).collect(), by, "wait_ms", populations)
+
+
 def percentiles(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
     """Return nearest-rank percentiles of the waits, one row a group in which one is known.
 
     One row in all when `by` is empty, of nulls where no wait is known. Texts in `by` come back categorical.
     """
-    known = visits.filter(pl.col("wait_ms").is_not_null())
-    flags = {of: pl.sql_expr(of).fill_null(value=False).alias(of) for of in {p.of for p in PERCENTILES}}
-    rows = known.select(*by, "wait_ms", *flags.values()).with_columns(_AS_NUMBERS).collect()
-    found = ranks.percentiles(rows, by, "wait_ms", [ranks.Wanted(p.name, p.percent, p.of) for p in PERCENTILES])
-    return (found if by or found.height else found.clear(1)).lazy()
+    found = waits(visits, by)
+    return (found.apart(WANTED) if by else found.together(WANTED)).lazy()
 
 
 def with_rates(tallies: pl.LazyFrame, variant: str = DEFAULT_VARIANT) -> pl.LazyFrame:
@@ -65,13 +72,10 @@ def wait_distribution(visits: pl.LazyFrame, by: Sequence[str] = ()) -> pl.LazyFr
     """
     edges = pl.Series("edges", [edge * 1000 for edge in WAIT_EDGES_SECS[1:]], dtype=pl.Int64)
     bucket = pl.lit(edges).search_sorted(pl.col("wait_ms"), side="right").cast(pl.UInt32).alias("bucket")
-    counts = [pl.sql_expr(f"outcome = '{outcome}'").sum().cast(pl.Int64).alias(outcome) for outcome in OUTCOMES]
-    found = (
-        visits.filter(pl.col("wait_ms").is_not_null())
-        .with_columns(bucket)
-        .group_by(*by, "bucket")
-        .agg(*counts, pl.len().cast(pl.Int64).alias("visits"))
-    )
+    # Counted by outcome, too, and only then laid side by side: one look at each visit, not one for each outcome.
+    counted = visits.filter(pl.sql_expr(_KNOWN)).group_by(*by, bucket, "outcome").agg(pl.len().cast(pl.Int64))
+    counts = [pl.col("len").filter(pl.col("outcome") == outcome).sum().alias(outcome) for outcome in OUTCOMES]
+    found = counted.group_by(*by, "bucket").agg(*counts, pl.col("len").sum().alias("visits"))
     buckets = pl.LazyFrame({"wait": WAIT_BUCKETS}).with_row_index("bucket")
     spine = visits.select(by).unique().join(buckets, how="cross") if by else buckets
     return (

@@ -5,7 +5,7 @@ interval that they cut has two: every row is of one definition, and says which.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -23,6 +23,7 @@ from reports.terms import Terms
 from reports.visits import Period, Visits
 
 QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+OWN = {"queue": QUEUE}
 _HELD = (
     Column("since", "Since", Kind.TIME, 2),
     Column("threshold_secs", "Threshold (s)", Kind.NUMBER, 5),
@@ -30,8 +31,8 @@ _HELD = (
     Column("variant", "Variant", Kind.TEXT, 9),
 )
 _MOMENT = pl.Datetime("us", "UTC")
-# Queues are numbers while there are as many of them as visits, and texts once there is one a group.
-AS_TEXT = pl.selectors.categorical().cast(pl.String)
+# Queues are numbers while there are as many of them as visits or intervals, and texts in a finished table.
+AS_TEXT = pl.selectors.enum().cast(pl.String)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Tables:
     """Makes tables from one reading of the visits; the counts are taken once and rolled up.
 
     `queues` are those that a table of queues has: those asked for, and those in which somebody came.
+    `waits` keeps the percentiles of each queue and of all, which come from one sort.
     """
 
     request: Request
@@ -48,6 +50,7 @@ class Tables:
     spine: Spine | None
     queues: tuple[str | None, ...]
     terms: tuple[Terms, ...]
+    waits: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
 
     @property
     def agreed(self) -> bool:
@@ -76,8 +79,7 @@ class Tables:
     def table(self, by: Sequence[str]) -> pl.DataFrame:
         """Return every measure for each group, a complete spine of groups when `by` has intervals."""
         keys = [*by, "definition"] if self.agreed and "queue" in by else list(by)
-        tally = tallies.rolled_up(self.finest, keys)
-        waits = tallies.percentiles(self.visits, keys).with_columns(AS_TEXT)
+        tally, waits = tallies.rolled_up(self.finest, keys), self._percentiles(keys)
         if keys:
             tally = self._complete(tally, keys).join(waits, on=keys, how="left", nulls_equal=True)
         else:
@@ -87,49 +89,71 @@ class Tables:
             rated = self._with_terms(rated)
         if self.spine is not None and "interval" in keys:
             rated = rated.join(self.spine.frame().lazy(), on="interval", how="left")
-        return rated.sort(keys, nulls_last=True).collect() if keys else rated.collect()
+        return (rated.sort(keys, nulls_last=True) if keys else rated).with_columns(AS_TEXT).collect()
+
+    def _percentiles(self, keys: Sequence[str]) -> pl.LazyFrame:
+        by_queue = ["queue", "definition"] if self.agreed else ["queue"]
+        if keys and list(keys) != by_queue:
+            # Visits come in order of time: by intervals first, there is little left to sort.
+            return tallies.percentiles(self.visits, sorted(keys, key=lambda name: name != "interval"))
+        if not self.waits:
+            waits = tallies.waits(self.visits, by_queue)
+            self.waits.update({tuple(by_queue): waits.apart(tallies.WANTED), (): waits.together(tallies.WANTED)})
+        return self.waits[tuple(keys)].lazy()
 
     def merged(self) -> pl.DataFrame:
         """Return every measure for each queue, those of all its definitions together."""
         by = ["queue"]
         tally = self._complete(tallies.rolled_up(self.finest, by), by)
-        waits = tallies.percentiles(self.visits, by).with_columns(AS_TEXT)
+        waits = self._percentiles(by)
         rated = tallies.with_rates(tally.join(waits, on=by, how="left", nulls_equal=True), self.told.variant)
-        return rated.sort(by, nulls_last=True).collect()
+        return rated.sort(by, nulls_last=True).with_columns(AS_TEXT).collect()
 
     def grouped(self, by: Sequence[Dimension]) -> pl.DataFrame:
         """Return every measure for each group of any dimensions, of the groups that occur."""
         visits = dimensions.numbered(self.visits, by).collect().lazy()
         names = [each.name for each in by]
-        tally = tallies.tally(visits, names).with_columns(AS_TEXT)
-        waits = tallies.percentiles(visits, names).with_columns(AS_TEXT)
+        tally, waits = tallies.tally(visits, names), tallies.percentiles(visits, names)
         joined = tally.join(waits, on=names, how="left", nulls_equal=True)
         rated = self._with_completeness(tallies.with_rates(joined, self.told.variant), visits, names)
-        return dimensions.labelled(rated.collect(), by)
+        return dimensions.labelled(rated.collect(), by).with_columns(AS_TEXT)
 
     def _with_completeness(self, rated: pl.LazyFrame, visits: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
         """Return the rows with how much of what their visits prove is known, and whether that is below the floor."""
         lacking = visits.filter(pl.col("missing") > 0)
         missing = pl.col("missing").sum().cast(pl.Int64)
         if keys:
-            found = lacking.group_by(list(keys)).agg(missing).with_columns(AS_TEXT)
+            found = lacking.group_by(list(keys)).agg(missing)
             rated = rated.join(found, on=list(keys), how="left", nulls_equal=True)
         else:
             rated = pl.concat([rated, lacking.select(missing)], how="horizontal")
         rated = rated.with_columns(pl.col("missing").fill_null(0)).with_columns(COMPLETENESS.expr)
         return rated.with_columns(below_floor=pl.col("completeness") < self.request.completeness_floor)
 
+    def over(self, spine: Spine) -> "Tables":
+        """Return what makes tables of the same visits by other intervals."""
+        mine = self.spine
+        if mine is None or not set(spine.bounds[1:-1]) <= set(mine.bounds):
+            return _tables(self.visits, self.request, self.covered, spine)
+        # Whole intervals of ours make one of those, so that nothing need be looked up or counted again.
+        number = pl.lit(mine.frame().select(spine.position("interval_start").clip(0)).to_series())
+        become = number.gather(pl.col("interval")).alias("interval")
+        by = [name for name in ("queue", "definition", "interval") if name in self.finest.collect_schema()]
+        finest = tallies.rolled_up(self.finest.with_columns(become), by)
+        return replace(self, visits=self.visits.with_columns(become), finest=finest, spine=spine, waits={})
+
     def _complete(self, tally: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
         """Return the tally with a row of zeros for each queue asked for and each interval in which nobody came."""
         definitions = self._definitions()
-        groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": pl.String})}
+        numbered = self.finest.collect_schema()["queue"]
+        groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": numbered})}
         if self.spine is not None:
             groups["interval"] = self.spine.frame().lazy().select("interval")
         every = groups[by[0]]
         for name in by[1:]:
             if name == "definition":
                 pairs = [(queue, number) for queue, numbers in definitions.items() for number in numbers]
-                schema = {"queue": pl.String, "definition": pl.Int32}
+                schema: dict[str, Any] = {"queue": numbered, "definition": pl.Int32}
                 every = every.join(pl.LazyFrame(pairs, schema=schema, orient="row"), on="queue", nulls_equal=True)
             else:
                 every = every.join(groups[name], how="cross")
@@ -183,12 +207,18 @@ class Tables:
 
 
 def tables(visits: Visits, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
-    """Return what makes the tables of these visits. Every table needs the interval; it is looked up once."""
-    frame = visits.frame if spine is None else visits.frame.with_columns(interval=spine.position()).collect().lazy()
+    """Return what makes the tables of these visits."""
+    return _tables(visits.frame, request, covered, spine)
+
+
+def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
+    # Every table needs the interval; it is looked up once.
+    frame = visits if spine is None else visits.with_columns(interval=spine.position()).collect().lazy()
     terms = request.terms
     by = ["queue", *(["definition"] if len(terms) > 1 else []), *(["interval"] if spine is not None else [])]
-    finest = tallies.tally(frame, by).with_columns(AS_TEXT).collect()
-    queues = sorted({*finest["queue"], *request.queues}, key=lambda queue: (queue is None, queue or ""))
+    finest = tallies.tally(frame, by).collect()
+    names = {*finest["queue"].unique().cast(pl.String), *request.queues}
+    queues = sorted(names, key=lambda queue: (queue is None, queue or ""))
     return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), terms)
 
 

@@ -1,12 +1,13 @@
 """Queue visits read for a report: just the columns that measures need, just the period, as Arrow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from reports import intervals, terms
+from reports.errors import SourceError
 from reports.hours import Hours
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
@@ -17,14 +18,18 @@ _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
 _EXTENT = "select epoch_us(min(enqueued_at)), epoch_us(max(enqueued_at)) from queue_visits"
 
-# Casting to an enum sends one byte a row instead of a text, and refuses an outcome that docs/metrics.md does not know.
-_OUTCOME = "enum(" + ", ".join(f"'{outcome}'" for outcome in OUTCOMES) + ")"
+_WITHIN = f"enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}"
 
+_QUEUES = f"select distinct queue from queue_visits where queue is not null and {_WITHIN}"
+
+_OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
+
+# Texts become numbers where they are read, which DuckDB does once for each text that is stored, not for each visit.
 _READ = f"""
 select
-    queue,
+    list_position($names::varchar[], queue) - 1 as queue,
     epoch_us(enqueued_at) as enqueued_at,
-    cast(outcome as {_OUTCOME}) as outcome,
+    list_position($outcomes::varchar[], outcome) - 1 as outcome,
     wait_ms,
     -- of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on
     (
@@ -34,13 +39,13 @@ select
         )::tinyint
     ) as missing
 from queue_visits
-where enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}
+where {_WITHIN}
 """
 
 _REPORTED = f"""
 select count(*)
 from queue_visits
-where enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}
+where {_WITHIN}
     and enqueued_at_source = 'reported'
 """
 
@@ -58,9 +63,10 @@ where enqueued_at is null
 class Visits:
     """The visits of a period.
 
-    `frame` has the columns queue, enqueued_at (Int64, microseconds since 1970), outcome, wait_ms, `missing` (of the
-    two events of a visit, those that nobody told), threshold_ms, short_abandon_ms, and `definition`, the number of the
-    terms that they are of. `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
+    `frame` has the columns queue (an enum in order, of all that were found, asked for or agreed on), enqueued_at
+    (Int64, microseconds since 1970), outcome, wait_ms, `missing` (of the two events of a visit, those that nobody
+    told), threshold_ms, short_abandon_ms, and `definition`, the number of the terms that they are of.
+    `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that
     began outside of business hours, where all are asked for.
     """
@@ -118,9 +124,7 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
     }
     # An empty period reads no visits, but with the right columns.
     within = {**asked, "from": period.from_us if period else 0, "to": period.to_us if period else 0}
-    rows = pl.from_arrow(source.db.sql(_READ, params=within).to_arrow_table())
-    assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
-    frame = terms.judged(rows.with_columns(pl.col("queue").cast(pl.Categorical)).lazy(), request.terms)
+    frame = terms.judged(_rows(source, request, within).lazy(), request.terms)
     outside = 0
     if period is not None and terms.has_hours(request.terms):
         closed = terms.chosen(frame, request.terms, Hours.CLOSED, period.from_, period.to)
@@ -133,6 +137,25 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
         reported=_number(source, _REPORTED, within),
         outside=outside,
     )
+
+
+def _rows(source: Source, request: Request, within: Mapping[str, object]) -> pl.DataFrame:
+    found = {queue for (queue,) in source.db.execute(_QUEUES, dict(within)).fetchall()}
+    agreed = {each.queue for each in request.terms if each.queue is not None}
+    names = sorted({*found, *request.queues, *agreed})
+    values = {**within, "names": names, "outcomes": list(OUTCOMES)}
+    rows = pl.from_arrow(source.db.sql(_READ, params=values).to_arrow_table())
+    assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
+    if rows["outcome"].null_count():
+        outcomes = {each for (each,) in source.db.execute(_OUTCOMES, dict(within)).fetchall()} - set(OUTCOMES)
+        raise SourceError(f"outcomes {sorted(outcomes)} are not known: expected some of {', '.join(OUTCOMES)}")
+    return rows.with_columns(_named("queue", names), _named("outcome", OUTCOMES))
+
+
+def _named(column: str, names: Sequence[str]) -> pl.Expr:
+    """Return a column of positions in a list as what they stand for."""
+    kind = pl.Enum(names)
+    return pl.col(column).cast(pl.Series(dtype=kind).to_physical().dtype).cat.to(kind)
 
 
 def _number(source: Source, query: str, values: Mapping[str, object]) -> int:

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from reports import agreed, dimensions, sla, visit_notes, visit_tables
-from reports.assembly import assembled
+from reports import agreed, dimensions, sla, visit_tables
+from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import AGGREGATES, MEAN_WAIT, MEANS, PERCENTILES, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
@@ -32,28 +32,21 @@ def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
     found = reading(source, request)
     made, shown = found.tables, columns()
-    by = dimensions.chosen(request, found.covered, own=sla.OWN, report="waits")
-    total = made.table([])
+    by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="waits")
     sections = visit_tables.sections(found, by, shown, [MEAN_WAIT])
     sections += [_with_shares(section) for section in sla.distributions(found.visits)]
     sections += agreed.sections(made)
-    return assembled(
+    return of_visits(
+        found,
+        made.table([]).row(0, named=True),
         name="waits",
         title="Waits",
-        what="visits",
-        request=request,
-        told=made.told,
-        basis=found.basis,
-        covered=found.covered,
-        spine=made.spine,
         sections=sections,
-        main=sections[0].name,
-        headline=[column for name in _HEADLINE for column in shown if column.name == name],
-        definition=visit_notes.definition(made),
-        said=visit_notes.notes(made, found.visits, total.row(0, named=True), leading=False),
-        settings=sla.SETTINGS,
+        shown=shown,
+        headline=_HEADLINE,
+        leading=False,
         measures=MEASURE_DEFINITIONS,
-        charts=("waits",) if total["offered"].sum() else (),
+        charts=("waits",),
     )
 
 

@@ -35,6 +35,7 @@ def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, l
     with opened(settings.environment.replica) as source:
         not_landed = lacking(source.db, log, datetime.fromisoformat(asked["to"]))
         report = registry.run(schedule.report, source, replace(request, origins=in_file))
+        score = registry.completeness_of(source, report)
     return message.summary(
         report,
         name=schedule.name,
@@ -42,6 +43,7 @@ def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, l
         forms=schedule.formats,
         stem=stem(settings, schedule, due),
         lacking=not_landed,
+        score=score,
     )
 
 

@@ -62,10 +62,13 @@ class Message:
         )
 
 
-def summary(report: Report, *, name: str, words: str, forms: Sequence[str], stem: str, lacking: str | None) -> Message:
+def summary(
+    report: Report, *, name: str, words: str, forms: Sequence[str], stem: str, lacking: str | None, score: float | None
+) -> Message:
     """Return the message that tells of a report: `name` is the schedule's, `words` the period's, `stem` the files'.
 
-    `lacking` says what of the period has not landed; None where all of it has.
+    `lacking` says what of the period has not landed; None where all of it has. `score` is the share of what must have
+    been sent that is known; None where nothing must have been.
     """
     zone = report.request.zone
     title = f"{name}: {report.title}, {words} ({_span(report, zone)})"
@@ -77,7 +80,20 @@ def summary(report: Report, *, name: str, words: str, forms: Sequence[str], stem
         else "Complete: all that was received before the end of the period has landed."
     )
     heading = f"{report.title}, {words} in {zone.key}: {_span(report, zone)}"
-    return _message(title, heading, _headline(report, zone), [complete, *report.notes], _attached(report, forms, stem))
+    numbers = [
+        *_headline(report, zone),
+        ("Period", "complete" if lacking is None else "NOT COMPLETE"),
+        ("Completeness", _trusted(score, report.request.completeness_floor)),
+    ]
+    return _message(title, heading, numbers, [complete, *report.notes], _attached(report, forms, stem))
+
+
+def _trusted(score: float | None, floor: float) -> str:
+    """Return how much is known of what Telnyx must have sent, and whether that is too little."""
+    if score is None:
+        return f"{wording.NOTHING} (nothing was due)"
+    below = f", BELOW THE FLOOR of {wording.percent(floor)}" if score < floor else ""
+    return f"{wording.percent(score)} of what must have been sent is known{below}"
 
 
 def notice(subject: str, heading: str, lines: Sequence[str]) -> Message:
@@ -104,7 +120,8 @@ def _message(
 def _headline(report: Report, zone: ZoneInfo) -> list[tuple[str, str]]:
     """Return the report's most important numbers, over all that it tells of; none where no table has them."""
     row = report.summary()
-    return [] if row is None else [(c.title, cells.text(row[c.name], c, zone)) for c in report.headline]
+    told = [column for column in report.headline if column.name != "completeness"]  # it is told of every report
+    return [] if row is None else [(column.title, cells.text(row[column.name], column, zone)) for column in told]
 
 
 def _span(report: Report, zone: ZoneInfo) -> str:

@@ -166,6 +166,7 @@ def _heatmap(name: str, title: str, words: str) -> Callable[[Report], Drawing]:
             chart: alt.Chart = alt.Chart({"values": cells}).mark_rect(color=LINE).encode(x=x, y=y, opacity=shade)
             return chart
 
+        table = report.section(name)
         return Drawing(
             name=name.replace("_", "-"),
             title=title,
@@ -173,8 +174,8 @@ def _heatmap(name: str, title: str, words: str) -> Callable[[Report], Drawing]:
             wide=svg(draw, WIDE),
             narrow=svg(draw, NARROW),
             legend=(),
-            section=section,
-            columns=("weekday", "hour", "times", name),
+            section=table,
+            columns=tuple(column.name for column in table.columns),
         )
 
     return drawn_

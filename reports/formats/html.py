@@ -43,7 +43,8 @@ def render(report: Report) -> str:
         most_open_rows=MOST_OPEN_ROWS,
         cell=lambda row, column: cells.shown(row, column, report),
         mark=lambda row, column: cells.marked(row, column, report) or "",
-        numeric=lambda column: column.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER},
+        numeric=lambda column: column.is_numeric,
+        in_groups=_in_groups,
         most_rows=MOST_ROWS,
         plain=wording.plain,
         now=wording.moment(report.request.now, report.request.zone),
@@ -71,6 +72,12 @@ def _columns(section: Section) -> list[Column]:
         if column.priority <= _ALWAYS
         or (column.priority == _IF_ANY and column.kind is Kind.COUNT and section.frame[column.name].sum())
     ]
+
+
+def _in_groups(section: Section, columns: list[Column]) -> bool:
+    """Tell whether rows of one group stand together, several of them beginning alike."""
+    first = section.frame.head(MOST_ROWS)[columns[0].name]
+    return 1 < first.n_unique() < len(first)
 
 
 def _variants(section: Section) -> list[Column]:

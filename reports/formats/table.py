@@ -61,7 +61,7 @@ def _table(section: Section, report: Report, width: int) -> RenderableType:
     shown = fitting(section.columns, [*rows, *([total] if total else [])], report, width)
     table = Table(box=box.SIMPLE_HEAD, show_footer=total is not None, pad_edge=False, footer_style="bold")
     for column in shown:
-        left = column.kind in {Kind.TEXT, Kind.TIME, Kind.DATE}
+        left = not column.is_numeric and column.kind is not Kind.FLAG
         footer = _cell(total, column, report) if total else ""
         table.add_column(
             Text(column.title),

@@ -41,7 +41,8 @@ def files(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     def made(name: str, queues: tuple[str, ...] = ()) -> Path:
         file = folder / f"{name}-{len(queues)}.html"
         if not file.exists():
-            report = run(name, source, parse(now=AFTERWARDS, tz="America/New_York", queues=queues))
+            agents = 4 if name == "staffing" else None
+            report = run(name, source, parse(now=AFTERWARDS, tz="America/New_York", queues=queues, agents=agents))
             file.write_text(render(report, "html"), encoding="utf-8")
         return file
 

@@ -169,6 +169,16 @@ def test_an_option_holds_for_every_queue_and_the_zone_of_the_only_queue_is_the_r
     assert request.tz == "America/New_York"
     assert request_of(load(), {"queues": ("support", "sales")}, now).tz == "Europe/Athens"
     assert request_of(load(), {"queues": ("support",), "tz": "UTC"}, now).tz == "UTC"
+    assert request_of(load(), {}, now).tz == "Europe/Athens"
+
+
+def test_without_a_zone_for_all_a_report_is_in_the_one_that_all_queues_agree_on() -> None:
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    queue = '[[queue]]\nname = "{}"\ntimezone = "{}"\n'
+    CONFIG_FILE.write_text(queue.format("support", "Asia/Kolkata") + queue.format("sales", "Asia/Kolkata"))
+    assert request_of(load(), {}, now).tz == "Asia/Kolkata"
+    CONFIG_FILE.write_text(queue.format("support", "Asia/Kolkata") + queue.format("sales", "Europe/Athens"))
+    assert request_of(load(), {}, now).tz == "UTC"
 
 
 def test_every_fault_in_what_is_agreed_is_named() -> None:

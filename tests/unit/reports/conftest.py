@@ -51,9 +51,9 @@ def fill() -> Iterator[Fill]:
     db.execute(files("warehouse").joinpath("schema.sql").read_text().replace(" using compression zstd", ""))
     db.execute(files("warehouse").joinpath("completeness.sql").read_text())
 
-    def filled(*visits: Row, conferences: tuple[Row, ...] = ()) -> Source:
-        insert(db, "queue_visits", visits)
-        insert(db, "conferences", conferences)
+    def filled(*visits: Row, **facts: tuple[Row, ...]) -> Source:
+        for table, rows in {"queue_visits": visits, **facts}.items():
+            insert(db, table, rows)
         return Source(db)
 
     yield filled

@@ -1,13 +1,16 @@
 """Reports where clocks change, in three zones, one of which moves by half an hour, and where months and years end."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports import wording
 from reports.compare import preceding
-from reports.registry import run
+from reports.formats import encoded
+from reports.registry import REPORTS, run
 from reports.report import Report
 from reports.request import parse
 from reports.visits import Period
@@ -21,6 +24,39 @@ CHANGES = [
     ("Australia/Lord_Howe", "2026-04-05", 24.5),
 ]
 TEN_MINUTES = timedelta(minutes=10)
+# Of every report with intervals: the section that has them, and what it counts there.
+COUNTED = {
+    "sla": ("queue_intervals", "offered"),
+    "queues": ("queue_intervals", "offered"),
+    "abandonment": ("queue_intervals", "abandoned"),
+    "waits": ("queue_intervals", "waits"),
+    "intervals": ("happened", "began"),
+    "depth": ("queue_intervals", "peak"),
+    "staffing": ("staffing", "offered"),
+    "conferences": ("intervals", "conferences"),
+    "participants": ("intervals", "stays"),
+    "end-reasons": ("visits", "visits"),
+    "recordings": ("intervals", "recordings"),
+    "calls": ("intervals", "calls"),
+}
+NOT_BY_INTERVAL = {"heatmap", "compare", "completeness"}
+
+
+def everything(visit: Any, moments: list[datetime]) -> tuple[list[Any], dict[str, Any]]:
+    """A visit that is given up, a conference, a stay, a recording and a call of each moment, a second long."""
+    second = timedelta(seconds=1)
+    return [visit("abandoned", 1, at=at) for at in moments], {
+        "conferences": tuple(
+            {"created_at": at, "ended_at": at + second, "duration_ms": 1000, "status": "completed"} for at in moments
+        ),
+        "participant_stays": tuple({"joined_at": at, "left_at": at + second, "duration_ms": 1000} for at in moments),
+        "recordings": tuple({"started_at": at, "ended_at": at + second, "duration_ms": 1000} for at in moments),
+        "calls": tuple({"initiated_at": at, "ended_at": at + second, "status": "ended"} for at in moments),
+    }
+
+
+def test_every_report_is_among_those_tried_here() -> None:
+    assert set(REPORTS) == {*COUNTED, *NOT_BY_INTERVAL}
 
 
 @pytest.fixture
@@ -49,6 +85,65 @@ def test_a_day_has_the_half_hours_its_clocks_have_and_every_visit_once(
     assert len(rows) == hours * 2
     assert [row["offered"] for row in rows] == [3] * len(rows)
     assert len({row["interval_start"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(("tz", "day", "hours"), CHANGES)
+def test_every_report_has_the_half_hours_of_the_day_and_everything_once(
+    fill: Any, visit: Any, tz: str, day: str, hours: float
+) -> None:
+    begin = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(tz)).astimezone(UTC)
+    # Nine minutes apart from one before the day to one after it, so that no half hour has none.
+    moments = [begin + n * timedelta(minutes=9) for n in range(-1, int(hours * 60 / 9) + 2)]
+    visits, facts = everything(visit, moments)
+    source = fill(*visits, **facts)
+    within = [at for at in moments if begin <= at < begin + timedelta(hours=hours)]
+    starts = [begin + n * timedelta(minutes=30) for n in range(int(hours * 2))]
+    counts = [sum(start <= at < start + timedelta(minutes=30) for at in within) for start in starts]
+    asked = parse(now=begin + timedelta(days=1, hours=9), tz=tz, from_=day, to=_day_after(day), interval="30m")
+    for name, (section, count) in COUNTED.items():
+        rows = list(run(name, source, asked).section(section).rows())
+        assert [row["interval_start"] for row in rows] == starts, name
+        # One at a time is in the queue; all else counts what began.
+        assert [row[count] for row in rows] == ([1] * len(starts) if name == "depth" else counts), name
+
+
+def _day_after(day: str) -> str:
+    return f"{(datetime.fromisoformat(day) + timedelta(days=1)).date()}"
+
+
+@pytest.mark.parametrize("tz", ["Europe/Athens", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("interval", ["1d", "1mo"])
+def test_every_report_ends_a_year_at_the_local_midnight(fill: Any, visit: Any, tz: str, interval: str) -> None:
+    year = datetime(2026, 1, 1, tzinfo=ZoneInfo(tz)).astimezone(UTC)
+    visits, facts = everything(visit, [year - timedelta(milliseconds=1500), year])
+    source = fill(*visits, **facts)
+    asked = parse(now=year + timedelta(days=3), tz=tz, from_="2025-12-31", to="2026-01-02", interval=interval)
+    for name, (section, count) in COUNTED.items():
+        rows = list(run(name, source, asked).section(section).rows())
+        assert [row["interval_start"].astimezone(ZoneInfo(tz)).year for row in rows] == [2025, 2026], name
+        assert [row[count] for row in rows] == [1, 1], name
+    plain = replace(asked, interval=None)
+    cells = [row for row in run("heatmap", source, plain).section("cells").rows() if row["offered"]]
+    assert [(row["weekday"], row["hour"]) for row in cells] == [("Wednesday", "23:00"), ("Thursday", "00:00")]
+
+
+def test_one_of_everything_is_one_in_every_report(fill: Any, visit: Any) -> None:
+    at = datetime(2026, 3, 2, 12, 10, tzinfo=UTC)
+    visits, facts = everything(visit, [at])
+    source = fill(*visits, **facts)
+    for name in REPORTS:
+        asked = parse(now=at + timedelta(hours=1), interval="30m" if name in COUNTED else None)
+        report = run(name, source, asked)
+        assert encoded(report, "table"), name
+        if name in COUNTED:
+            section, count = COUNTED[name]
+            assert sum(row[count] for row in report.section(section).rows()) == 1, name
+        elif name == "heatmap":
+            assert sum(row["offered"] for row in report.section("cells").rows()) == 1
+        elif name == "compare":
+            offered = next(row for row in report.section("compare").rows() if row["name"] == "offered")
+            assert (offered["now_value"], offered["before_value"]) == (1, 0)
+            assert offered["change"] == wording.NOTHING
 
 
 @pytest.mark.parametrize(("tz", "day", "hours"), CHANGES)

@@ -11,7 +11,7 @@ import pytest
 
 from reports import formats
 from reports.errors import RequestError
-from reports.registry import run
+from reports.registry import completeness_of, run
 from reports.report import Report
 from reports.request import parse
 from reports.source import Source
@@ -79,6 +79,18 @@ def test_every_format_shows_the_score_and_marks_what_is_below_the_floor(fill: An
     assert '<td class="number">100.0 %</td>' in page
     assert "below the floor" in page
     assert "BELOW THE FLOOR" in page
+
+
+def test_a_report_of_any_kind_has_a_score_of_its_period(fill: Any, visit: Any) -> None:
+    source = fill(told(visit), visit("unknown", None, queue="sales"))
+    of_queues = run("queues", source, parse(now=NOW))
+    assert completeness_of(source, of_queues) == 3 / 4
+    assert completeness_of(source, run("waits", source, parse(now=NOW, queues=("support",)))) == 1.0
+    # Of the day's events none is there, and one is proven.
+    of_day = parse(now=NOW, from_="2026-03-02", to="2026-03-03")
+    assert completeness_of(source, run("conferences", source, of_day)) == 0.0
+    assert completeness_of(source, run("conferences", source, parse(now=NOW))) is None
+    assert completeness_of(source, run("sla", source, parse(now=NOW, queues=("night",)))) is None
 
 
 def test_completeness_cannot_be_asked_of_the_past(fill: Any, visit: Any) -> None:

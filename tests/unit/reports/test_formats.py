@@ -162,6 +162,18 @@ def test_a_page_needs_nothing_else_and_shows_its_charts(plain: Report) -> None:
     assert pictures == ["Service level by half hour. 0 of 1 reached the target of 80 %; no dot where nobody came."] * 2
 
 
+def test_a_heatmap_says_nothing_of_hours_that_its_period_does_not_have(fill: Any, visit: Any) -> None:
+    report = run("heatmap", fill(visit()), parse(now=NOON, from_="2026-03-02", to="2026-03-03"))
+    (row,) = [row for row in report.section("offered").rows() if row["hour"] == "13:00"]
+    assert (row["offered_monday"], row["offered_tuesday"]) == (0, None)
+
+
+def test_figures_in_words_stand_at_the_right_and_what_cannot_be_drawn_is_not(fill: Any, visit: Any) -> None:
+    source = fill(visit())
+    assert '<td class="number">1</td>' in render(run("compare", source, parse(now=NOON)), "html")
+    assert "<figure>" not in render(run("staffing", source, parse(now=NOON)), "html")
+
+
 def test_a_hostile_name_adds_nothing_to_a_page_but_text(hostile: Report, fill: Any, visit: Any) -> None:
     page = _Page(render(hostile, "html"))
     harmless = [f"queue {n}" for n in range(len(HOSTILE))]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.ranks import Wanted, percentiles
+from reports.ranks import Wanted, ordered
 
 ROWS = st.lists(
     st.tuples(
@@ -34,21 +34,24 @@ def by_hand(
 @given(rows=ROWS)
 def test_every_percentile_of_every_group_and_population_is_the_one_found_by_hand(rows: list[tuple]) -> None:  # type: ignore[type-arg]
     schema = {"queue": pl.Categorical, "interval": pl.Int64, "wait": pl.Int64, "chosen": pl.Boolean}
-    frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(every=pl.lit(value=True))
+    found = ordered(pl.DataFrame(rows, schema=schema, orient="row"), ["queue", "interval"], "wait", [None, "chosen"])
     for percent in PERCENTS:
-        wanted = [Wanted("of_all", percent, "every"), Wanted("of_some", percent, "chosen")]
-        found = percentiles(frame, ["queue", "interval"], "wait", wanted)
-        assert found.columns == ["queue", "interval", "of_all", "of_some"]
-        assert {row[:2]: row[2:] for row in found.rows()} == by_hand(rows, percent)
+        wanted = [Wanted("of_all", percent), Wanted("of_some", percent, "chosen")]
+        apart = found.apart(wanted)
+        assert apart.columns == ["queue", "interval", "of_all", "of_some"]
+        assert {row[:2]: row[2:] for row in apart.rows()} == by_hand(rows, percent)
+        as_one = by_hand([(None, None, value, is_in) for *_, value, is_in in rows], percent)
+        assert found.together(wanted).rows() == (list(as_one.values()) or [(None, None)])
 
 
 @pytest.mark.parametrize("far", [2**20, 2**45, 2**61])
 def test_numbers_too_large_to_pack_into_one_word_are_packed_into_two(far: int) -> None:
-    frame = pl.DataFrame({"group": [0, far, far, far], "wait": [far, 1, far, 0], "every": [True] * 4})
-    found = percentiles(frame, ["group"], "wait", [Wanted("median", 50, "every")])
-    assert sorted(found.rows()) == [(0, far), (far, 1)]
+    frame = pl.DataFrame({"group": [0, far, far, far], "wait": [far, 1, far, 0]})
+    found = ordered(frame, ["group"], "wait", [None])
+    assert sorted(found.apart([Wanted("median", 50)]).rows()) == [(0, far), (far, 1)]
+    assert found.together([Wanted("median", 50), Wanted("p75", 75)]).rows() == [(1, far)]
 
 
 def test_without_groups_there_is_one_row() -> None:
-    frame = pl.DataFrame({"wait": [3, 1, 2], "every": [True] * 3})
-    assert percentiles(frame, [], "wait", [Wanted("median", 50, "every")]).rows() == [(2,)]
+    found = ordered(pl.DataFrame({"wait": [3, 1, 2]}), [], "wait", [None])
+    assert found.apart([Wanted("median", 50)]).rows() == found.together([Wanted("median", 50)]).rows() == [(2,)]

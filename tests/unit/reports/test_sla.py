@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reports.errors import RequestError
+from reports.errors import RequestError, SourceError
 from reports.registry import run
 from reports.report import Report
 from reports.request import parse
@@ -142,5 +142,5 @@ def test_an_unknown_report_is_answered_with_those_there_are(fill: Any) -> None:
 
 
 def test_an_outcome_that_nobody_defined_stops_the_report(fill: Any, visit: Any) -> None:
-    with pytest.raises(Exception, match="'vanished'"):
+    with pytest.raises(SourceError, match=r"\['vanished'\] are not known: expected some of answered"):
         _sla(fill(visit("vanished")))

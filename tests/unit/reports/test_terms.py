@@ -71,6 +71,40 @@ def test_a_report_says_which_definition_held_when(around_noon: Any) -> None:
     assert "held when it was enqueued" in " ".join(render(report, "html").split())
 
 
+@pytest.mark.parametrize(
+    ("name", "measure", "values"),
+    [
+        ("sla", "service_level", [0, 1]),
+        ("queues", "offered", [2, 2]),
+        ("waits", "offered", [2, 2]),
+        ("abandonment", "abandonment_rate_adjusted", [0.5, 0]),
+        ("intervals", "service_level", [0, 1]),
+        ("staffing", "level_measured", [0, 0.5]),
+        ("heatmap", "service_level", [0, 1]),
+        # All queues, and the queue with its definitions together: each visit by its own.
+        ("compare", "now_value", [1 / 3, 1 / 3]),
+    ],
+)
+def test_every_report_on_visits_judges_each_by_the_definition_of_its_moment(
+    fill: Any, visit: Any, name: str, measure: str, values: list[float]
+) -> None:
+    at_noon = (
+        Agreement(queue="support", threshold_secs=20, short_abandon_secs=5),
+        Agreement(queue="support", since=NOON, threshold_secs=40, short_abandon_secs=20),
+    )
+    # Before noon nobody is answered in time and nobody gives up early; from noon on both do.
+    moments = (NOON - timedelta(microseconds=1), NOON)
+    source = fill(*(v for at in moments for v in (visit(wait_secs=30, at=at), visit("abandoned", 10, at=at))))
+    by = ("queue",) if name == "intervals" else ()
+    report = run(name, source, parse(now=NOW, from_="2026-03-02", to="2026-03-03", agreements=at_noon, by=by))
+    rows = [
+        row for row in report.section(report.main).rows() if row.get("offered") or row.get("name") == "service_level"
+    ]
+    assert [row[measure] for row in rows] == values
+    assert [row["since"] for row in rows if "since" in row] in ([], [None, NOON])
+    assert "Queue support from 2026-03-02 12:00: within 40 s (short abandons: wait < 20 s)" in " ".join(report.notes)
+
+
 def test_only_definitions_of_the_period_are_told(around_noon: Any) -> None:
     report = _sla(around_noon, agreements=AT_NOON, from_="2026-03-02T12:00", queues=("support",))
     assert [(row["queue"], row["offered"]) for row in report.section("queues").rows()] == [("support", 2)]
@@ -171,7 +205,10 @@ def test_any_table_may_be_grouped_by_the_local_calendar(fill: Any, visit: Any) -
         ("sla", "mood", "sla cannot be grouped by 'mood': expected some of queue, interval, hour"),
         ("calls", "queue", "calls cannot be grouped by 'queue': expected some of direction"),
         ("sla", "interval", "expected --interval"),
-        ("compare", "hour", "expected no other --by and no --interval"),
+        ("compare", "day", "expected --by some of queue, weekday, hour, for a day"),
+        ("staffing", "hour", "a model holds for one load at a time: expected no other --by"),
+        ("heatmap", "queue", "expected neither --by nor --interval; one queue's is --queue NAME"),
+        ("completeness", "weekday", "by day in UTC, queue and type of event: expected neither --by"),
     ],
 )
 def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
@@ -179,6 +216,18 @@ def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
 ) -> None:
     with pytest.raises(RequestError, match=says):
         run(name, fill(), parse(now=NOW, by=(by,)))
+
+
+def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: Any, visit: Any) -> None:
+    agreements = (Agreement(queue="support", tz="Europe/Athens"), Agreement(queue="sales", tz="UTC"))
+
+    def said(**options: Any) -> str:
+        report = _sla(fill(visit()), agreements=agreements, **options)
+        return " ".join(note for note in report.notes if "time zones of their own" in note)
+
+    assert "cut at the times of UTC here: support (Europe/Athens)." in said()
+    assert said(queues=("sales",)) == ""
+    assert said(tz="America/New_York") == ""  # somebody asked for it
 
 
 def test_what_changed_can_be_told_of_reports_on_queues_and_of_no_others() -> None:

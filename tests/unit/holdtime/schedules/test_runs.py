@@ -127,6 +127,8 @@ def test_a_summary_says_the_headline_and_all_that_it_rests_on(place: Place) -> N
         "Offered: 3",
         "Service level: 33.3 %",
         "Longest wait: 50 s",
+        "Period: complete",
+        "Completeness: 100.0 % of what must have been sent is known",
         "Complete: all that was received before the end of the period has landed.",
         "Period: from 2026-02-03 00:00 up to, not including, 2026-02-04 00:00, in the time zone Europe/Athens.",
         "up to log position 0:",
