@@ -138,14 +138,18 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
 
 
 def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity."""
+    """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity.
+
+    Each has what there is to say of its type, too: to ask a text whether it is one of ten takes as long as to group by.
+    """
     run(
         db,
         """
         create or replace temp table touched as
-        select found.* exclude (entity, is_seed), life
-        from found join lives
-        on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
+        select found.* exclude (entity, is_seed), roles.* exclude (event_type), life
+        from found
+        join roles using (event_type)
+        join lives on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
         """,
     )
 
@@ -155,6 +159,19 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
     run(db, files(__package__).joinpath("macros.sql").read_text())
     run(db, "create or replace temp table relevant_types (event_type varchar)")
     run(db, "insert into relevant_types select unnest(?::varchar[])", [sorted(facts.EVENT_TYPES)])
+    run(
+        db,
+        """
+        create or replace temp table roles as
+        select
+            event_type,
+            is_of_call(event_type) as is_of_call,
+            is_of_pair(event_type) as is_of_pair,
+            is_of_conference(event_type) as is_of_conference,
+            is_detailed(event_type) as is_detailed
+        from relevant_types
+        """,
+    )
 
 
 def _micros(span: timedelta) -> int:

@@ -55,6 +55,23 @@ create or replace temp macro is_of_pair(event_type) as (
     )
 );
 
+-- The types that tell what becomes of a conference, and who is in it.
+create or replace temp macro is_of_conference(event_type) as (
+    event_type in (
+        'conference.created',
+        'conference.ended',
+        'conference.floor.changed',
+        'conference.participant.joined',
+        'conference.participant.left',
+        'conference.recording.saved',
+        'reconciler.conference.observed',
+        'reconciler.conference.participant.observed',
+        'reconciler.conference.participant.record.observed',
+        'reconciler.conference.record.observed',
+        'reconciler.conference.recording.observed'
+    )
+);
+
 -- What it is that begins or ends: a visit, a stay, a hold, or a playback by whose and what it is.
 create or replace temp macro kind_of_pair(event_type) as (
     case

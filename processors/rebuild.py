@@ -89,32 +89,34 @@ def _bridges_heard(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _derive_until(db: duckdb.DuckDBPyConnection, end: datetime, judgement: Judgement) -> None:
     """Derive the facts of the lives that are over by `end`, from the events since the last slice and those carried."""
+    # A view takes no parameters, and a plain bound is what keeps DuckDB from looking everywhere.
+    db.execute("set variable slice_begins = (select reached from rebuilding)")
+    db.execute("set variable slice_ends = ?", [end])
     db.execute(
         f"""
-        create or replace temp table slice as
-        select {history.COLUMNS} from stored_events
-        where occurred_at >= (select reached from rebuilding) and occurred_at < ?
+        create or replace temp view found as
+        select {history.COLUMNS}, true as is_seed from stored_events
+        where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
         and event_type in (from relevant_types)
         union all
-        from rebuilt_carried
-        """,
-        [end],
+        select *, true from rebuilt_carried
+        """
     )
-    db.execute("create or replace temp view found as select *, true as is_seed from slice")
     history.number_lives(db, judgement.longest_wait)
     # As near to the end as this, the next slice may hold more of the life.
     open_since = end - judgement.longest_wait
     db.execute(
         f"""
-        create or replace table rebuilt_carried as
-        select {history.COLUMNS} from slice
+        create or replace temp table carried as
+        select {history.COLUMNS} from found
         semi join (from lives where until >= ?) as going_on
-        on slice.entity = going_on.entity and slice.occurred_at >= going_on.entity_since
+        on found.entity = going_on.entity and found.occurred_at >= going_on.entity_since
         """,
         [open_since],
     )
     db.execute("delete from lives where until >= ?", [open_since])
     history.gather_lives(db)
+    db.execute("create or replace table rebuilt_carried as from carried")
     for each in derivation.derive(db, judgement).facts:
         # Lookups rely on tables that are in time order.
         db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)

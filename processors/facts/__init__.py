@@ -1,8 +1,8 @@
 """Facts: what follows from events, each defined once, as SQL over `touched`.
 
-`touched` holds whole entities: every event of a leg or a conference that any fact rests on. Landing fills it with the
-entities that a batch touches, a rebuild with all of them; the definitions here cannot tell which. A new fact is one
-`.sql` file, named for its table, and one line in `FACTS`.
+`touched` holds whole entities: every event of a leg or a conference that any fact rests on, with what role its type
+plays (`is_of_call` and the like). Landing fills it with the entities that a batch touches, a rebuild with all of them;
+the definitions here cannot tell which. A new fact is one `.sql` file, named for its table, and one line in `FACTS`.
 """
 
 from dataclasses import dataclass

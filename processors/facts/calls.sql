@@ -26,7 +26,7 @@ with heard as (
         bool_or(event_type <> 'call.initiated') as is_taken,
         count(*) as revision
     from touched
-    where is_of_call(event_type)
+    where is_of_call
     and coalesce(call_leg_id, call_control_id) is not null
     group by life
 ),
@@ -59,7 +59,8 @@ told as (
         details ->> '$.result' as result,
         1000 * believable_secs(details ->> '$.duration_sec')::bigint as conversation_ms
     from touched
-    where event_type in (
+    where is_detailed
+    and event_type in (
         'call.conversation.ended',
         'call.cost',
         'call.machine.detection.ended',

@@ -42,19 +42,7 @@ with heard as (
         ) as told_last,
         count(*) as revision
     from touched
-    where event_type in (
-        'conference.created',
-        'conference.ended',
-        'conference.floor.changed',
-        'conference.participant.joined',
-        'conference.participant.left',
-        'conference.recording.saved',
-        'reconciler.conference.observed',
-        'reconciler.conference.participant.observed',
-        'reconciler.conference.participant.record.observed',
-        'reconciler.conference.recording.observed',
-        'reconciler.conference.record.observed'
-    )
+    where is_of_conference
     and conference_id is not null
     group by life, conference_id
 ),

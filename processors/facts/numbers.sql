@@ -21,7 +21,7 @@ from (
             (event_type <> 'call.initiated', occurred_at, event_id)
         ) as told
     from touched
-    where is_of_call(event_type)
+    where is_of_call
     and (from_number is not null or to_number is not null)
     group by life
 )

@@ -29,7 +29,7 @@ with seen as (
 told as (
     select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
     from touched
-    where is_of_pair(event_type)
+    where is_of_pair
     and (event_type like 'call.%' or conference_id is not null)
     union all
     select touched.rowid, 'visit', seen.enqueued_at, touched.*

@@ -13,7 +13,8 @@ with saved as (
         coalesce(nullif(details ->> '$.recording_id', ''), event_id) as recording_id,
         instant(details ->> '$.recording_started_at') as started_at
     from touched
-    where event_type in (
+    where is_detailed
+    and event_type in (
         'call.recording.saved',
         'conference.recording.saved',
         'reconciler.call.recording.observed',
