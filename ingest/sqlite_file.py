@@ -69,6 +69,14 @@ class WriterLock:
         os.close(self._descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it, if they are not there, durably: what is lost with them was answered 200."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        _sync_folder(each.parent)
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open the log for writing, making it if it is not there; raise UnusableLogError. The caller holds the WriterLock.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ingest.batch import NOTHING, ROWS_A_CHUNK, Batch, Positions, packed, records
 from ingest.log import LogUnavailableError, Record
-from ingest.sqlite_file import WriterLock, last_position, open_reader, open_writer
+from ingest.sqlite_file import WriterLock, last_position, make_folder, open_reader, open_writer
 from ingest.sqlite_writer import Bounds, Writer
 
 PARTITION = 0
@@ -40,7 +40,6 @@ class SqliteLog:
     """
 
     FIRST_OFFSET = 1
-    unavailable: str | None = None
 
     def __init__(
         self,
@@ -68,7 +67,7 @@ class SqliteLog:
 
         It belongs to its owner only (mode 0600): bodies are personal data.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         lock = WriterLock(self._path)
         try:
             self._writer = Writer(open_writer(self._path), self._bounds, self._on_commit)
@@ -86,6 +85,11 @@ class SqliteLog:
         self._writer = self._lock = None
         with self._reading:
             self._close_reader()
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the log cannot take records now, or None."""
+        return self._writer.unavailable if self._writer is not None else None
 
     async def append(self, record: Record) -> None:
         """Return once the record is durable; raise LogUnavailableError."""

@@ -17,6 +17,8 @@ from queue import SimpleQueue
 from struct import pack
 from typing import Any, TypeVar
 
+import structlog
+
 from ingest.log import LogUnavailableError, Record
 from ingest.sqlite_file import last_position
 
@@ -25,7 +27,12 @@ insert into groups (last_position, records, origin, verified, rejection, newest_
 """
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
+ASK_AGAIN_S = 5.0
+"""How long after a failure the log counts as unavailable: only the next delivery can tell that it no longer is."""
+
 T = TypeVar("T")
+
+log = structlog.get_logger("ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +64,18 @@ class Writer:
         self._waiting_bytes = 0
         self._steps: deque[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = deque()
         self._closing = False
+        self._failure: str | None = None
+        self._failed_at = 0.0
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._disk = _DiskThread(self._loop)
         self._task = asyncio.create_task(self._run(), name="log-writer")
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing could be written just now; None when something could, or nobody tried since."""
+        return self._failure if self._loop.time() < self._failed_at + ASK_AGAIN_S else None
 
     def append(self, record: Record) -> asyncio.Future[None]:
         """Say when the record is durable, or that it cannot be: LogUnavailableError, raised at once or later.
@@ -121,15 +135,24 @@ class Writer:
         try:
             await self._disk.run(_insertion(self._connection, group, self._last))
         except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
+            self._failed(str(_unavailable(error)))
             for waiting in group:
                 if not waiting.durable.done():
                     waiting.durable.set_exception(_unavailable(error))
             return
+        if self._failure is not None:
+            self._failure = None
+            log.info("log_available")
         self._last += len(group)
         for waiting in group:
             if not waiting.durable.done():
                 waiting.durable.set_result(None)
         self._on_commit(len(group))
+
+    def _failed(self, reason: str) -> None:
+        if self._failure is None:
+            log.error("log_unavailable", reason=reason)
+        self._failure, self._failed_at = reason, self._loop.time()
 
     def _next_group(self) -> list[_Waiting]:
         """Take the oldest that still wait, up to the bounds and at least one; whoever gave up meanwhile is dropped."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ingest import sqlite_writer
 from ingest.log import LogUnavailableError, Origin, Record
 from ingest.sqlite_file import APPLICATION_ID, UnusableLogError, open_writer
 from ingest.sqlite_log import SqliteLog
@@ -185,19 +186,46 @@ asyncio.run(main())
 """
 
 
+def test_the_folders_that_were_made_for_the_log_are_synced_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "a" / "b" / "log.sqlite"
+    with_log(path, lambda log: log.append(a_record(1)))
+    assert {folder.stat().st_ino for folder in (tmp_path, path.parent.parent, path.parent)} <= set(synced)
+
+
 def test_writes_that_the_kernel_refuses_are_refused_and_it_recovers(path: Path) -> None:
     out = subprocess.run([sys.executable, "-c", IO_ERROR, str(path)], capture_output=True, text=True, check=True)
-    assert out.stdout == "5 [b'before', b'after']\n"
+    said, answered = out.stdout.splitlines()[:-1], out.stdout.splitlines()[-1]
+    assert answered == "5 [b'before', b'after']"
+    assert ["log_unavailable" in line for line in said] == [True, False], "said once, and that it is over"
 
 
-def test_a_foreign_lock_on_the_file_refuses_records_only_as_long_as_it_lasts(path: Path) -> None:
+def test_a_foreign_lock_on_the_file_refuses_records_only_as_long_as_it_lasts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(log: SqliteLog) -> None:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as somebody:
             somebody.execute("begin immediate")
+            assert log.unavailable is None
             with pytest.raises(LogUnavailableError, match="locked"):
                 await log.append(a_record(1))
+            assert "locked" in str(log.unavailable)
+            monkeypatch.setattr(sqlite_writer, "ASK_AGAIN_S", 0.0)
+            assert log.unavailable is None, "nobody would send another delivery, which alone can tell"
+            monkeypatch.undo()
             somebody.execute("rollback")
+        assert log.unavailable is not None
         await log.append(a_record(2))
+        assert log.unavailable is None
         assert numbers(log) == [2]
 
     with_log(path, scenario)
