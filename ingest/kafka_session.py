@@ -103,6 +103,8 @@ class Session:
                 for number in range(count):
                     self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
             self.next_taken = dict(self.next_read)
+            # Whoever asks only where the log ends does not have to hear all of it.
+            self._subscribed().pause(*map(self._partition, self.next_read))
             yield self
         finally:
             await self.broker.stop()
@@ -171,6 +173,7 @@ class Session:
                 self.next_read[number] = self.next_taken[number] = after.get(number, -1) + 1
         for number, offset in self.next_read.items():
             consumer.seek(self._partition(number), offset)
+        consumer.resume(*map(self._partition, self.next_read))
         self._room.set()
 
     async def ends(self) -> Positions:
