@@ -254,7 +254,7 @@ class Session:
             self._changed.notify_all()
 
     def _bring_into_columns(self) -> None:
-        """Columns take a tenth of the memory that records do, and of a few records at a time as long as of many."""
+        """Columns take a third of the memory that records do, and of a few records at a time as long as of many."""
         if self._loose:
             self._buffer.extend(batch(self._loose).table.to_batches())
             self._loose.clear()
