@@ -120,6 +120,8 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
                     async with producer.transaction():
                         await producer.send(connection.layout.events, an_event(number).body, partition=0)
                 assert await bodies(log) == [an_event(number).body for number in range(3)]
+                session: Any = log._reader._session
+                assert not session._is_behind, "every read would wait for what does not come"
             finally:
                 await producer.stop()
             await log.append(an_event(3))
