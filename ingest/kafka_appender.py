@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import stamina
@@ -11,8 +12,9 @@ from aiokafka.errors import KafkaTimeoutError
 from faststream.kafka import KafkaBroker
 
 from ingest import kafka_topics
-from ingest.kafka_connection import FAILURES, Connection
+from ingest.kafka_connection import FAILURES, Connection, end
 from ingest.kafka_records import address, headers
+from ingest.kafka_topics import MAX_RECORD_BYTES
 from ingest.log import LogUnavailableError, Record
 
 DEADLINE_S = 1.4
@@ -23,6 +25,12 @@ STUCK_S = 20.0
 
 _START_S = 5.0
 """How long starting waits for a cluster, to refuse topics that lose records before anything else is done."""
+
+_STOP_S = 5.0
+_LOOK_AGAIN_S = 30.0
+
+MOST_BODY_BYTES = MAX_RECORD_BYTES - (64 << 10)
+"""With its headers, its key and what Kafka adds."""
 
 log = structlog.get_logger("kafka")
 
@@ -46,24 +54,23 @@ class KafkaAppender:
 
     async def start(self) -> None:
         """Begin to connect; raise UnusableTopicError where the cluster is there and its topics lose records."""
-        self._connecting = asyncio.create_task(self._connect())
-        self._connecting.add_done_callback(self._connected_or_not)
-        done, _ = await asyncio.wait([self._connecting], timeout=_START_S)
-        if done:
-            self._connecting.result()
+        first = self._connecting = self._begin(self._connect())
+        done, _ = await asyncio.wait([first], timeout=_START_S)
+        if done and first.exception() is not None:
+            self._connecting.cancel()
+            first.result()
 
     async def close(self) -> None:
         """Let what is being appended come to its end, then let go of the cluster."""
         while self._in_flight:  # noqa: ASYNC110 - each of them ends at its own deadline
             await asyncio.sleep(0.01)
-        for task in (self._connecting, *self._retired):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, kafka_topics.UnusableTopicError):
-                    await task
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, kafka_topics.UnusableTopicError):
+                await self._connecting
+        await asyncio.gather(*self._retired)
         if self._broker is not None:
-            with contextlib.suppress(TimeoutError, *FAILURES):
-                await asyncio.wait_for(self._broker.stop(), 5)
+            await end(self._broker, _STOP_S)
             self._broker = None
 
     async def append(self, record: Record) -> None:
@@ -71,6 +78,8 @@ class KafkaAppender:
         broker = self._broker
         if broker is None:
             raise LogUnavailableError(self.unavailable or "not connected to Kafka")
+        if len(record.body) > MOST_BODY_BYTES:
+            raise LogUnavailableError(f"Kafka takes bodies of {MOST_BODY_BYTES:,} bytes, found {len(record.body):,}")
         to = address(record, self._connection.layout)
         task = asyncio.current_task()
         self._in_flight.add(task)
@@ -97,19 +106,25 @@ class KafkaAppender:
         stuck = time.monotonic() - self._succeeded_at > STUCK_S
         idle = self._connecting is None or self._connecting.done()
         if (fatal or stuck) and broker is self._broker and idle:
-            self._connecting = asyncio.create_task(self._connect())
-            self._connecting.add_done_callback(self._connected_or_not)
+            self._connecting = self._begin(self._connect())
         raise LogUnavailableError(reason)
 
+    def _begin(self, connecting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(connecting)
+        task.add_done_callback(self._connected_or_not)
+        return task
+
     def _connected_or_not(self, connecting: asyncio.Task[None]) -> None:
-        """Say what is wrong with topics that turned up after `start` had stopped waiting for them."""
+        """Say what is wrong with topics, and look again after a while: whoever reads it may put it right."""
         error = None if connecting.cancelled() else connecting.exception()
         if error is not None:
             self.unavailable = str(error)
             log.error("log_unavailable", reason=self.unavailable)
+            self._connecting = self._begin(self._connect(after_s=_LOOK_AGAIN_S))
 
-    async def _connect(self) -> None:
+    async def _connect(self, *, after_s: float = 0.0) -> None:
         """Make a producer, however long that takes, and put it in the place of the one before."""
+        await asyncio.sleep(after_s)
         async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):
             with attempt:
                 broker = await self._connected()
@@ -118,7 +133,7 @@ class KafkaAppender:
         self.unavailable = None
         log.info("log_connected", servers=",".join(self._connection.servers))
         if before is not None:  # what it still holds it may still deliver
-            retiring = asyncio.create_task(before.stop())
+            retiring = asyncio.create_task(end(before, _STOP_S))
             self._retired.add(retiring)
             retiring.add_done_callback(self._retired.discard)
 

@@ -1,5 +1,7 @@
 """How to reach a Kafka cluster: addresses, security, and the clients made from them."""
 
+import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
@@ -65,6 +67,26 @@ class Connection:
             security_protocol=secured.pop("security_protocol", "PLAINTEXT"),
             **secured,
         )
+
+
+async def end(broker: KafkaBroker, within_s: float) -> None:
+    """Stop what the broker runs; what its producer could not deliver within so many seconds it never will.
+
+    aiokafka waits without bound for what an idempotent producer still holds, and who gives up waiting leaves it at
+    work: it would hold its memory, and deliver at any later time, after newer records of another producer.
+    """
+    producer: Any = broker.config.producer
+    state = producer._producer  # the only way to the client: FastStream forgets it when it stops
+    try:
+        async with asyncio.timeout(within_s):
+            await broker.stop()
+    except (TimeoutError, *FAILURES):
+        if state:
+            state.producer._message_accumulator.fail_all(KafkaTimeoutError("given up"))
+            await state.producer._sender.close()
+            await state.producer.client.close()
+        with contextlib.suppress(TimeoutError, *FAILURES):
+            await asyncio.wait_for(broker.stop(), within_s)  # the rest of it
 
 
 def security(

@@ -47,6 +47,7 @@ class KafkaReader:
         self._session: Session | None = None
         self._unavailable = "the Kafka cluster has not answered yet"
         self._stopping = False
+        self._fault: Exception | None = None
         self._starting = threading.Lock()
 
     def close(self) -> None:
@@ -98,6 +99,8 @@ class KafkaReader:
                 self._thread = threading.Thread(target=self._run, args=(self._loop,), name="kafka-reader", daemon=True)
                 self._thread.start()
         while (session := self._session) is None:
+            if self._fault is not None:
+                raise self._fault
             if time.monotonic() > give_up:
                 raise LogUnavailableError(self._unavailable)
             time.sleep(0.01)
@@ -116,9 +119,14 @@ class KafkaReader:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             loop.run_until_complete(self._serve())
-        loop.close()
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - raised to whoever reads
+            self._fault = error
+        finally:
+            loop.close()
 
     async def _serve(self) -> None:
         """Hold a session with the cluster, and begin a new one whenever it ends."""

@@ -103,6 +103,8 @@ class Session:
                 for number in range(count):
                     self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
             self.next_taken = dict(self.next_read)
+            # Whoever asks only where the log ends does not have to hear all of it.
+            self._subscribed().pause(*map(self._partition, self.next_read))
             yield self
         finally:
             await self.broker.stop()
@@ -171,6 +173,7 @@ class Session:
                 self.next_read[number] = self.next_taken[number] = after.get(number, -1) + 1
         for number, offset in self.next_read.items():
             consumer.seek(self._partition(number), offset)
+        consumer.resume(*map(self._partition, self.next_read))
         self._room.set()
 
     async def ends(self) -> Positions:
@@ -208,10 +211,11 @@ class Session:
             for number, run in runs:
                 if self._is_gap(number, run):
                     await self._look_at_gap(number, self.next_read[number])
+            is_behind = await self._kafka_has_more()
             # Somebody may have sought meanwhile; from here on nobody can.
             following = [record for number, run in runs for record in self._what_follows(number, run)]
             if following:
-                self._keep(following)
+                self._keep(following, is_behind=is_behind)
         except FAILURES:
             raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
         except Exception as error:
@@ -219,6 +223,14 @@ class Session:
             self.break_off(f"{type(error).__name__} while taking in records")
             raise
         await self._room.wait()
+
+    async def _kafka_has_more(self) -> bool:
+        """Say whether Kafka was seen to hold more than it gave; marks at the end are no more, and passed over."""
+        consumer = self._subscribed()
+        for partition_ in map(self._partition, self.next_read):
+            if (consumer.highwater(partition_) or 0) > await consumer.position(partition_):
+                return True
+        return False
 
     def _is_gap(self, number: int, run: list[Record]) -> bool:
         return run[0].offset > self.next_read[number] >= 0 and number not in self._gaps
@@ -234,24 +246,20 @@ class Session:
             self.next_read[number] = run[-1].offset + 1
         return run
 
-    def _keep(self, records: list[Record]) -> None:
-        consumer = self._subscribed()
+    def _keep(self, records: list[Record], *, is_behind: bool) -> None:
         with self._changed:
             self._loose += records
             self._records += len(records)
             self._bytes += sum(len(record.value or b"") for record in records)
             if len(self._loose) >= ROWS_A_CHUNK:
                 self._bring_into_columns()
-            self._is_behind = any(
-                (consumer.highwater(self._partition(number)) or 0) > following
-                for number, following in self.next_read.items()
-            )
+            self._is_behind = is_behind
             if self._bytes >= BUFFER_BYTES:
                 self._room.clear()
             self._changed.notify_all()
 
     def _bring_into_columns(self) -> None:
-        """Columns take a tenth of the memory that records do, and of a few records at a time as long as of many."""
+        """Columns take a third of the memory that records do, and of a few records at a time as long as of many."""
         if self._loose:
             self._buffer.extend(batch(self._loose).table.to_batches())
             self._loose.clear()

@@ -126,6 +126,8 @@ def _require_usable(name: str, settings: Mapping[str, str], layout: Layout) -> N
         )
     if int(settings.get("retention.bytes", FOR_EVER)) != FOR_EVER:
         faults.append(f"retention.bytes is {settings['retention.bytes']}, expected -1: size must not drop events")
+    if settings.get("unclean.leader.election.enable") == "true":
+        faults.append("unclean.leader.election.enable is true, expected false: a copy that lags would drop events")
     if int(settings.get("max.message.bytes", MAX_RECORD_BYTES)) < MAX_RECORD_BYTES:
         faults.append(f"max.message.bytes is {settings['max.message.bytes']}, expected {MAX_RECORD_BYTES} or more")
     if faults:

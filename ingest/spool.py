@@ -42,7 +42,6 @@ class SpooledLog:
         """How many records are in the spool."""
         self._came = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
-        self.unavailable: str | None = None
 
     async def start(self) -> None:
         """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
@@ -60,13 +59,24 @@ class SpooledLog:
         await self._log.close()
         await self._spool.close()
 
+    @property
+    def unavailable(self) -> str | None:
+        """Why neither cluster nor spool can take records now, or None."""
+        if not (self.waiting or self._log.unavailable):
+            return None
+        return self._full if self.waiting >= self._most_records else self._spool.unavailable
+
+    @property
+    def _full(self) -> str:
+        return f"the spool is full: {self._most_records} records wait for the Kafka cluster"
+
     async def append(self, record: Record) -> None:
         """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
         if not self.waiting:
             with contextlib.suppress(LogUnavailableError):
                 return await self._log.append(record)
         if self.waiting >= self._most_records:
-            raise LogUnavailableError(f"the spool is full: {self._most_records} records wait for the Kafka cluster")
+            raise LogUnavailableError(self._full)
         self.waiting += 1
         try:
             await self._spool.append(record)

@@ -1,7 +1,6 @@
 """Facts as a stream: what changed, told in compacted topics, one for each table of facts."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 import duckdb
@@ -10,7 +9,7 @@ from faststream.specification import AsyncAPI
 from pydantic import BaseModel, Field, create_model
 
 from ingest import kafka_topics
-from ingest.kafka_connection import FAILURES, Connection
+from ingest.kafka_connection import FAILURES, Connection, end
 from ingest.log import LogUnavailableError
 from processors.facts import FACTS
 from processors.outbox import Change
@@ -47,31 +46,30 @@ class FactStream:
             await self._let_go()
 
     def publish(self, changes: list[Change]) -> None:
-        """Return once all are durable; raise LogUnavailableError."""
+        """Return once all are durable; raise LogUnavailableError, with nothing on its way any more."""
         if self._loop is None:
             raise LogUnavailableError("the stream of facts is not open")
         publishing = asyncio.run_coroutine_threadsafe(self._publish(changes), self._loop)
         try:
-            publishing.result(DEADLINE_S)
+            publishing.result()
         except (TimeoutError, *FAILURES) as error:
-            publishing.cancel()
             raise LogUnavailableError(f"Kafka: {type(error).__name__} {error}") from None
 
     async def _publish(self, changes: Sequence[Change]) -> None:
-        if not self._connected:
-            await self._connect()
         try:
-            for start in range(0, len(changes), _AT_ONCE):
-                await asyncio.gather(*map(self._publish_one, changes[start : start + _AT_ONCE]))
-        except FAILURES:
-            await self._let_go()  # an idempotent producer that failed for good never works again
+            async with asyncio.timeout(DEADLINE_S):
+                if not self._connected:
+                    await self._connect()
+                for start in range(0, len(changes), _AT_ONCE):
+                    await asyncio.gather(*map(self._publish_one, changes[start : start + _AT_ONCE]))
+        except (TimeoutError, *FAILURES):
+            await self._let_go()  # a producer that failed for good never works again; one that is late would be last
             raise
 
     async def _let_go(self) -> None:
-        """Leave the producer; what it still held is told again by the next one."""
+        """Leave the producer; what it did not deliver is told again by the next one."""
         broker, self._broker, self._connected = self._broker, self._connection.broker(), False
-        with contextlib.suppress(TimeoutError, *FAILURES):
-            await asyncio.wait_for(broker.stop(), _STOP_S)
+        await end(broker, _STOP_S)
 
     async def _publish_one(self, change: Change) -> None:
         await self._broker.publish(

@@ -10,12 +10,13 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
-from aiokafka.errors import OutOfOrderSequenceNumber
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaTimeoutError, OutOfOrderSequenceNumber
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.middlewares import AckPolicy
 from structlog.testing import capture_logs
 
-from ingest import kafka_address, kafka_connection, kafka_topics
+from ingest import kafka_address, kafka_appender, kafka_connection, kafka_topics
 from ingest.batch import Positions
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
@@ -119,6 +120,8 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
                     async with producer.transaction():
                         await producer.send(connection.layout.events, an_event(number).body, partition=0)
                 assert await bodies(log) == [an_event(number).body for number in range(3)]
+                session: Any = log._reader._session
+                assert not session._is_behind, "every read would wait for what does not come"
             finally:
                 await producer.stop()
             await log.append(an_event(3))
@@ -135,6 +138,69 @@ def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, mon
             await log.append(an_event(0))
             with pytest.raises(ZeroDivisionError):
                 await asyncio.to_thread(log.read, {}, 1)
+
+    asyncio.run(scenario())
+
+
+def test_what_a_producer_holds_when_it_is_given_up_is_never_delivered_later(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+    name = connection.layout.events
+
+    async def scenario() -> None:
+        async with administered(connection) as admin:
+            await kafka_topics.make(admin, name, 1, 1, {})
+            broker = connection.broker()
+            await broker.start()
+            await broker.publish(b"before", name)
+            await admin.delete_topics([name])
+            waiting = asyncio.create_task(broker.publish(b"late", name))
+            await asyncio.sleep(0.2)
+            await kafka_connection.end(broker, 0.1)
+            with pytest.raises(KafkaTimeoutError, match="given up"):
+                await waiting
+        async with opened(connection) as log:
+            await asyncio.sleep(0.5)
+            await log.append(Record(b"now", 1, rejection="stale"))
+            assert await bodies(log) == [b"now"]
+
+    asyncio.run(scenario())
+
+
+def test_whoever_asks_only_for_the_end_is_not_sent_the_whole_log(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=2)
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            await log.append(an_event(0))
+            await asyncio.to_thread(log.end)
+            session: Any = log._reader._session
+            assert len(session._consumer.paused()) == 3
+            assert await bodies(log) == [an_event(0).body]
+            assert session._consumer.paused() == set()
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_the_readers_own_thread_is_raised_to_whoever_reads(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.kafka_reader.Session", lambda *_: 1 / 0)
+
+    async def scenario() -> None:
+        async with opened(a_connection(kafka, partitions=1)) as log:
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.to_thread(log.read, {}, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_record_that_no_topic_takes_is_refused_and_the_log_goes_on(kafka: str) -> None:
+    async def scenario() -> None:
+        async with opened(a_connection(kafka, partitions=1)) as log:
+            with pytest.raises(LogUnavailableError, match=r"Kafka takes bodies of .* found 2,097,152"):
+                await log.append(Record(bytes(2 << 20), 1))
+            assert log.unavailable is None
+            await log.append(Record(bytes(kafka_appender.MOST_BODY_BYTES), 1))
 
     asyncio.run(scenario())
 
@@ -166,18 +232,22 @@ def test_a_topic_that_would_lose_events_is_refused(kafka: str) -> None:
     async def scenario() -> None:
         async with administered(connection) as admin:
             wrong = {"cleanup.policy": "compact", "retention.ms": "1000", "max.message.bytes": "1000000"}
+            wrong["unclean.leader.election.enable"] = "true"
             await kafka_topics.make(admin, connection.layout.events, 1, 1, wrong)
-        with pytest.raises(UnusableTopicError, match=r"compaction drops events.*retention\.ms.*max\.message\.bytes"):
+        with pytest.raises(
+            UnusableTopicError, match=r"compaction drops events.*retention\.ms.*unclean.*max\.message\.bytes"
+        ):
             async with opened(connection):
                 pass
 
     asyncio.run(scenario())
 
 
-def test_a_topic_that_would_lose_events_is_refused_too_when_the_cluster_comes_late(
+def test_a_topic_that_would_lose_events_is_refused_when_the_cluster_comes_late_until_it_is_put_right(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+    monkeypatch.setattr("ingest.kafka_appender._LOOK_AGAIN_S", 0.1)
     host, _, port = kafka.partition(",")[0].rpartition(":")
     layout = Layout(partitions=1, prefix=f"{uuid4().hex}.")
 
@@ -203,6 +273,12 @@ def test_a_topic_that_would_lose_events_is_refused_too_when_the_cluster_comes_la
                     await asyncio.sleep(0.05)
                 with pytest.raises(LogUnavailableError, match="compaction drops events"):
                     await log.append(an_event(1))
+                async with administered(Connection((kafka,), layout=layout)) as admin:
+                    right = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "2097152"}
+                    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, layout.events, right)])
+                while log.unavailable:  # noqa: ASYNC110 - nor for this
+                    await asyncio.sleep(0.05)
+                await log.append(an_event(1))
 
     asyncio.run(scenario())
 
@@ -294,5 +370,26 @@ def test_a_spool_is_drained_by_the_next_process_and_empty_after_that(tmp_path: P
                 assert len(await asyncio.to_thread(log.read, {}, 100)) == 5 + lives
             finally:
                 await log.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_node_whose_spool_is_full_while_the_cluster_is_away_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+
+    async def scenario() -> None:
+        log = SpooledLog(Connection(("127.0.0.1:9",)), SqliteLog(tmp_path / "spool.sqlite"), most_records=2)
+        await log.start()
+        try:
+            for number in range(2):
+                assert log.unavailable is None
+                await log.append(an_event(number))
+            with pytest.raises(LogUnavailableError, match="the spool is full: 2 records wait"):
+                await log.append(an_event(2))
+            assert log.unavailable == "the spool is full: 2 records wait for the Kafka cluster"
+        finally:
+            await log.close()
 
     asyncio.run(scenario())

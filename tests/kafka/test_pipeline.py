@@ -18,7 +18,7 @@ from tests.kafka.node import Node, Nodes
 pytestmark = pytest.mark.kafka
 
 
-def test_two_ingests_and_a_standby_tell_what_one_process_tells_although_a_processor_and_an_ingest_are_killed(
+def test_two_ingests_and_a_standby_tell_what_one_process_tells_though_processes_are_killed_and_restarted(
     tmp_path: Path, kafka: str
 ) -> None:
     world = a_world(seed=21)
@@ -40,7 +40,9 @@ def test_two_ingests_and_a_standby_tell_what_one_process_tells_although_a_proces
             processors[0].kill()
             ingests[0].kill()
             await asyncio.to_thread(ingests[0].start)
-            await posting
+            assert await asyncio.to_thread(ingests[1].stop, signal.SIGTERM) == 0
+            await asyncio.to_thread(ingests[1].start)
+            assert not any(posted.given_up for posted in await posting)
 
         asyncio.run(post())
         processors[1].until_found(truth_of(world))
