@@ -147,9 +147,9 @@ class Trial:
             state: dict[str, list[str]] = {
                 fact.table: sorted(repr(row) for row in db.execute(f"from {fact.table}").fetchall()) for fact in FACTS
             }
-            events = db.execute("select event_id from events").fetchall()
-            state["events"] = sorted(event_id for (event_id,) in events)
-            assert self.lost <= set(state["events"]), "not all that was lost is back"
+            events = db.execute("select event_id, event_type from events").fetchall()
+            state["events"] = sorted(map(" ".join, events))
+            assert self.lost <= {event_id for event_id, _ in events}, "not all that was lost is back"
             warehouse: Any = type("Shown", (), {"db": db})
             for table in TABLES:
                 assert facts_of(warehouse, table) == truth_of(self.world.truth, table), table
@@ -177,7 +177,7 @@ def run(seed: int, kills: int) -> Tally:
             for found in trial.killed(kills=kills):
                 tally.counts["reconciled_ends"] += 1
                 if found != wanted:
-                    other = [name for name in wanted if wanted[name] != found[name]]
+                    other = {name: sorted(set(wanted[name]) ^ set(found[name]))[:5] for name in wanted}
                     tally.failures.append(f"other than unbroken: {json.dumps(other)}")
                     tally.counts["reconciled_untrue"] += 1
         except AssertionError as error:

@@ -55,7 +55,7 @@ def begin(complete: Iterable[Window], *, now: datetime, since: timedelta | None)
     if since is not None:
         return floor(now - since)
     recent = [window for window in merged(complete) if window.end > now - LONGEST_GAP]
-    return recent[0].end - OVERLAP if recent else floor(now - FIRST)
+    return max(recent[0].start, recent[0].end - OVERLAP) if recent else floor(now - FIRST)
 
 
 def cut(start: datetime, now: datetime) -> Iterator[Window]:

@@ -57,8 +57,8 @@ def test_webhooks_lost_at_random_are_all_brought_back_and_the_facts_are_what_hap
 
 
 def test_a_whole_hour_without_webhooks_is_brought_back(center: Center) -> None:
-    world = simulate(a_day().plan, seed=5, start=AFTERWARDS - timedelta(hours=4), duration=timedelta(hours=2))
-    hour = (AFTERWARDS - timedelta(hours=3, minutes=30)).timestamp() * 1e6
+    world = simulate(a_day().plan, seed=5, start=AFTERWARDS - timedelta(hours=4), duration=timedelta(minutes=70))
+    hour = (AFTERWARDS - timedelta(hours=3, minutes=55)).timestamp() * 1e6
     lost = {event.event_id for event in world.events if hour <= event.at < hour + 3.6e9}
     center.hear(world.events, lost)
     center.reconcile(center.account(world, lost))

@@ -21,6 +21,10 @@ def test_reading_goes_on_a_little_before_the_first_gap() -> None:
     assert begin([hours(9, 6), hours(6, 5), hours(3, 2)], now=NOW, since=None) == TWO - 5 * HOUR - OVERLAP
 
 
+def test_reading_goes_on_no_further_back_than_it_ever_began() -> None:
+    assert begin([hours(9, 8)], now=NOW, since=None) == TWO - 9 * HOUR
+
+
 def test_since_is_from_a_whole_hour() -> None:
     assert begin([hours(9, 0)], now=NOW, since=timedelta(hours=3)) == TWO - 3 * HOUR
 
