@@ -110,7 +110,7 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
         from found group by entity having bool_or(is_seed)
         """,
     )
-    if not value(db, "select count(*) from lives where until - entity_since > to_microseconds(?)", [_micros(reach)]):
+    if not value(db, "select count(*) from lives where epoch_us(until) - epoch_us(entity_since) > ?", [_micros(reach)]):
         return
     run(
         db,

@@ -7,27 +7,46 @@ with heard as (
         life,
         min(call_leg_id) as call_leg_id,
         min(call_control_id) as call_control_id,
-        coalesce(
-            min(call_session_id) filter (event_type = 'call.initiated'),
-            min(call_session_id)
-        ) as call_session_id,
-        coalesce(
-            min(connection_id) filter (event_type = 'call.initiated'),
-            min(connection_id)
-        ) as connection_id,
+        min(call_session_id) filter (event_type = 'call.initiated') as call_session_id,
+        min(connection_id) filter (event_type = 'call.initiated') as connection_id,
         min(direction) as direction,
         min(occurred_at) filter (event_type = 'call.initiated') as initiated_at,
         min(occurred_at) filter (event_type = 'call.answered') as answered_at,
         min(occurred_at) filter (event_type = 'call.bridged') as bridged_at,
         max(occurred_at) filter (event_type = 'call.hangup') as ended_at,
-        max_by(reason, (occurred_at, event_id)) filter (event_type = 'call.hangup') as hangup_cause,
-        max_by(hangup_source, (occurred_at, event_id)) filter (event_type = 'call.hangup') as hangup_source,
-        bool_or(event_type in ('call.hangup', 'call.cost')) as is_over,
+        any_value(reason) filter (event_type = 'call.hangup') as hangup_cause,
+        any_value(hangup_source) filter (event_type = 'call.hangup') as hangup_source,
+        count(*) filter (event_type = 'call.hangup') as hangups,
+        bool_or(event_type = 'call.cost') as is_billed,
         bool_or(event_type <> 'call.initiated') as is_taken,
         count(*) as revision
     from touched
     where is_of_call
     and coalesce(call_leg_id, call_control_id) is not null
+    group by life
+),
+hung_up_again as (
+    -- told twice, the last counts: to ask that of every leg would take longer than all else that is asked here
+    select
+        life,
+        max_by(reason, (occurred_at, event_id)) as hangup_cause,
+        max_by(hangup_source, (occurred_at, event_id)) as hangup_source
+    from touched
+    where event_type = 'call.hangup'
+    and coalesce(call_leg_id, call_control_id) is not null
+    and life in (select life from heard where hangups > 1)
+    group by life
+),
+joined_midway as (
+    -- where nothing told of the beginning, any event tells whose the leg is
+    select
+        life,
+        min(call_session_id) as call_session_id,
+        min(connection_id) as connection_id
+    from touched
+    where is_of_call
+    and coalesce(call_leg_id, call_control_id) is not null
+    and life in (select life from heard where call_session_id is null or connection_id is null)
     group by life
 ),
 holds as (
@@ -53,18 +72,26 @@ told as (
         event_type,
         reason,
         (occurred_at, event_id) as told_last,
-        try_cast(details ->> '$.total_cost' as decimal(18, 6)) as cost,
-        details ->> '$.cost_parts[0].currency' as currency,
-        believable_secs(details ->> '$.billed_duration_secs') as billed_secs,
-        details ->> '$.result' as result,
-        1000 * believable_secs(details ->> '$.duration_sec')::bigint as conversation_ms
-    from touched
-    where is_detailed
-    and event_type in (
-        'call.conversation.ended',
-        'call.cost',
-        'call.machine.detection.ended',
-        'call.machine.premium.detection.ended'
+        try_cast(said[1] as decimal(18, 6)) as cost,
+        said[2] as currency,
+        believable_secs(said[3]) as billed_secs,
+        said[4] as result,
+        1000 * believable_secs(said[5])::bigint as conversation_ms
+    from (
+        select
+            *,
+            json_extract_string(
+                details,
+                ['$.total_cost', '$.cost_parts[0].currency', '$.billed_duration_secs', '$.result', '$.duration_sec']
+            ) as said
+        from touched
+        where is_detailed
+        and event_type in (
+            'call.conversation.ended',
+            'call.cost',
+            'call.machine.detection.ended',
+            'call.machine.premium.detection.ended'
+        )
     )
 ),
 extras as (
@@ -81,8 +108,8 @@ extras as (
 select
     call_leg_id,
     call_control_id,
-    call_session_id,
-    connection_id,
+    coalesce(heard.call_session_id, joined_midway.call_session_id) as call_session_id,
+    coalesce(heard.connection_id, joined_midway.connection_id) as connection_id,
     direction,
     from_number,
     to_number,
@@ -90,9 +117,9 @@ select
     answered_at,
     bridged_at,
     ended_at,
-    case when is_over then 'ended' when is_taken then 'in_progress' else 'ringing' end as status,
-    hangup_cause,
-    hangup_source,
+    case when ended_at is not null or is_billed then 'ended' when is_taken then 'in_progress' else 'ringing' end as status,
+    if(hangups > 1, hung_up_again.hangup_cause, heard.hangup_cause) as hangup_cause,
+    if(hangups > 1, hung_up_again.hangup_source, heard.hangup_source) as hangup_source,
     case when answered_at >= initiated_at then ms_between(initiated_at, answered_at) end as ring_ms,
     case when ended_at >= bridged_at then ms_between(bridged_at, ended_at) end as talk_ms,
     coalesce(holds, 0)::integer as holds,
@@ -109,3 +136,5 @@ from heard
 left join held using (life)
 left join numbers using (life)
 left join extras using (life)
+left join hung_up_again using (life)
+left join joined_midway using (life)

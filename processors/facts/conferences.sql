@@ -5,7 +5,7 @@
 with heard as (
     select
         life,
-        conference_id,
+        min(conference_id) as conference_id, -- one life is of one conference
         coalesce(
             min(connection_id) filter (event_type = 'conference.created'),
             min(connection_id)
@@ -15,8 +15,18 @@ with heard as (
             min(call_session_id)
         ) as call_session_id,
         min(occurred_at) filter (event_type = 'conference.created') as created_at,
-        max_by(reason, (occurred_at, event_id)) filter (event_type = 'conference.ended') as end_reason,
         count(*) filter (event_type = 'conference.floor.changed') as floor_changes,
+        count(*) as revision
+    from touched
+    where is_of_conference
+    and conference_id is not null
+    group by life
+),
+noted as (
+    -- what only the few events say that end it, or come with details
+    select
+        life,
+        max_by(reason, (occurred_at, event_id)) filter (event_type = 'conference.ended') as end_reason,
         count(*) filter (event_type = 'conference.recording.saved') as recordings_saved,
         list(distinct details ->> '$.recording_id') filter (event_type = 'conference.recording.saved') as saved_ids,
         list(distinct details ->> '$.recording_id')
@@ -39,16 +49,17 @@ with heard as (
             (instant(details ->> '$.updated_at'), event_id)
         ) filter (
             event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed'
-        ) as told_last,
-        count(*) as revision
+        ) as told_last
     from touched
     where is_of_conference
+    and (is_detailed or event_type = 'conference.ended')
     and conference_id is not null
-    group by life, conference_id
+    group by life
 ),
-begun as (
+known as (
     select
-        life,
+        heard.* exclude (created_at),
+        noted.* exclude (life),
         coalesce(created_at, recorded_at, listed_at) as created_at,
         case
             when created_at is not null then 'webhook'
@@ -56,6 +67,7 @@ begun as (
             when listed_at is not null then 'rest'
         end as created_at_source
     from heard
+    left join noted using (life)
 ),
 present as (
     select
@@ -98,16 +110,16 @@ select
     told.region as region,
     connection_id,
     call_session_id,
-    begun.created_at,
+    created_at,
     created_at_source,
     ended_at,
     ended_at_source,
     ended_at_latest,
-    case when ended_at >= begun.created_at then ms_between(begun.created_at, ended_at) end as duration_ms,
+    case when ended_at >= created_at then ms_between(created_at, ended_at) end as duration_ms,
     case when ended_at is not null or coalesce(seen_completed, false) then 'completed' else 'in_progress' end as status,
-    coalesce(heard.end_reason, told_last.end_reason) as end_reason,
+    coalesce(known.end_reason, told_last.end_reason) as end_reason,
     case
-        when heard.end_reason is not null then 'webhook'
+        when known.end_reason is not null then 'webhook'
         when told_last.end_reason is not null then 'rest'
     end as end_reason_source,
     told_last.ended_by as ended_by,
@@ -117,12 +129,11 @@ select
     coalesce(participant_ms, 0) as participant_ms,
     floor_changes::integer as floor_changes,
     (
-        recordings_saved + len(list_filter(coalesce(listed_ids, []), lambda id: not coalesce(list_contains(saved_ids, id), false)))
+        coalesce(recordings_saved, 0) + len(list_filter(coalesce(listed_ids, []), lambda id: not coalesce(list_contains(saved_ids, id), false)))
     )::integer as recordings,
     revision::integer as revision,
     life
-from heard
-join begun using (life)
+from known
 left join ends using (life)
 left join present using (life)
 left join peaks using (life)

@@ -7,9 +7,10 @@
 --
 -- A call that was seen in its queue waits from then on as if it had come then. One that was there no more had left by
 -- then (`left_at_latest`): it is `unknown`, with neither an end nor a wait.
-with visits as (
+with visits as not materialized (
     select
         * exclude (closed_at),
+        coalesce(opening, closing) as visit,
         opened_at is not null as observed,
         closed_at as dequeued_at,
         coalesce(opened_at, closed_at - to_seconds(reported_wait_secs)) as enqueued_at,
@@ -30,8 +31,7 @@ sightings as (
 ),
 seen as (
     select
-        visits.life,
-        visits.pair_id,
+        visit,
         max(seen_at) filter (is_there) as seen_waiting_at,
         min(seen_at) filter (not is_there) as gone_by
     from visits
@@ -39,11 +39,13 @@ seen as (
     on visits.life = sightings.life
     and visits.queue is not distinct from sightings.queue
     and abs(ms_between(opened_at, seen_enqueued_at)) <= 1000
-    group by visits.life, visits.pair_id
+    group by visit
 ),
 segments as (
     select
-        *,
+        visit,
+        life,
+        present_at,
         -- the leg's next enqueue, into whatever queue: a bridge after it belongs to that visit
         lead(present_at) over (
             partition by life
@@ -61,34 +63,32 @@ bridges as (
     from touched
     where event_type = 'call.bridged'
 ),
-hung_up as (
-    select segments.*, hangups.hangup_at
+followed as (
+    -- what followed it, found by as little of each visit as it takes
+    select segments.*, hangup_at, bridged_at
     from segments
     asof left join hangups
     on segments.life = hangups.life
     and segments.present_at <= hangups.hangup_at
-),
-confirmed as (
-    select
-        hung_up.*,
-        bridges.bridged_at,
-        coalesce(bridges.bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard
-    from hung_up
     asof left join bridges
-    on hung_up.life = bridges.life
-    and hung_up.present_at <= bridges.bridged_at
+    on segments.life = bridges.life
+    and segments.present_at <= bridges.bridged_at
 ),
 judged as (
     select
-        confirmed.*,
+        visits.*,
+        hangup_at,
+        bridged_at,
+        coalesce(bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard,
         seen_waiting_at,
         gone_by,
         case
             when dequeued_at is not null then coalesce(hangup_at < dequeued_at, false)
             else reopened_at is null and hangup_at is not null
         end as ended_by_hangup
-    from confirmed
-    left join seen using (life, pair_id)
+    from visits
+    join followed using (visit)
+    left join seen using (visit)
 ),
 outcomes as (
     select
