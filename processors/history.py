@@ -155,8 +155,8 @@ def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
-    """Give a connection the words that the statements of this package share. Once a connection."""
-    run(db, files(__package__).joinpath("macros.sql").read_text())
+    """Give a connection what the statements of this package share: words, and what types mean. Once a connection."""
+    prepare_words(db)
     run(db, "create or replace temp table relevant_types (event_type varchar)")
     run(db, "insert into relevant_types select unnest(?::varchar[])", [sorted(facts.EVENT_TYPES)])
     run(
@@ -172,6 +172,11 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
         from relevant_types
         """,
     )
+
+
+def prepare_words(db: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the macros alone, which are enough to read what a batch says."""
+    run(db, files(__package__).joinpath("macros.sql").read_text())
 
 
 def _micros(span: timedelta) -> int:

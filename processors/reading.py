@@ -75,7 +75,7 @@ class Aside:
         """Open the database."""
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
         self._db = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": "", "threads": 1})
-        history.prepare(self._db)
+        history.prepare_words(self._db)
         for setting in HARDENING:
             self._db.execute(f"set {setting}")
 
