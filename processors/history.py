@@ -82,7 +82,7 @@ def find_touched(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: tim
             )
         seen = merged([*seen, *ahead], most=len(seen) + len(ahead))
         if found:
-            wanted = widened([*wanted, *spans_of(db, "stored", "occurred_at")], reach)
+            wanted = merged([*wanted, *widened(spans_of(db, "stored", "occurred_at"), reach)])
     run(
         db,
         f"""
