@@ -3,6 +3,8 @@
 Also what other reports say of the score that they show beside their numbers.
 """
 
+from dataclasses import replace
+
 import polars as pl
 
 from reports import notes, wording
