@@ -4,8 +4,11 @@ One trial is one page, of any endpoint that the reconciler asks. In every second
 in the others they are made from the documented fields, some of them missing, null, unknown or besides.
 """
 
+import logging
 import tempfile
 from pathlib import Path
+
+import structlog
 
 from bench.reliability.campaign import Campaign, Tally
 from tests.documented import FIELDS
@@ -15,6 +18,7 @@ from tests.unit.holdtime.reconciler.test_pages import reconciled
 
 def run(seed: int, pages: int) -> Tally:
     """Reconcile with so many of them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # nonsense is wanted
     tally = Tally(trials=pages)
     with tempfile.TemporaryDirectory() as name:
         try:

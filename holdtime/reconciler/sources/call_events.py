@@ -20,13 +20,15 @@ class CallEvents:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """The originals of the last day, then leg by leg."""
-        complete = asking.known.completed(self.name, asking.now)
-        start = max(windows.begin(complete, now=asking.now, since=asking.since), asking.now - REACH)
+        reach = asking.now - REACH
+        # A gap that lies further back than the list goes will never be closed: nothing is read again for its sake.
+        complete = [each for each in windows.merged(asking.known.completed(self.name, asking.now)) if each.end > reach]
+        start = max(windows.begin(complete, now=asking.now, since=asking.since), reach)
         async for found in self._listed(asking, {"occurred_at": {"gte": start.isoformat()}}):
             yield found
         if (window := windows.closed(start, asking.now)) is not None:
             yield window
-        for leg_id in asking.known.open_legs(asking.now, asking.now - REACH):
+        for leg_id in asking.known.open_legs(asking.now, reach):
             async for found in self._listed(asking, {"leg_id": leg_id}):
                 yield found
 
