@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from tests.builders import NOON, SHAPES, Event, Shape
-from tests.laws.model import (
+from tests.laws.model.happening import (
     CALL_RECORDED,
     CALL_RECORDING_SEEN,
     CONFERENCE_BILLED,

@@ -28,7 +28,7 @@ from processors.landing import Landing
 from processors.rebuild import rebuild
 from tests.builders import NOON, Warehouse, microseconds, opened_warehouse
 from tests.laws.histories import HISTORIES, Told
-from tests.laws.model import ORIGINS
+from tests.laws.model.happening import ORIGINS
 from tests.laws.test_landing import Fragile, InterruptedLandingError, expected, shown
 from warehouse.database import open_writer
 

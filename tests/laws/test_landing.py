@@ -16,6 +16,7 @@ from processors.landing import Landing
 from tests.builders import NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
 from tests.laws import model
 from tests.laws.histories import CLOCKS, HISTORIES, Delivery, Told, delivery
+from tests.laws.model import happening, rows
 
 EVERY_DAY = settings.get_current_profile_name() == "default"
 WAYS = st.integers(0, 10_000)
@@ -180,8 +181,8 @@ def test_every_visit_has_one_outcome_and_offered_is_their_sum(history: list[Told
     with opened_warehouse() as warehouse:
         visits = landed(warehouse, delivery(history, way=0, clock=clock)).dicts("queue_visits")
     outcomes = Counter(visit["outcome"] for visit in visits)
-    assert outcomes.keys() <= model.OUTCOMES
-    assert len(visits) == sum(outcomes[name] for name in model.OUTCOMES)
+    assert outcomes.keys() <= rows.OUTCOMES
+    assert len(visits) == sum(outcomes[name] for name in rows.OUTCOMES)
     assert len({visit["visit_id"] for visit in visits}) == len(visits), "a visit is there twice"
 
 
@@ -193,7 +194,7 @@ def test_the_time_spent_in_queues_is_the_integral_of_their_depth(history: list[T
     timed = [visit for visit in visits if visit["in_queue_ms"] is not None]
     millisecond = timedelta(milliseconds=1)
     moments = {
-        instant: (instant - model.EPOCH) // millisecond
+        instant: (instant - happening.EPOCH) // millisecond
         for visit in timed
         for instant in (visit["enqueued_at"], visit["left_at"])
     }

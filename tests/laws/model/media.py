@@ -1,0 +1,74 @@
+"""The rules of recordings and playbacks."""
+
+from functools import partial
+
+from tests.laws.model.happening import CALL_RECORDED, CALL_RECORDING_SEEN, PLAYED, RECORDED, RECORDING_SEEN, Happening
+from tests.laws.model.observed import kind_of_recording, same_recording
+from tests.laws.model.rows import Playback, Recording
+from tests.laws.model.walk import Pair, forward_ms, grouped, ms, walked
+
+
+def recordings(events: list[Happening]) -> list[Recording]:
+    """Each as it was told last, by a webhook where one did; one that has no id of its own goes by the event's."""
+    heard = [each for each in events if each.event_type in (RECORDED, CALL_RECORDED)]
+    seen = [each for each in events if each.event_type in (RECORDING_SEEN, CALL_RECORDING_SEEN)]
+    counting = heard + [each for each in seen if not any(same_recording(each, other) for other in heard)]
+    return [
+        Recording(
+            recording_id=last.recording_id or last.event_id,
+            kind=kind_of_recording(last),
+            conference_id=last.conference_id,
+            call_control_id=last.control_id,
+            call_leg_id=last.leg_id,
+            call_session_id=last.session_id,
+            connection_id=last.connection_id,
+            started_at=last.recorded_from,
+            ended_at=last.recorded_until,
+            duration_ms=forward_ms(last.recorded_from, last.recorded_until),
+            channels=last.channels,
+            format=last.format,
+            source="webhook" if last in heard else "rest",
+            revision=len(tellings),
+        )
+        for tellings in grouped(lambda each: (each.event_type, each.recording_id or each.event_id), counting)
+        for last in tellings[-1:]
+    ]
+
+
+def playbacks(events: list[Happening]) -> list[Playback]:
+    """Starts with their ends, by what was played to whom. In a conference that nobody names, nothing plays."""
+    named = [each for each in events if each.event_type.startswith("call.") or each.conference_id]
+    found: list[Playback] = []
+    for what in PLAYED:
+        scope = {"call": "call", "conference.participant": "participant"}.get(what.rpartition(".")[0], "conference")
+        kind = what.rpartition(".")[2]
+        ours = [each for each in named if each.event_type.rpartition(".")[0] == what]
+        for told in grouped(partial(_played_to, scope=scope, kind=kind), ours):
+            found += [_playback(pair, kind, scope) for pair in walked(told, f"{what}.started")]
+    return found
+
+
+def _played_to(each: Happening, *, scope: str, kind: str) -> tuple[str | None, str | None]:
+    medium = (each.media_url or each.media_name) if kind == "playback" else None
+    return None if scope == "conference" else each.leg, medium
+
+
+def _playback(pair: Pair, kind: str, scope: str) -> Playback:
+    started_at = pair.opening.at if pair.opening else None
+    ended_at = pair.closing.at if pair.closing else None
+    return Playback(
+        playback_id=pair.pair_id,
+        kind=kind,
+        scope=scope,
+        conference_id=pair.first("conference_id"),
+        call_control_id=pair.first("control_id"),
+        call_leg_id=pair.first("leg_id"),
+        call_session_id=pair.first("session_id") or pair.first("creator_session_id"),
+        connection_id=pair.first("connection_id"),
+        media_url=pair.first("media_url"),
+        media_name=pair.first("media_name"),
+        started_at=started_at,
+        ended_at=ended_at,
+        duration_ms=ms(started_at, ended_at),
+        revision=(pair.opening is not None) + (pair.closing is not None),
+    )
