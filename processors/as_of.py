@@ -6,8 +6,10 @@ import duckdb
 
 from ingest.batch import Positions
 from processors import definitions, derivation, history
+from processors.contradictions import CONTENT
 from processors.derivation import Judgement
 from processors.facts import FACTS
+from warehouse import catalog
 from warehouse.query import value
 from warehouse.scratch import SOURCE
 
@@ -49,6 +51,8 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
         history.gather_lives(db)
         for each in derivation.derive(db, judgement).facts:
             db.execute(f"insert into {each.fact.table} {each.query}", each.parameters)
+    _contradict(db)
+    catalog.judge(db)
     return clock
 
 
@@ -63,6 +67,45 @@ def require_reached(positions: Positions, landed: Positions) -> None:
                 f"position {partition}:{offset} has not landed yet: the last that did is {last}; name that or an "
                 "earlier one, or wait until it has"
             )
+
+
+def _contradict(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `contradictions`: of the rivals that had landed, all but the one that counted then.
+
+    That is the one that counts today, if it had landed; else the first of those that had, in the order that
+    `processors.contradictions` puts them in.
+    """
+    db.execute(
+        f"""
+        create table contradictions as
+        with landed as (
+            select found.*
+            from {SOURCE}.contradictions as found
+            join log_positions as reached
+            on found.log_partition = reached.log_partition
+            and found.log_offset <= reached.log_offset
+        ),
+        rivals as (
+            select
+                log_partition,
+                log_offset,
+                row_number() over (partition by event_id, entity order by occurred_at, {CONTENT}) as nth
+            from stored_events
+            where (log_partition, log_offset) in (select (log_partition, log_offset) from landed)
+        ),
+        counting as (
+            select event_id, entity
+            from stored_events
+            where event_id in (select event_id from landed)
+            and (log_partition, log_offset) not in (select (log_partition, log_offset) from landed)
+        )
+        select landed.*
+        from landed
+        join rivals using (log_partition, log_offset)
+        where nth > 1
+        or (event_id, entity) in (select (event_id, entity) from counting)
+        """
+    )
 
 
 def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:

@@ -73,10 +73,6 @@ RESTS_ON = RestsOn("queue_visits", "enqueued_at", ("queue", "outcome", "enqueued
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Days are UTC's, whole ones; a period that begins within a day has all of it."""
-    if source.as_of is not None:
-        raise RequestError(
-            "completeness is about what is known now: expected no --as-of; ask without it, or see `report diff`"
-        )
     if request.by or request.interval:
         raise RequestError(
             "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"

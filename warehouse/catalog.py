@@ -50,6 +50,11 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
     db.commit()
 
 
+def judge(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the view `completeness` over the tables of the current schema."""
+    db.execute(_text("completeness.sql"))
+
+
 def _comments(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     meanings = tomllib.loads(_text("comments.toml"))
     for name, is_view, _ in db.execute(_RELATIONS).fetchall():

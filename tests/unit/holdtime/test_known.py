@@ -109,12 +109,14 @@ def test_a_report_as_of_a_position_is_the_same_bytes_whatever_lands_later(center
     assert center.report(name, form=form, as_of=str(center.last), interval="30m") != before
 
 
-@pytest.mark.parametrize("name", ["sla", "conferences"])
+@pytest.mark.parametrize("name", ["sla", "conferences", "completeness"])
 def test_its_figures_are_those_that_a_report_told_at_the_time(center: Center, name: str) -> None:
     position = str(center.last)
-    live = json.loads(center.report(name, interval="30m"))
+    asked = {} if name == "completeness" else {"interval": "30m"}
+    live = json.loads(center.report(name, **asked))
     center.land(*LATE, now=NOON + 50 * MINUTE)
-    again = json.loads(center.report(name, interval="30m", as_of=position))
+    again = json.loads(center.report(name, **asked, as_of=position))
+    assert json.loads(center.report(name, **asked))["sections"] != live["sections"]
     for part in ("sections", "period", "definition", "configuration", "definitions"):
         assert again[part] == live[part]
     assert again["basis"]["positions"] == live["basis"]["positions"]

@@ -7,10 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from reports import formats
-from reports.errors import RequestError
 from reports.registry import completeness_of, run
 from reports.report import Report
 from reports.request import parse
@@ -91,10 +88,3 @@ def test_a_report_of_any_kind_has_a_score_of_its_period(fill: Any, visit: Any) -
     assert completeness_of(source, run("conferences", source, of_day)) == 0.0
     assert completeness_of(source, run("conferences", source, parse(now=NOW))) is None
     assert completeness_of(source, run("sla", source, parse(now=NOW, queues=("night",)))) is None
-
-
-def test_completeness_cannot_be_asked_of_the_past(fill: Any, visit: Any) -> None:
-    source = fill(visit())
-    past = Source(source.db, as_of=NOW)
-    with pytest.raises(RequestError, match="no --as-of"):
-        run("completeness", past, parse(now=NOW))
