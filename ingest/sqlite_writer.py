@@ -9,7 +9,7 @@ for each record would cost more to write, and far more to read.
 import asyncio
 import sqlite3
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ingest.log import LogUnavailableError, Record
+from ingest.log import LogUnavailableError, Origin, Record
 from ingest.sqlite_file import last_position
 
 _INSERT = """
@@ -220,18 +220,17 @@ def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int
 
     The values are put together here, on the loop: in the disk's thread they would have the loop wait for its lock.
     """
-    kinds: dict[tuple[str, int, str | None], list[Record]] = {}
+    kinds: defaultdict[tuple[Origin, bool, str | None], list[Record]] = defaultdict(list)
     for waiting in group:
-        record = waiting.record
-        # Exact str and int: binding their subclasses is several times slower.
-        kinds.setdefault((record.origin.value, int(record.verified), record.rejection), []).append(record)
+        kinds[waiting.record[2:]].append(waiting.record)
     values: list[object] = []
-    for kind, records in kinds.items():
+    for (origin, verified, rejection), records in kinds.items():
         count = len(records)
         after += count
         received_us = [record.received_us for record in records]
         bodies = [record.body for record in records]
-        values += (after, count, *kind, max(received_us))
+        # Exact str and int: binding their subclasses is several times slower.
+        values += (after, count, origin.value, int(verified), rejection, max(received_us))
         values += (pack(f"<{count}q", *received_us), pack(f"<{count}i", *map(len, bodies)), b"".join(bodies))
     return partial(connection.execute, _INSERT + ", ".join([_ROW] * len(kinds)), values)
 
