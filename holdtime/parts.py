@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
 from holdtime.settings import ConfigurationError, Settings
+from ingest.batch import Positions
 from ingest.log import Log, LogUnavailableError
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
@@ -189,10 +190,8 @@ async def agree(log: Log, landing: Landing) -> None:
     if isinstance(log, SqliteLog) and not ends and landed.get(PARTITION):
         await log.continue_after(landed[PARTITION])
         return
-    ours = {PARTITION} if isinstance(log, SqliteLog) else landed.keys() - {PARTITION}
-    behind = [partition for partition in sorted(ours & landed.keys()) if ends.get(partition, -1) < landed[partition]]
-    if behind:
-        partition = behind[0]
+    if short := ends_before(log, ends, landed):
+        partition = short[0]
         raise ConfigurationError(
             [
                 f"HOLDTIME_LOG ends at position {ends.get(partition, 'none')}"
@@ -201,6 +200,12 @@ async def agree(log: Log, landing: Landing) -> None:
                 "or a new one; put that log back, or move this one away"
             ]
         )
+
+
+def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:
+    """The partitions that end before what has landed of them: it is another log, or has lost what it had confirmed."""
+    ours = {PARTITION} if isinstance(log, SqliteLog) else landed.keys() - {PARTITION}
+    return [partition for partition in sorted(ours & landed.keys()) if ends.get(partition, -1) < landed[partition]]
 
 
 def public_keys(text: str) -> tuple[VerifyKey, ...]:

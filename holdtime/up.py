@@ -18,7 +18,17 @@ import uvloop
 
 from holdtime import event_log
 from holdtime.outage import keep_telling, outage
-from holdtime.parts import Parts, Warehouse, agree, landing_of, open_warehouse, opened, public_keys, tells_facts
+from holdtime.parts import (
+    Parts,
+    Warehouse,
+    agree,
+    ends_before,
+    landing_of,
+    open_warehouse,
+    opened,
+    public_keys,
+    tells_facts,
+)
 from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
 from holdtime.topics import Topics
@@ -38,6 +48,7 @@ DRAIN = timedelta(seconds=10)
 
 _TURN_S = 1.0
 _WATCH_S = 2.0
+_SHORT_LOOKS = 5
 
 log = structlog.get_logger("holdtime")
 
@@ -146,15 +157,22 @@ class _Service:
 
     async def _watch(self, processor: Processor) -> None:
         """Keep the lag's metric true, and end the process when landing is stuck: what was promised is in the log."""
-        watchdog = Watchdog()
+        watchdog, short_for = Watchdog(), 0
         while True:
             await asyncio.sleep(_WATCH_S)
+            done = dict(processor.progress.landed)  # before the log's end is: what lands meanwhile is not beyond it
             try:
                 extent = await asyncio.to_thread(Extent.of, self.parts.log)
             except LogUnavailableError:
                 watchdog.excuse()
                 continue
-            lag = extent.lag(dict(processor.progress.landed))
+            short = ends_before(self.parts.log, extent.ends, done)
+            short_for = short_for + 1 if short else 0  # a new leader may know less for a moment
+            if short_for == _SHORT_LOOKS:
+                # What comes now gets positions that have landed, and would be passed over: starting again says so.
+                log.error("log_ends_before_landed", partitions=short)
+                os._exit(1)
+            lag = extent.lag(done)
             landed = extent.held - lag
             metrics = self.parts.processor_metrics
             metrics.lag.set(lag)

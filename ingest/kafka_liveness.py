@@ -1,7 +1,6 @@
 """When some ingest was last there to take webhooks: a topic of one record, told again and again by all of them."""
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,7 +8,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 
 from ingest import kafka_topics
-from ingest.kafka_connection import FAILURES, Connection
+from ingest.kafka_connection import FAILURES, Connection, end
 from ingest.log import LogUnavailableError
 
 DEADLINE_S = 10.0
@@ -53,8 +52,7 @@ class Liveness:
         """Let go of the cluster."""
         broker, self._broker = self._broker, None
         if broker is not None:
-            with contextlib.suppress(TimeoutError, *FAILURES):
-                await asyncio.wait_for(broker.stop(), DEADLINE_S)
+            await end(broker, DEADLINE_S)
 
     async def _connected(self) -> KafkaBroker:
         """The producer, with the topic made where it is missing."""

@@ -10,8 +10,10 @@ import pytest
 from nacl.signing import SigningKey
 
 from holdtime import settings
-from holdtime.parts import opened
+from holdtime.parts import ends_before, opened
 from holdtime.settings import ConfigurationError
+from ingest.kafka_connection import Connection
+from ingest.kafka_log import KafkaLog
 from ingest.log import Log, Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
@@ -67,6 +69,15 @@ def test_a_log_that_ends_before_the_warehouse_is_refused(folder: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="ends at position 1, but the warehouse has landed up to 500"):
         asyncio.run(scenario())
+
+
+def test_a_log_ends_before_the_warehouse_in_the_partitions_that_are_that_logs(folder: Path) -> None:
+    in_a_file = SqliteLog(folder / "log.sqlite")
+    assert ends_before(in_a_file, {0: 5}, {0: 5, 1: 9}) == []
+    assert ends_before(in_a_file, {0: 4}, {0: 5, 1: 9}) == [0]
+    on_kafka = KafkaLog(Connection(("127.0.0.1:9",)))
+    assert ends_before(on_kafka, {1: 9, 2: 0}, {0: 5, 1: 9}) == []
+    assert ends_before(on_kafka, {1: 8}, {0: 5, 1: 9, 2: 3}) == [1, 2]
 
 
 def test_one_file_for_two_purposes_is_refused_before_it_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
