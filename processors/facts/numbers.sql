@@ -2,24 +2,21 @@
 --
 -- All from one event: the first `call.initiated` that names a number, else the first other event of the leg that does.
 create or replace temp table numbers as
-with named as (
+with begun as (
     select
         life,
-        min_by(
-            {
-                'from_number': from_number,
-                'to_number': to_number,
-                'event_type': event_type,
-                'occurred_at': occurred_at
-            },
-            (occurred_at, event_id)
-        ) as told
+        any_value(from_number) as from_number,
+        any_value(to_number) as to_number,
+        'call.initiated' as told_by,
+        min(occurred_at) as told_at,
+        count(*) as times
     from touched
     where event_type = 'call.initiated'
     and (from_number is not null or to_number is not null)
     group by life
 ),
-named_later as (
+others as (
+    -- to ask of every leg which of its events is the first would take longer than all else
     select
         life,
         min_by(
@@ -29,23 +26,17 @@ named_later as (
                 'event_type': event_type,
                 'occurred_at': occurred_at
             },
-            (occurred_at, event_id)
+            (event_type <> 'call.initiated', occurred_at, event_id)
         ) as told
     from touched
     where is_of_call
-    and event_type <> 'call.initiated'
     and (from_number is not null or to_number is not null)
-    and life not in (select life from named)
+    and life not in (select life from begun where times = 1)
     group by life
 )
-select
-    life,
-    told.from_number,
-    told.to_number,
-    told.event_type as told_by,
-    told.occurred_at as told_at
-from (
-    from named
-    union all
-    from named_later
-)
+select life, from_number, to_number, told_by, told_at
+from begun
+where times = 1
+union all
+select life, told.from_number, told.to_number, told.event_type, told.occurred_at
+from others
