@@ -54,11 +54,10 @@ def find_touched(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: tim
     """Fill `touched` and `lives` with the whole entities of `fresh` and `reopened`; returns whether there are any.
 
     `fresh` are the events that are about to be stored, all within `spans`; `reopened` (entity, moment) names stored
-    ones. An entity's
-    events belong together while no two neighbours in time are more than `reach` apart: nothing in a call center waits
-    longer, so what is further away is another life of the same name. Looking around the batch and then around whatever
-    that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with a time bound on
-    every lookup.
+    ones. An entity's events belong together while no two neighbours in time are more than `reach` apart: nothing in a
+    call center waits longer, so what is further away is another life of the same name. Looking around the batch and
+    then around whatever that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with
+    a time bound on every lookup.
     """
     if not value(db, f"create or replace temp table seeded as select distinct entity from {SEEDS}"):
         return False
