@@ -108,7 +108,7 @@ def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS}
 
 
-@tried(60)
+@tried(40)
 @given(HISTORIES, WAYS, CLOCK)
 def test_the_warehouse_shows_what_the_rules_say(history: list[Told], way: int, clock: datetime) -> None:
     arrived = delivery(history, way=way, clock=clock)
@@ -151,7 +151,7 @@ def counting(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-@tried(25)
+@tried(15)
 @given(HISTORIES, COLLISIONS, WAYS, WAYS, CLOCK)
 def test_ids_told_with_several_contents_give_the_same_facts_in_any_order_and_batching(
     history: list[Told], collisions: list[tuple[int, int]], way: int, other: int, clock: datetime
@@ -166,7 +166,7 @@ def test_ids_told_with_several_contents_give_the_same_facts_in_any_order_and_bat
         assert one.facts() == before
 
 
-@tried(30)
+@tried(20)
 @given(HISTORIES, WAYS, CLOCK)
 def test_facts_derived_live_are_the_facts_of_a_rebuild(history: list[Told], way: int, clock: datetime) -> None:
     with opened_warehouse() as warehouse:
@@ -206,7 +206,7 @@ def test_the_time_spent_in_queues_is_the_integral_of_their_depth(history: list[T
     assert sum(visit["in_queue_ms"] for visit in timed) == integral
 
 
-@tried(25)
+@tried(15)
 @given(HISTORIES, WAYS, CLOCK, st.integers(0, 80))
 def test_a_failure_between_any_two_statements_changes_nothing(
     history: list[Told], way: int, clock: datetime, statements: int

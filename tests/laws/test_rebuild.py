@@ -36,7 +36,7 @@ def tables(warehouse: Warehouse) -> list[tuple[str, ...]]:
     ).fetchall()
 
 
-@tried(25)
+@tried(15)
 @given(HISTORIES, WAYS, CLOCK, SLICINGS)
 def test_facts_rebuilt_in_slices_of_any_size_are_the_live_ones(
     history: list[Told], way: int, clock: datetime, slicing: Slicing
