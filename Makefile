@@ -51,7 +51,7 @@ check: $(STAMP) ## lint, format, types, import rules: what CI runs before the te
 bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 	$(BIN)/python -m bench
 
-bench-reliability: $(STAMP) ## break it on purpose, for half an hour; writes bench/reliability.json
+bench-reliability: $(STAMP) ## break it on purpose, for about an hour; writes bench/reliability.json
 	$(BIN)/python -m bench.reliability
 
 lock: | $(UV) ## resolve the dependencies anew

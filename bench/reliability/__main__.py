@@ -1,7 +1,7 @@
 """`python -m bench.reliability [--quick] [--seed N] [NAME ...]`: try the promises; write bench/reliability.json.
 
-A campaign is the same for the same seed, but for the moments at which processes are killed. Quick takes under 2
-minutes on an idle machine, all of it under half an hour.
+A campaign is the same for the same seed, but for the moments at which processes are killed. Quick takes some
+minutes on an idle machine, all of it about an hour.
 """
 
 import argparse
