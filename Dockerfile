@@ -14,7 +14,8 @@ RUN /opt/holdtime/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data holdtime && install --directory --owner holdtime --mode 0700 /data
 COPY --from=build /opt/holdtime /opt/holdtime
-ENV PATH=/opt/holdtime/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOLDTIME_HTTP_HOST=0.0.0.0
+ENV PATH=/opt/holdtime/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOLDTIME_HTTP_HOST=0.0.0.0 \
+    GLIBC_TUNABLES=glibc.malloc.tcache_count=65000
 USER 10001
 WORKDIR /data
 VOLUME /data

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from holdtime import allocator
 from holdtime.simulator import Plan, simulate
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
@@ -163,4 +164,5 @@ def _land_at_tip(name: str, batches: int) -> None:
 
 
 if __name__ == "__main__":
+    allocator.make_room()
     sys.stdout.write(json.dumps(measure(quick="--quick" in sys.argv), indent=2) + "\n")

@@ -25,6 +25,7 @@ import duckdb
 import psutil
 import uvicorn
 
+from holdtime import allocator
 from holdtime.simulator import TABLES, Plan, World, simulate
 from holdtime.simulator.api import Account, application
 from processors.landing import Landing
@@ -209,4 +210,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    allocator.make_room()
     main()

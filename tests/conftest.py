@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from holdtime.allocator import CACHE, MOST, TUNABLES
 from tests.kafka.broker_fixture import UNTESTED, end, kafka, run_folder
 
 __all__ = ["kafka"]
@@ -15,6 +16,9 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("default", deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("campaign", deadline=None, suppress_health_check=_SLOW, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# As every process of holdtime has it: so the workers of this run do, and what tests start need not start twice.
+os.environ.setdefault(TUNABLES, f"{CACHE}={MOST}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,49 @@
+"""How a process comes to have a larger cache of small blocks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from holdtime.allocator import CACHE, MOST, TUNABLES
+
+SAYS = """
+import json, os, sys
+print("begun")
+from holdtime import allocator
+allocator.make_room()
+print(json.dumps([os.getpid(), os.environ.get(allocator.TUNABLES), sys.argv[1:]]))
+"""
+
+
+def started(*arguments: str, tunables: str | None = None) -> tuple[int, list[str]]:
+    """The id of a process that makes room, and the lines that it printed."""
+    surroundings = {name: value for name, value in os.environ.items() if name != TUNABLES}
+    if tunables is not None:
+        surroundings[TUNABLES] = tunables
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", SAYS, *arguments], stdout=subprocess.PIPE, text=True, env=surroundings
+    ) as process:
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    return process.pid, told.splitlines()
+
+
+def test_a_process_starts_again_once_and_stays_the_same_with_the_same_arguments() -> None:
+    pid, (*begun, last) = started("report", "--queue", "a b", "")
+    assert begun == ["begun", "begun"]
+    assert json.loads(last) == [pid, f"{CACHE}={MOST}", ["report", "--queue", "a b", ""]]
+
+
+def test_what_its_starter_tuned_stays() -> None:
+    pid, (*_, last) = started(tunables="glibc.malloc.arena_max=4")
+    assert json.loads(last) == [pid, f"glibc.malloc.arena_max=4:{CACHE}={MOST}", []]
+
+
+@pytest.mark.parametrize("chosen", [f"{CACHE}=100", f"glibc.malloc.arena_max=4:{CACHE}=0"])
+def test_a_size_that_its_starter_chose_is_kept_and_nothing_starts_again(chosen: str) -> None:
+    pid, (*begun, last) = started(tunables=chosen)
+    assert begun == ["begun"]
+    assert json.loads(last) == [pid, chosen, []]
