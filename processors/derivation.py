@@ -69,13 +69,12 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
         origins.improve(db, contradictions.CONTENT)
         origins.of_lives(db)
     possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
+    observed = any(map(facts.is_observed, types or []))
     for name in dict.fromkeys(need for fact in possible for need in fact.needs):
-        run(db, facts.statement(name))
+        run(db, facts.statement(name, observed=observed))
+    queries = [(fact, fact.query(observed=observed)) for fact in possible]
     return Derived(
-        [
-            Derivation(fact, _of_lives(fact.query, only_webhooks), judgement.parameters_of(fact.query))
-            for fact in possible
-        ],
+        [Derivation(fact, _of_lives(query, only_webhooks), judgement.parameters_of(query)) for fact, query in queries],
         history.spans_of_quarters(quarters or []),
         disputed,
     )

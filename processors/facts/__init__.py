@@ -3,10 +3,16 @@
 `touched` holds whole entities: every event of a leg or a conference that any fact rests on, with what role its type
 plays (`is_of_call` and the like). Landing fills it with the entities that a batch touches, a rebuild with all of them;
 the definitions here cannot tell which. A new fact is one `.sql` file, named for its table, and one line in `FACTS`.
+
+The files are Jinja's in one respect: between `-- % if observed` and `-- % endif` stands what only the reconciler's own
+events make necessary. Where `touched` has none, which is nearly always, it would add nothing but the time it takes.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +23,23 @@ class Fact:
     event_types: frozenset[str]
     needs: tuple[str, ...]
 
-    @property
-    def query(self) -> str:
-        """The rows of the table that follow from `touched`, all columns of it in order."""
-        return statement(self.table)
+    def query(self, *, observed: bool) -> str:
+        """The rows of the table that follow from `touched`, all columns in order; `observed` as in `statement`."""
+        return statement(self.table, observed=observed)
 
 
-def statement(name: str) -> str:
-    """The SQL in this folder's file of that name."""
-    return files(__package__).joinpath(f"{name}.sql").read_text()
+_SQL = Environment(line_statement_prefix="-- %", undefined=StrictUndefined, autoescape=False)  # noqa: S701 - not HTML
+
+
+@cache
+def statement(name: str, *, observed: bool) -> str:
+    """The SQL in this folder's file of that name; `observed` says that there may be events of the reconciler's own."""
+    return _SQL.from_string(files(__package__).joinpath(f"{name}.sql").read_text()).render(observed=observed)
+
+
+def is_observed(event_type: str) -> bool:
+    """Say whether it is one of the reconciler's own types: what it saw, which no webhook tells."""
+    return event_type.startswith("reconciler.")
 
 
 OF_CALL = frozenset(

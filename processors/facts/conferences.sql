@@ -28,6 +28,7 @@ noted as (
         life,
         max_by(reason, (occurred_at, event_id)) filter (event_type = 'conference.ended') as end_reason,
         count(*) filter (event_type = 'conference.recording.saved') as recordings_saved,
+        -- % if observed
         list(distinct details ->> '$.recording_id') filter (event_type = 'conference.recording.saved') as saved_ids,
         list(distinct details ->> '$.recording_id')
             filter (
@@ -50,6 +51,14 @@ noted as (
         ) filter (
             event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed'
         ) as told_last
+        -- % else
+        []::varchar[] as saved_ids,
+        []::varchar[] as listed_ids,
+        null::timestamptz as recorded_at,
+        null::timestamptz as listed_at,
+        null::struct(name varchar, region varchar) as told,
+        null::struct(end_reason varchar, ended_by varchar) as told_last
+        -- % endif
     from touched
     where is_of_conference
     and (is_detailed or event_type = 'conference.ended')

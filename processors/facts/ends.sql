@@ -7,6 +7,7 @@ with told as (
     select
         life,
         max(occurred_at) filter (event_type = 'conference.ended') as heard_at,
+        -- % if observed
         max(instant(details ->> '$.ended_at')) filter (event_type = 'reconciler.conference.record.observed')
             as recorded_at,
         min(instant(details ->> '$.updated_at'))
@@ -16,6 +17,11 @@ with told as (
             bool_or(event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed'),
             false
         ) as seen_completed
+        -- % else
+        null::timestamptz as recorded_at,
+        null::timestamptz as completed_by,
+        false as seen_completed
+        -- % endif
     from touched
     where event_type in (
         'conference.ended',

@@ -11,7 +11,9 @@
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
 -- were not equally many, so no row needs to know the one before it.
 create or replace temp table pairs as
-with seen as (
+with
+-- % if observed
+seen as (
     -- a call that was seen waiting says when it was enqueued: that counts where no webhook did
     select
         life,
@@ -26,11 +28,13 @@ with seen as (
     and instant(details ->> '$.enqueued_at') is not null
     group by life, leg, queue, enqueued_at
 ),
+-- % endif
 told as (
     select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
     from touched
     where is_of_pair
     and (event_type like 'call.%' or conference_id is not null)
+    -- % if observed
     union all
     select touched.rowid, 'visit', seen.enqueued_at, touched.*
     from touched
@@ -43,6 +47,7 @@ told as (
         and heard.queue is not distinct from seen.queue
         and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
     )
+    -- % endif
 ),
 edges as (
     select

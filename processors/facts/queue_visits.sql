@@ -19,6 +19,7 @@ with visits as not materialized (
     from pairs
     where kind = 'visit'
 ),
+-- % if observed
 sightings as (
     select
         life,
@@ -41,6 +42,7 @@ seen as (
     and abs(ms_between(opened_at, seen_enqueued_at)) <= 1000
     group by visit
 ),
+-- % endif
 segments as (
     select
         visit,
@@ -80,15 +82,22 @@ judged as (
         hangup_at,
         bridged_at,
         coalesce(bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard,
+        -- % if observed
         seen_waiting_at,
         gone_by,
+        -- % else
+        null::timestamptz as seen_waiting_at,
+        null::timestamptz as gone_by,
+        -- % endif
         case
             when dequeued_at is not null then coalesce(hangup_at < dequeued_at, false)
             else reopened_at is null and hangup_at is not null
         end as ended_by_hangup
     from visits
     join followed using (visit)
+    -- % if observed
     left join seen using (visit)
+    -- % endif
 ),
 outcomes as (
     select

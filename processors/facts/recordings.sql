@@ -24,6 +24,7 @@ with saved as (
 counting as (
     select *
     from saved
+    -- % if observed
     where source = 'webhook'
     or not exists (
         from saved as heard
@@ -39,6 +40,7 @@ counting as (
             )
         )
     )
+    -- % endif
 ),
 told as (
     select

@@ -8,7 +8,9 @@
 -- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
 -- `leave_at` is when the leg left by itself; `over_at` is when the stay was over for whoever counts those present.
 create or replace temp table stays as
-with records as (
+with
+-- % if observed
+records as (
     select
         life,
         coalesce(call_leg_id, call_control_id) as leg,
@@ -29,11 +31,13 @@ with records as (
     and conference_id is not null
     group by life, leg, coalesce(details ->> '$.record_id', event_id)
 ),
+-- % endif
 heard as (
     select *
     from pairs
     where kind = 'stay'
 ),
+-- % if observed
 matches as (
     select heard.life, heard.pair_id, records.told
     from heard
@@ -135,6 +139,26 @@ gathered as (
     where (life, leg) not in (select (life, leg) from heard)
     and (life, leg) not in (select (life, leg) from records)
 ),
+-- % else
+gathered as (
+    select
+        life,
+        pair_id as stay_id,
+        leg,
+        conference_id,
+        call_control_id,
+        call_leg_id,
+        call_session_id,
+        opened_at,
+        closed_at,
+        reopened_at,
+        opened_at as joined_at,
+        null::timestamptz as recorded_left_at,
+        null::varchar as record,
+        null::timestamptz as gone_by
+    from heard
+),
+-- % endif
 bounded as (
     select
         gathered.*,
@@ -148,7 +172,9 @@ bounded as (
         ) as latest
     from gathered
     left join ends using (life)
+    -- % if observed
     left join seen using (life, leg)
+    -- % endif
 ),
 judged as (
     select

@@ -321,10 +321,17 @@ ABOUT_ROOMS = (
     *(PERSON_BILLED, PERSON_BILLED, PERSON_SEEN),
 )
 
-HISTORIES: st.SearchStrategy[list[Told]] = st.tuples(
+_TOLD: st.SearchStrategy[list[Told]] = st.tuples(
     *(_subject(f"leg-{number}", ABOUT_LEGS) for number in range(4)),
     *(_subject(f"room-{number}", ABOUT_ROOMS) for number in range(3)),
 ).map(lambda subjects: [told for subject in subjects for told in subject])
+
+UNOBSERVED = _TOLD.map(
+    lambda history: [told for told in history if not told.event.event_type.startswith("reconciler.")]
+)
+"""Histories in which the reconciler saw nothing by itself, which is how nearly all of them are."""
+
+HISTORIES = st.one_of(_TOLD, UNOBSERVED)
 """Four legs and three conferences, up to a dozen events each; they share connections and the people in them."""
 
 

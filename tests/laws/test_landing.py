@@ -9,13 +9,16 @@ from typing import Any, Self
 
 import duckdb
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from processors.landing import Landing
-from tests.builders import NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
+from processors import facts
+from processors.derivation import Judgement
+from processors.facts import FACTS
+from processors.landing import LONGEST_WAIT, Landing
+from tests.builders import LATER, NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
 from tests.laws import model
-from tests.laws.histories import CLOCKS, HISTORIES, Delivery, Told, delivery
+from tests.laws.histories import CLOCKS, HISTORIES, UNOBSERVED, Delivery, Told, delivery
 from tests.laws.model import happening, rows
 
 EVERY_DAY = settings.get_current_profile_name() == "default"
@@ -125,6 +128,29 @@ def test_order_repetition_and_batching_change_no_row(
         landed(one, delivery(history, way=way, clock=clock))
         landed(two, delivery(history, way=other, clock=clock))
         assert one.facts() == two.facts()
+
+
+@tried(10)
+@given(UNOBSERVED, CLOCK)
+def test_what_definitions_leave_out_where_nothing_was_observed_would_add_nothing(
+    history: list[Told], clock: datetime
+) -> None:
+    assume(any(told.event.event_type in facts.EVENT_TYPES for told in history))  # else there is nothing to derive
+    with opened_warehouse() as warehouse:
+        landed(warehouse, delivery(history, way=0, clock=clock))
+        assert derived(warehouse, observed=False) == derived(warehouse, observed=True)
+
+
+def derived(warehouse: Warehouse, *, observed: bool) -> dict[str, list[tuple[Any, ...]]]:
+    """All facts of the batch that landed last, by definitions that reckon with observed events, or do not."""
+    judgement = Judgement(LATER, LONGEST_WAIT)
+    for name in dict.fromkeys(need for fact in FACTS for need in fact.needs):
+        warehouse.db.execute(facts.statement(name, observed=observed))
+    found = {}
+    for fact in FACTS:
+        query = fact.query(observed=observed)
+        found[fact.table] = sorted(warehouse.db.execute(query, judgement.parameters_of(query)).fetchall(), key=repr)
+    return found
 
 
 COLLISIONS = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=6)
