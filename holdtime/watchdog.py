@@ -1,9 +1,13 @@
 """A watch over the processor: a process that no longer gets anywhere had better end, and be started anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 PATIENCE = timedelta(minutes=2)
+
+SHORT_LOOKS = 5
+"""So often in a row a log has to look as if it had lost something: a new leader may know less for a moment."""
 
 
 @dataclass(slots=True)
@@ -17,6 +21,7 @@ class Watchdog:
     _landed: int = -1
     _lag: int = 0
     _since: float = 0.0
+    _short_for: int = 0
 
     def is_stuck(self, landed: int, lag: int, now_s: float, *, publishing: bool = False) -> bool:
         """Say whether the position has stood still too long while the lag grew; `now_s` of a clock that never jumps.
@@ -34,3 +39,11 @@ class Watchdog:
     def excuse(self) -> None:
         """Begin to watch anew."""
         self._landed = -1
+
+    def has_lost(self, short: Sequence[int]) -> bool:
+        """Say whether the log has lost what landed; `short` are the partitions that just ended before it, if any did.
+
+        What comes then gets positions that have landed, and would be passed over.
+        """
+        self._short_for = self._short_for + 1 if short else 0
+        return self._short_for >= SHORT_LOOKS

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from holdtime.watchdog import Watchdog
+from holdtime.watchdog import SHORT_LOOKS, Watchdog
 
 
 def stuck(*seen: tuple[int, int, float] | None) -> list[bool]:
@@ -38,3 +38,10 @@ def test_whoever_publishes_is_excused_and_gets_all_the_patience_again_afterwards
     seen = [(5, 10, 0, False), (5, 20, 59, True), (5, 30, 61, True), (5, 40, 90, False), (5, 50, 149, False)]
     assert not any(watchdog.is_stuck(landed, lag, at, publishing=busy) for landed, lag, at, busy in seen)
     assert watchdog.is_stuck(5, 60, 151)
+
+
+def test_a_log_that_ends_before_what_landed_for_several_looks_in_a_row_has_lost_it() -> None:
+    watchdog = Watchdog()
+    almost = [[3]] * (SHORT_LOOKS - 1)
+    assert not any(watchdog.has_lost(short) for short in [*almost, [], *almost])
+    assert watchdog.has_lost([3])
