@@ -64,20 +64,20 @@ class KafkaReader:
         """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
         give_up = time.monotonic() + self._patience_s
         session = self._ready(give_up)
-        if not session.stands_after(after):
+        if not session.buffer.stands_after(after):
             self._ask(session.seek(dict(after)))
         ends: Positions = {}
         while True:
-            found = session.take(limit, wait_s=_LOOK_S)
+            found = session.buffer.take(limit, wait_s=_LOOK_S)
             if len(found):
                 return found
-            if session.broken is not None:
-                raise LogUnavailableError(f"Kafka: {session.broken}")
+            if session.buffer.broken is not None:
+                raise LogUnavailableError(f"Kafka: {session.buffer.broken}")
             has_passed = bool(ends) and bool(self._ask(session.has_passed(ends)))
             if has_passed:
                 return NOTHING  # and nothing came since
             ends = self._ask(session.ends())
-            if session.stands_at(ends):
+            if session.buffer.stands_at(ends):
                 return NOTHING
             if time.monotonic() > give_up:
                 raise LogUnavailableError(f"Kafka has records that it did not give out for {self._patience_s:.0f} s")
@@ -157,5 +157,5 @@ class KafkaReader:
                     await asyncio.sleep(_PARTITIONS_EVERY_S)
             finally:
                 self._session = None
-                session.break_off("the session with the cluster has ended")
+                session.buffer.break_off("the session with the cluster has ended")
         log.info("log_partitions_changed")

@@ -1,17 +1,13 @@
-"""What a record of the log looks like in Kafka, and back again."""
+"""What a record of the log looks like in Kafka."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import pyarrow as pa
-from aiokafka import ConsumerRecord
 
-from ingest.batch import ROWS_A_CHUNK, Batch, records
-from ingest.kafka_topics import Layout, partition_number
-from ingest.log import Origin, Record
+from ingest.kafka_topics import Layout
+from ingest.log import Record
 
 _LONGEST_TEXT = 256
 """What is longer is no id that Telnyx gave out: it does not become a header, and only its digest becomes a key."""
@@ -55,51 +51,6 @@ def headers(record: Record, to: Address) -> dict[str, str]:
     if record.rejection:
         found["rejection"] = record.rejection
     return found
-
-
-def batch(found: Sequence[ConsumerRecord]) -> Batch:
-    """Return those records, which are in the order of their offsets within each partition, as a batch.
-
-    What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it is
-    taken for a replay, and was received when Kafka says.
-    """
-    return Batch.joined([_chunk(found[start : start + ROWS_A_CHUNK]) for start in range(0, len(found), ROWS_A_CHUNK)])
-
-
-def _chunk(found: Sequence[ConsumerRecord]) -> pa.RecordBatch:
-    places = [(record.topic, record.partition) for record in found]
-    numbers = {place: partition_number(*place) for place in set(places)}
-    said = [dict(record.headers) for record in found]
-    return records(
-        [
-            pa.array([numbers[place] for place in places], pa.int32()),
-            pa.array([record.offset for record in found], pa.int64()),
-            pa.array([_received_us(each, record) for each, record in zip(said, found, strict=True)], pa.int64()),
-            pa.array([_text_of(each.get("origin")) or _REPLAY for each in said], pa.string()),
-            pa.array([each.get("verified") == b"true" for each in said], pa.bool_()),
-            pa.array([_text_of(each.get("rejection")) for each in said], pa.string()),
-            pa.array([record.value or b"" for record in found], pa.binary()),
-        ]
-    )
-
-
-def _text_of(value: bytes | None) -> str | None:
-    return value.decode(errors="replace") if value else None
-
-
-_REPLAY = Origin.REPLAY.value
-_DIGITS = 16
-"""Microseconds of so many digits end in the year 2286: later times that another program may say mean nothing."""
-
-_LAST_US = 9_999_999_999_999_999
-
-
-def _received_us(said: dict[str, bytes | None], record: ConsumerRecord) -> int:
-    received = said.get("received_at") or b""
-    if received.isdigit() and len(received) <= _DIGITS:
-        return int(received)
-    told_us = int(record.timestamp) * 1000
-    return min(max(0, told_us), _LAST_US)
 
 
 def _event(body: bytes) -> dict[str, Any] | None:

@@ -121,7 +121,7 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
                         await producer.send(connection.layout.events, an_event(number).body, partition=0)
                 assert await bodies(log) == [an_event(number).body for number in range(3)]
                 session: Any = log._reader._session
-                assert not session._is_behind, "every read would wait for what does not come"
+                assert not session.buffer.is_behind, "every read would wait for what does not come"
             finally:
                 await producer.stop()
             await log.append(an_event(3))
@@ -131,7 +131,7 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
 
 
 def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka_session.batch", lambda _: 1 / 0)
+    monkeypatch.setattr("ingest.kafka_buffer.batch", lambda _: 1 / 0)
 
     async def scenario() -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:

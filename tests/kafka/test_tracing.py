@@ -36,4 +36,6 @@ def test_every_record_is_a_span_that_the_batch_it_is_read_in_links_to(kafka: str
     assert len(published) == 3
     read = {link.context.trace_id for span in done for link in span.links}
     assert read == {span.context.trace_id for span in published if span.context}
+    counts = [dict(span.attributes or {}).get("messaging.batch.message_count") for span in done if span.links]
+    assert sum(count for count in counts if isinstance(count, int)) == 3
     assert {span.resource.attributes["service.name"] for span in done} == {"holdtime"}
