@@ -5,6 +5,7 @@ import importlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from holdtime import event_log
 from holdtime.outage import keep_telling
@@ -59,8 +60,9 @@ async def telling(service: Service) -> AsyncIterator[None]:
         return
     from ingest.kafka_liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import
 
-    liveness = Liveness(event_log.connection_of(service.settings))
-    beating = asyncio.create_task(keep_telling(liveness, service.parts.log))
+    to = service.parts.log
+    liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
+    beating = asyncio.create_task(keep_telling(liveness, to))
     try:
         yield
     finally:

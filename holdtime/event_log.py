@@ -48,6 +48,15 @@ def spooled(log: Log) -> int:
     return log.waiting if isinstance(log, SpooledLog) else 0
 
 
+def proven(log: Log, began: float) -> None:
+    """Let a log on Kafka know that the cluster took a write that began then, by the monotonic clock."""
+    from ingest.kafka_log import KafkaLog
+    from ingest.spool import SpooledLog
+
+    if isinstance(log, KafkaLog | SpooledLog):
+        log.proven(began)
+
+
 def connection_of(settings: Settings) -> Connection:
     """The cluster that the settings name, not asked yet. Raises ValueError."""
     from ingest.kafka_connection import Connection, security

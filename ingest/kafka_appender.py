@@ -49,6 +49,7 @@ class KafkaAppender:
         self._connecting: asyncio.Task[None] | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._succeeded_at = time.monotonic()
+        self._failed_at: float | None = None
         self._in_flight: set[asyncio.Task[Any] | None] = set()
         self.unavailable: str | None = "the Kafka cluster has not answered yet"
 
@@ -93,16 +94,28 @@ class KafkaAppender:
         except FAILURES as error:
             self._failed(broker, f"Kafka: {type(error).__name__}", fatal=not _is_passing(error))
         else:
-            self.unavailable = None
+            self.unavailable = self._failed_at = None
             self._succeeded_at = time.monotonic()
         finally:
             self._in_flight.discard(task)
+
+    def proven(self, began: float) -> None:
+        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote.
+
+        Appends that failed before that may succeed now. Nothing but the next append could tell, and whoever is not
+        ready is sent none. Where there is no producer that could append, it proves nothing.
+        """
+        is_connected = self._broker is not None and (self._connecting is None or self._connecting.done())
+        if is_connected and self._failed_at is not None and self._failed_at < began:
+            self.unavailable = self._failed_at = None
+            log.info("log_available")
 
     def _failed(self, broker: KafkaBroker, reason: str, *, fatal: bool) -> None:
         """Note that a record did not get through; an idempotent producer that failed for good never works again."""
         if self.unavailable is None:
             log.error("log_unavailable", reason=reason)
         self.unavailable = reason
+        self._failed_at = time.monotonic()
         stuck = time.monotonic() - self._succeeded_at > STUCK_S
         idle = self._connecting is None or self._connecting.done()
         if (fatal or stuck) and broker is self._broker and idle:
@@ -118,7 +131,7 @@ class KafkaAppender:
         """Say what is wrong with topics, and look again after a while: whoever reads it may put it right."""
         error = None if connecting.cancelled() else connecting.exception()
         if error is not None:
-            self.unavailable = str(error)
+            self.unavailable, self._failed_at = str(error), None
             log.error("log_unavailable", reason=self.unavailable)
             self._connecting = self._begin(self._connect(after_s=_LOOK_AGAIN_S))
 
@@ -130,7 +143,7 @@ class KafkaAppender:
                 broker = await self._connected()
         before, self._broker = self._broker, broker
         self._succeeded_at = time.monotonic()
-        self.unavailable = None
+        self.unavailable = self._failed_at = None
         log.info("log_connected", servers=",".join(self._connection.servers))
         if before is not None:  # what it still holds it may still deliver
             retiring = asyncio.create_task(end(before, _STOP_S))

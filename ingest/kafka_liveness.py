@@ -1,6 +1,8 @@
 """When some ingest was last there to take webhooks: a topic of one record, told again and again by all of them."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,8 +25,10 @@ class Liveness:
     The topic is compacted: it keeps what was told last, however long ago that is.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, on_beat: Callable[[float], None] = lambda _: None) -> None:
+        """`on_beat` is told when a beat began that is durable, by the monotonic clock in seconds."""
         self._connection = connection
+        self._on_beat = on_beat
         self._broker: KafkaBroker | None = None
 
     async def beat(self, now: datetime) -> None:
@@ -32,12 +36,14 @@ class Liveness:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 broker = await self._connected()
+                began = time.monotonic()
                 await broker.publish(
                     str((now - _EPOCH) // _MICROSECOND).encode(), self._connection.layout.alive, key=_KEY
                 )
         except (TimeoutError, *FAILURES) as error:
             await self.close()  # an idempotent producer that failed for good never works again
             raise LogUnavailableError(f"Kafka: {type(error).__name__}") from None
+        self._on_beat(began)
 
     async def last(self) -> datetime | None:
         """When some ingest last told; None where none ever did."""

@@ -46,6 +46,10 @@ class KafkaLog:
             raise LogUnavailableError("the log on Kafka is not open for writing")
         await self._appender.append(record)
 
+    def proven(self, began: float) -> None:
+        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
+        self._appender.proven(began)
+
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
         return self._reader.read(after, limit)

@@ -87,6 +87,10 @@ class SpooledLog:
             self._came.set()
         return None
 
+    def proven(self, began: float) -> None:
+        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
+        self._log.proven(began)
+
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records of the cluster's log that follow `after`; raise LogUnavailableError."""
         return self._log.read(after, limit)
