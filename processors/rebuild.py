@@ -1,9 +1,12 @@
 """Rebuilding every fact from the whole history, slice by slice of time, with the definitions that landing uses."""
 
 import json
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
+from itertools import cycle
 
 import duckdb
 
@@ -12,12 +15,16 @@ from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
+from processors.lanes import Lane
 from processors.slices import BY_THE_DAY, Slicing
 from warehouse import tables
 from warehouse.query import value
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB needs for slices of the usual size; with less it uses the disk."""
+
+LANES = 2
+"""How many slices are derived at a time. Of one slice, DuckDB leaves much to one core: to write facts in order, say."""
 
 
 def rebuild(
@@ -30,21 +37,31 @@ def rebuild(
     gone on with by the next, unless something landed meanwhile or the definitions are others: then it begins anew.
     The facts are judged by the clock that they were last judged by, so a rebuild changes nothing but mistakes.
     """
-    history.prepare(db)
     judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
     judgement = Judgement(judged_at, longest_wait)
     _begin(db, _basis(db, longest_wait))
-    with _bridges_heard(db):
-        done, total = value(db, "select events from rebuilding"), value(db, "select count(*) from stored_events")
-        yield done, total
-        for end, events in slicing.cut(db, "stored_events", since=_reached(db)):
-            with transaction(db):
-                _derive_until(db, end, judgement)
-                db.execute("update rebuilding set reached = ?, events = events + ?", [end, events])
+    ((reached_us, done),) = db.execute("select epoch_us(max(reached)), max(events) from rebuilding").fetchall()
+    reached, total = history.instant(reached_us), value(db, "select count(*) from stored_events")
+    yield done, total
+    slices = list(slicing.cut(db, "stored_events", since=reached))
+    with ExitStack() as opened:
+        lanes = [opened.enter_context(closing(Lane(db))) for _ in slices[:LANES]]
+        for lane in lanes:
+            _prepare(lane.db)
+        carried: Future[None] = Future()
+        carried.set_result(None)
+        derived: deque[tuple[Lane, Future[None], datetime, datetime, int]] = deque()
+        for lane, (end, events) in zip(cycle(lanes), slices, strict=False):
+            if len(derived) == len(lanes):
+                yield _committed(*derived.popleft()), total
             done += events
-            yield done, total
-        with transaction(db):
-            _put_in_place(db, longest_wait)
+            carried = lane.after(carried, _carry, reached, end, longest_wait)
+            derived.append((lane, lane.after(carried, _derive, judgement), reached, end, done))
+            reached = end
+        while derived:
+            yield _committed(*derived.popleft()), total
+    with transaction(db):
+        _put_in_place(db, longest_wait)
 
 
 def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
@@ -56,80 +73,91 @@ def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
 
 def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
     """Make the tables that a rebuild fills, unless there are some that were begun on the same basis."""
-    if "rebuilding" in tables.names(db) and value(db, "select basis from rebuilding") == basis:
+    if "rebuilding" in tables.names(db) and value(db, "select any_value(basis) from rebuilding") == basis:
+        # Carried into slices that had not been reached.
+        db.execute("delete from rebuilt_carried where since > (select max(reached) from rebuilding)")
         return
     with transaction(db):
         db.execute("create or replace table rebuilding (basis varchar, reached timestamptz, events bigint)")
         db.execute("insert into rebuilding values (?, ?, 0)", [basis, EPOCH])
-        db.execute(f"create or replace table rebuilt_carried as select {history.COLUMNS} from stored_events limit 0")
+        db.execute(
+            f"""
+            create or replace table rebuilt_carried as
+            select null::timestamptz as since, {history.COLUMNS} from stored_events limit 0
+            """
+        )
         for fact in FACTS:
             tables.create_like(db, fact.table, f"rebuilt_{fact.table}")
+        tables.create_like(db, "bridged_connections", "rebuilt_bridged_connections")
+        db.execute(
+            """
+            insert into rebuilt_bridged_connections
+            select distinct connection_id from stored_events
+            where event_type = 'call.bridged' and connection_id is not null
+            """
+        )
 
 
-def _reached(db: duckdb.DuckDBPyConnection) -> datetime:
-    return history.instant(value(db, "select epoch_us(reached) from rebuilding"))
-
-
-@contextmanager
-def _bridges_heard(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let the definitions see the connections on which bridges are heard in all of history, and nobody else as yet."""
-    db.execute(
-        """
-        create or replace temp table bridged_connections as
-        select distinct connection_id from stored_events
-        where event_type = 'call.bridged' and connection_id is not null
-        """
-    )
-    try:
-        yield
-    finally:
-        with suppress(duckdb.ConnectionException):  # closed, and with it the table is gone
-            db.execute("drop table temp.bridged_connections")
-
-
-def _derive_until(db: duckdb.DuckDBPyConnection, end: datetime, judgement: Judgement) -> None:
-    """Derive the facts of the lives that are over by `end`, from the events since the last slice and those carried."""
+def _prepare(db: duckdb.DuckDBPyConnection) -> None:
+    """Let a lane see what its slice is made of, and the connections on which bridges are heard in all of history."""
+    history.prepare(db)
+    db.execute("create temp view bridged_connections as from rebuilt_bridged_connections")
     # A view takes no parameters, and a plain bound is what keeps DuckDB from looking everywhere.
-    db.execute("set variable slice_begins = (select reached from rebuilding)")
-    db.execute("set variable slice_ends = ?", [end])
     db.execute(
         f"""
-        create or replace temp view found as
+        create temp view found as
         select {history.COLUMNS}, true as is_seed from stored_events
         where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
         and event_type in (from relevant_types)
         union all
-        select *, true from rebuilt_carried
+        select {history.COLUMNS}, true from rebuilt_carried
+        where since = getvariable('slice_begins')
         """
     )
-    history.number_lives(db, judgement.longest_wait)
+
+
+def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime, longest_wait: timedelta) -> None:
+    """Number the lives that are over by `end`, and commit the events of those that may go on to the next slice."""
+    db.execute("set variable slice_begins = ?", [begin])
+    db.execute("set variable slice_ends = ?", [end])
+    history.number_lives(db, longest_wait)
     # As near to the end as this, the next slice may hold more of the life.
-    open_since = end - judgement.longest_wait
+    open_since = end - longest_wait
     db.execute(
         f"""
-        create or replace temp table carried as
-        select {history.COLUMNS} from found
+        insert into rebuilt_carried
+        select ?::timestamptz, {history.COLUMNS} from found
         semi join (from lives where until >= ?) as going_on
         on found.entity = going_on.entity and found.occurred_at >= going_on.entity_since
         """,
-        [open_since],
+        [end, open_since],
     )
     db.execute("delete from lives where until >= ?", [open_since])
+
+
+def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+    """Derive the facts of the lives that were numbered, in a transaction that is left open."""
     history.gather_lives(db)
-    db.execute("create or replace table rebuilt_carried as from carried")
+    db.begin()
     for each in derivation.derive(db, judgement).facts:
         # Lookups rely on tables that are in time order.
         db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)
 
 
+def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime, done: int) -> int:
+    """Commit a slice's facts when they are derived, after those of all slices before it; returns the events done."""
+    derived.result()
+    lane.db.execute("delete from rebuilt_carried where since = ?", [begin])
+    lane.db.execute("insert into rebuilding select any_value(basis), ?, ? from rebuilding", [end, done])
+    lane.db.commit()
+    return done
+
+
 def _put_in_place(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:
     """Make what was rebuilt the facts, and leave nothing else of it."""
-    for fact in FACTS:
-        db.execute(f"drop table {fact.table}")
-        db.execute(f"alter table rebuilt_{fact.table} rename to {fact.table}")
-    stored = f'"{value(db, "select current_database()")}".bridged_connections'
-    db.execute(f"delete from {stored}")
-    db.execute(f"insert into {stored} from temp.bridged_connections")
+    for table in (*(fact.table for fact in FACTS), "bridged_connections"):
+        db.execute(f"drop table {table}")
+        db.execute(f"alter table rebuilt_{table} rename to {table}")
     db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
     definitions.note_only(db)
     db.execute("drop table rebuilt_carried")

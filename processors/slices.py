@@ -20,7 +20,7 @@ class Slicing:
     life may last makes the same events pass by again and again.
     """
 
-    events: int = 2_000_000
+    events: int = 1_000_000
     granule: timedelta = timedelta(days=1)
 
     def cut(self, db: duckdb.DuckDBPyConnection, events: str, *, since: datetime) -> Iterator[tuple[datetime, int]]:

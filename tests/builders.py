@@ -456,7 +456,7 @@ def opened_warehouse() -> Iterator[Warehouse]:
 def a_warehouse() -> Warehouse:
     """A new warehouse in memory, set up as the real one is."""
     db = duckdb.connect(config={"threads": 1})
-    db.execute("set timezone = 'UTC'")
+    db.execute("set global timezone = 'UTC'")
     db.execute("set preserve_insertion_order = false")
     db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
     create_tables(db)
