@@ -129,6 +129,7 @@ class KafkaReader:
             self._fault = error
         finally:
             loop.close()
+            gc.unfreeze()  # DuckDB complains on standard error about whatever nobody collects before the process ends
 
     async def _serve(self) -> None:
         """Hold a session with the cluster, and begin a new one whenever it ends."""
