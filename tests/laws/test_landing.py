@@ -124,7 +124,7 @@ def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS}
 
 
-@tried(40)
+@tried(60)
 @given(HISTORIES, WAYS, CLOCK)
 def test_the_warehouse_shows_what_the_rules_say(history: list[Told], way: int, clock: datetime) -> None:
     arrived = delivery(history, way=way, clock=clock)
