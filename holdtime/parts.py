@@ -29,7 +29,7 @@ from ingest.sqlite_writer import Bounds
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
 from processors.migration import open_current
-from warehouse.database import OutdatedError, WarehouseError, open_writer
+from warehouse.database import LANDING_MEMORY, OutdatedError, WarehouseError, open_writer
 from warehouse.replica import publish
 
 T = TypeVar("T")
@@ -147,7 +147,7 @@ class Store:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = "512MB") -> AsyncIterator[Store]:
+async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = LANDING_MEMORY) -> AsyncIterator[Store]:
     """Open log and warehouse, made where they are not there yet, or raise ConfigurationError and leave nothing open."""
     async with AsyncExitStack() as stack:
         try:
@@ -264,7 +264,7 @@ def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnecti
     return db
 
 
-def open_warehouse(path: Path, stack: AsyncExitStack, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
+def open_warehouse(path: Path, stack: AsyncExitStack, memory_limit: str = LANDING_MEMORY) -> duckdb.DuckDBPyConnection:
     """Open the warehouse, brought up to date if need be, until the stack ends. Raises WarehouseError, LockedError."""
 
     def told(done: int, total: int) -> None:

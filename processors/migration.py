@@ -18,6 +18,7 @@ from processors.rebuild import MEMORY_LIMIT, rebuild
 from processors.slices import BY_THE_DAY, Slicing
 from warehouse import tables
 from warehouse.database import (
+    LANDING_MEMORY,
     SCHEMA_VERSION,
     LockedError,
     OutdatedError,
@@ -36,7 +37,7 @@ MADE_ANEW = frozenset({"stored_events", "undated_events", "bridged_connections",
 
 
 def open_current(
-    path: Path, *, told: Callable[[int, int], None], memory_limit: str = "512MB", bulk: bool = False
+    path: Path, *, told: Callable[[int, int], None], memory_limit: str = LANDING_MEMORY, bulk: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing as `open_writer` does, after bringing it up to date where it is an older one.
 

@@ -19,6 +19,11 @@ STORAGE_VERSION = "v1.2.0"
 ROW_GROUP_SIZE = 30_720
 """A quarter of DuckDB's own: a batch fills groups sooner, so that it is compressed once; time bounds cut finer."""
 
+LANDING_MEMORY = "1GB"
+"""What landing may use, twice what it does. The nearer DuckDB is to its limit, the more often it gives all free memory
+back to the system, only to ask for it again: half of this took a fifth longer.
+"""
+
 UNHELPFUL = (
     "aggregate_function_rewriter, aggregate_reuse, build_side_probe_side, column_lifetime, common_subplan, "
     "compressed_materialization, duplicate_groups, join_elimination, join_order, outer_join_simplification, "
@@ -48,7 +53,7 @@ class OutdatedError(WarehouseError):
     """The warehouse was made by an older holdtime, and its events have to be read anew (`processors.migration`)."""
 
 
-def open_writer(path: Path, *, memory_limit: str = "512MB", bulk: bool = False) -> duckdb.DuckDBPyConnection:
+def open_writer(path: Path, *, memory_limit: str = LANDING_MEMORY, bulk: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, creating it and its tables when new, and making its views anew.
 
     An older schema is brought up to date first, where SQL alone can do that; `bulk` is for a few statements over much,
