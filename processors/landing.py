@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history, outbox, rejected
+from processors import contradictions, definitions, derivation, history, outbox, reading, rejected
 from processors.derivation import Judgement
-from processors.reading import Aside, Read, Said, read, registered
+from processors.reading import Aside, Read, Said, registered
 from processors.spans import Span
 from warehouse.query import run, value
 
@@ -91,20 +91,16 @@ class Landing:
         unknown; it never runs backwards in a warehouse, whatever is passed.
         """
         batch = batch.after(self.positions())  # a log may hand out again what has landed
-        with registered(self._db, delivered=batch.table):
-            said = self._read(batch)
-            with transaction(self._db):
-                return self._land(said, batch.reached(), now)
+        with self._read(batch) as read, transaction(self._db):
+            return self._land(read, batch.reached(), now)
 
     def land_again(self, batch: Batch, now: datetime) -> Landed:
         """Land records out of `rejected` with what they were received with; the log's positions stay as they are.
 
         What can be read now leaves `rejected`, for it is an event, or one that is known. The rest stays there as it is.
         """
-        with registered(self._db, delivered=batch.table):
-            said = self._read(batch)
-            with transaction(self._db):
-                return self._land(said, {}, now, again=True)
+        with self._read(batch) as read, transaction(self._db):
+            return self._land(read, {}, now, again=True)
 
     def read_ahead(self, batch: Batch) -> None:
         """Read the batch that will be landed next. In another thread than the one that lands, and one at a time.
@@ -116,17 +112,23 @@ class Landing:
         with suppress(duckdb.Error):
             self._ahead[batch] = self._aside.read(batch)
 
-    def _read(self, batch: Batch) -> Said:
-        """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that."""
-        ahead = self._ahead.pop(batch, None)
-        if ahead is None:
-            return read(self._db)
-        with registered(self._db, said_ahead=ahead.fresh):
-            run(self._db, "create or replace temp table fresh as from said_ahead")
-        return ahead.said
+    @contextmanager
+    def _read(self, batch: Batch) -> Iterator[Read]:
+        """Make `fresh`, what each record says; in a transaction of its own, because it is read faster after that.
 
-    def _land(self, said: Said, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
-        db = self._db
+        While this lasts the records themselves are `delivered`, and what was read ahead of its turn is `said_ahead`.
+        """
+        ahead = self._ahead.pop(batch, None)
+        with registered(self._db, delivered=batch.table):
+            if ahead is None:
+                yield Read(None, reading.read(self._db))
+                return
+            with registered(self._db, said_ahead=ahead.events):
+                run(self._db, "create or replace temp table fresh as select * exclude (text) from said_ahead")
+                yield ahead
+
+    def _land(self, read: Read, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
+        db, said = self._db, read.said
         judged_before, judgement = self._judgement(now)
         self._advance(reached, now, judgement)
         run(
@@ -146,7 +148,7 @@ class Landing:
             facts = derivation.replace(db, derived, noted=self._tells)
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
-        events = self._keep_events(said, now)
+        events = self._keep_events(read, now)
         duplicates = said.records - unreadable - events
         return Landed(said.records, events, duplicates, unreadable, contradicting, facts)
 
@@ -187,19 +189,22 @@ class Landing:
         known = contradictions.drop_known(db, spans, repeated=said.repeats)
         return spans, contradictions.settle_others(db, spans, now) if known or said.repeats else 0
 
-    def _keep_events(self, said: Said, now: datetime) -> int:
+    def _keep_events(self, read: Read, now: datetime) -> int:
         """Append `fresh` to `stored_events`, with the bodies as they came."""
-        db = self._db
+        db, said = self._db, read.said
+        source = "delivered join fresh using (log_partition, log_offset)"
+        if read.events is not None and not said.undated and value(db, "select count(*) from fresh") == said.records:
+            source = "said_ahead as fresh"  # nothing was left out or dated anew, and no join is needed
         kept: int = value(
             db,
-            """
+            f"""
             insert into stored_events
             select
                 event_id, event_type, occurred_at, occurred_at_source, fresh.received_at, $now, fresh.origin,
                 fresh.verified, entity, call_control_id, call_leg_id, call_session_id, connection_id, conference_id,
                 queue, direction, from_number, to_number, reason, hangup_source, position, reported_wait_secs, details,
                 text, log_partition, log_offset
-            from delivered join fresh using (log_partition, log_offset)
+            from {source}
             """,
             {"now": now},
         )

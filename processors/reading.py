@@ -31,9 +31,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a batch says that was read before its turn: what `fresh` is to be, and what there is to know of it."""
+    """What a batch says: what there is to know of it, and of one that was read before its turn what `fresh` is to be.
 
-    fresh: pa.Table
+    `events` has that, and each record's `text` too.
+    """
+
+    events: pa.Table | None
     said: Said
 
 
@@ -75,6 +78,7 @@ class Aside:
         """Open the database."""
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
         self._db = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": "", "threads": 1})
+        self._db.execute("set preserve_insertion_order = true")  # what was read is put beside the texts it was read in
         history.prepare_words(self._db)
         for setting in HARDENING:
             self._db.execute(f"set {setting}")
@@ -83,7 +87,8 @@ class Aside:
         """Read the batch, as landing would; raises what that raises."""
         with registered(self._db, delivered=batch.table):
             said = read(self._db)
-        return Read(self._db.table("fresh").to_arrow_table(), said)
+        fresh = self._db.table("fresh").to_arrow_table()
+        return Read(fresh.append_column("text", batch.table["text"]), said)
 
 
 @contextmanager

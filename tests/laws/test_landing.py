@@ -89,9 +89,12 @@ class Fragile:
 
 
 def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
-    """The warehouse, after all of it has arrived."""
-    for each in arrived.batches:
-        warehouse.land_bodies(each.bodies, now=each.now, received=each.received, origin=each.origins)
+    """The warehouse, after all of it has arrived; every other batch is read before its turn."""
+    for number, each in enumerate(arrived.batches):
+        batch = warehouse.batch(each.bodies, received=each.received, origin=each.origins)
+        if number % 2:
+            warehouse.landing.read_ahead(batch)
+        warehouse.landing.land(batch, each.now)
     return warehouse
 
 

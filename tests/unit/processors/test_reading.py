@@ -38,6 +38,18 @@ def test_a_batch_read_ahead_lands_as_it_would_have() -> None:
         assert landed(one, batch) == landed(other, batch)
 
 
+def test_each_event_of_a_large_batch_has_its_own_text() -> None:
+    calls = [a_call(f"leg-{number}").queued(at=NOON) for number in range(5_000)]
+    with opened_warehouse() as warehouse:
+        batch = a_batch(bodies(*calls))
+        warehouse.landing.read_ahead(batch)
+        warehouse.landing.land(batch, LATER)
+        told = dict(warehouse.rows("(select log_offset, body::blob from events)"))
+        strangers = warehouse.rows("(select event_id from events where not contains(body, event_id))")
+    assert told == dict(zip(range(1, len(batch) + 1), batch.bodies, strict=True))
+    assert strangers == []
+
+
 def test_a_batch_of_which_some_has_landed_since_it_was_read_lands_the_rest() -> None:
     with opened_warehouse() as warehouse:
         batch = a_batch(SAID)
