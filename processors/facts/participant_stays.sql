@@ -4,6 +4,7 @@
 -- counts for the stay of theirs that was not yet over, so a floor change a moment before the join is not lost.
 with floors as (
     select
+        rowid as floor,
         life,
         coalesce(call_leg_id, call_control_id) as leg,
         occurred_at as taken_at,
@@ -14,27 +15,18 @@ with floors as (
     from touched
     where event_type = 'conference.floor.changed'
 ),
-leaves as (
-    select distinct life, leg, leave_at
-    from stays
-    where leave_at is not null
-),
 held as (
     select
-        floors.life,
-        floors.leg,
+        floor,
+        life,
+        leg,
         taken_at,
-        least(
-            next_taken_at,
-            leave_at,
-            case when ended_at >= taken_at then ended_at end
-        ) as lost_at
+        next_taken_at,
+        min(leave_at) filter (taken_at <= leave_at) as leave_at,
+        min(over_at) filter (taken_at <= over_at and (joined_at is null or over_at > joined_at)) as over_at
     from floors
-    asof left join leaves
-    on floors.life = leaves.life
-    and floors.leg = leaves.leg
-    and floors.taken_at <= leaves.leave_at
-    left join ends on floors.life = ends.life
+    join stays using (life, leg)
+    group by floor, life, leg, taken_at, next_taken_at
 ),
 candidates as (
     -- one stay for each moment at which a leg's presence ends, so that the match below is never a toss-up
@@ -44,16 +36,25 @@ candidates as (
     group by life, leg, over_at
 ),
 spoken as (
+    -- for each stay of each conference: one id may be told of two
     select
-        candidates.stay_id,
-        sum(ms_between(taken_at, lost_at))::bigint as floor_ms,
+        life,
+        stay_id,
+        sum(
+            ms_between(
+                taken_at,
+                least(
+                    next_taken_at,
+                    leave_at,
+                    case when ended_at >= taken_at then ended_at end
+                )
+            )
+        )::bigint as floor_ms,
         count(*) as floors
     from held
-    asof join candidates
-    on held.life = candidates.life
-    and held.leg = candidates.leg
-    and held.taken_at <= candidates.over_at
-    group by candidates.stay_id
+    join candidates using (life, leg, over_at)
+    left join ends using (life)
+    group by life, stay_id
 )
 select
     stay_id,
@@ -71,4 +72,4 @@ select
     (revision + coalesce(floors, 0))::integer as revision,
     life
 from stays
-left join spoken using (stay_id)
+left join spoken using (life, stay_id)

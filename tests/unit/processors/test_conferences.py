@@ -168,6 +168,20 @@ def test_two_conferences_with_the_same_people_are_kept_apart(warehouse: Warehous
     ]
 
 
+def test_two_stays_told_with_the_same_id_keep_their_own_floors(warehouse: Warehouse) -> None:
+    room = a_conference("room").created().joined("ann", 1).floor("ann", 2).left("ann", 10).ended(20)
+    hall = a_conference("hall").created().joined("ann", 1).floor("ann", 5).left("ann", 10).ended(20)
+    (join,) = (event for event in room if event.event_type == "conference.participant.joined")
+    told = [
+        event.but(event_id=join.event_id) if event.event_type == join.event_type else event for event in (*room, *hall)
+    ]
+    warehouse.land(told)
+    assert sorted(stays(warehouse, "conference_id", "stay_id", "floor_ms")) == [
+        ("hall", join.event_id, 5_000),
+        ("room", join.event_id, 8_000),
+    ]
+
+
 def test_a_conference_event_that_names_none_makes_no_conference(warehouse: Warehouse) -> None:
     landed = warehouse.land([event.without("conference_id") for event in a_conference().created().joined("ann", 1)])
     assert landed.events == 2
