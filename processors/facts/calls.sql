@@ -7,8 +7,9 @@ with heard as (
         life,
         min(call_leg_id) as call_leg_id,
         min(call_control_id) as call_control_id,
-        min(call_session_id) filter (event_type = 'call.initiated') as call_session_id,
-        min(connection_id) filter (event_type = 'call.initiated') as connection_id,
+        -- where nothing told of the beginning, any event tells whose the leg is
+        coalesce(min(call_session_id) filter (event_type = 'call.initiated'), min(call_session_id)) as call_session_id,
+        coalesce(min(connection_id) filter (event_type = 'call.initiated'), min(connection_id)) as connection_id,
         min(direction) as direction,
         min(occurred_at) filter (event_type = 'call.initiated') as initiated_at,
         min(occurred_at) filter (event_type = 'call.answered') as answered_at,
@@ -35,18 +36,6 @@ hung_up_again as (
     where event_type = 'call.hangup'
     and coalesce(call_leg_id, call_control_id) is not null
     and life in (select life from heard where hangups > 1)
-    group by life
-),
-joined_midway as (
-    -- where nothing told of the beginning, any event tells whose the leg is
-    select
-        life,
-        min(call_session_id) as call_session_id,
-        min(connection_id) as connection_id
-    from touched
-    where is_of_call
-    and coalesce(call_leg_id, call_control_id) is not null
-    and life in (select life from heard where call_session_id is null or connection_id is null)
     group by life
 ),
 holds as (
@@ -108,8 +97,8 @@ extras as (
 select
     call_leg_id,
     call_control_id,
-    coalesce(heard.call_session_id, joined_midway.call_session_id) as call_session_id,
-    coalesce(heard.connection_id, joined_midway.connection_id) as connection_id,
+    call_session_id,
+    connection_id,
     direction,
     from_number,
     to_number,
@@ -137,4 +126,3 @@ left join held using (life)
 left join numbers using (life)
 left join extras using (life)
 left join hung_up_again using (life)
-left join joined_midway using (life)

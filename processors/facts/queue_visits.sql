@@ -55,26 +55,22 @@ segments as (
         ) as next_present_at
     from visits
 ),
-hangups as (
-    select life, occurred_at as hangup_at
-    from touched
-    where event_type = 'call.hangup'
-),
-bridges as (
-    select life, occurred_at as bridged_at
-    from touched
-    where event_type = 'call.bridged'
-),
 followed as (
-    -- what followed it, found by as little of each visit as it takes
-    select segments.*, hangup_at, bridged_at
+    -- what followed it, found by as little of each visit as it takes; a leg has few of either
+    select
+        visit,
+        next_present_at,
+        min(occurred_at) filter (event_type = 'call.hangup') as hangup_at,
+        min(occurred_at) filter (event_type = 'call.bridged') as bridged_at
     from segments
-    asof left join hangups
-    on segments.life = hangups.life
-    and segments.present_at <= hangups.hangup_at
-    asof left join bridges
-    on segments.life = bridges.life
-    and segments.present_at <= bridges.bridged_at
+    left join (
+        select life, event_type, occurred_at
+        from touched
+        where event_type in ('call.hangup', 'call.bridged')
+    ) as heard
+    on segments.life = heard.life
+    and segments.present_at <= heard.occurred_at
+    group by visit, next_present_at
 ),
 judged as (
     select
