@@ -31,10 +31,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a batch says: what there is to know of it, and of one that was read before its turn what `fresh` is to be.
-
-    `events` has that, and each record's `text` too.
-    """
+    """What a batch says; `events` is what `fresh` is to be, with each record's `text`, where it was read ahead."""
 
     events: pa.Table | None
     said: Said
