@@ -28,13 +28,13 @@ from ingest.kafka_topics import Layout
 from ingest.log import Reader, Record
 from ingest.sqlite_log import SqliteLog
 from processors.ahead import ReadAhead
+from processors.app import MOST_RECORDS
 from processors.landing import Landing
 from tests.e2e.test_up import KEY
 from tests.kafka.cluster import Cluster
 from tests.kafka.node import Nodes
 from warehouse.database import open_writer
 
-MOST = 100_000
 A_SECOND = 500
 
 
@@ -107,7 +107,7 @@ def _land(log: Reader, folder: Path, count: int) -> float:
     db = open_writer(warehouse)
     landing, now, landed = Landing(db), datetime.now(UTC), 0
     began = time.perf_counter()
-    with ReadAhead(log, MOST, landing.read_ahead) as reading:
+    with ReadAhead(log, MOST_RECORDS, landing.read_ahead) as reading:
         while landed < count:
             batch = reading.read(landing.positions())
             if len(batch):

@@ -1,7 +1,8 @@
 """How fast events land, over DuckDB's `read_json` reading the same ones, and whether history slows landing down.
 
-`landing_vs_read_json`: events landed a second, from the SQLite log to facts on disk, checkpoint included, in batches of
-up to 100,000; over the events a second that `read_json` makes a table of, from a file of the same bodies, all columns.
+`landing_vs_read_json`: events landed a second, from the SQLite log to facts on disk, checkpoint included, in batches as
+large as a processor takes; over the events a second that `read_json` makes a table of, from a file of the same bodies,
+all columns.
 `landing_10k_vs_read_json`: the same with batches of 10,000. `landing_flatness`: the time to land a batch of 5,000
 events after 20 million others, over that after 0.2 million at the same density.
 """
@@ -25,6 +26,7 @@ from holdtime.simulator import Plan, simulate
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
 from processors.ahead import ReadAhead
+from processors.app import MOST_RECORDS
 from processors.landing import Landing
 from warehouse.database import open_writer
 
@@ -51,7 +53,7 @@ def _against_read_json(folder: Path, *, quick: bool) -> dict[str, float | str]:
     rates: dict[str, list[float]] = {"read_json": [], "landing": [], "landing_10k": []}
     for _ in range(rounds):
         rates["read_json"].append(len(bodies) / _read_json(lines))
-        rates["landing"].append(len(bodies) / _land(log, folder, 100_000))
+        rates["landing"].append(len(bodies) / _land(log, folder, MOST_RECORDS))
         rates["landing_10k"].append(len(bodies) / _land(log, folder, 10_000))
 
     def ratio(name: str) -> float:

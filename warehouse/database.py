@@ -16,8 +16,8 @@ SCHEMA_VERSION = 3
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
 
-ROW_GROUP_SIZE = 30_720
-"""A quarter of DuckDB's own: a batch fills groups sooner, so that it is compressed once; time bounds cut finer."""
+ROW_GROUP_SIZE = 32_768
+"""A quarter of DuckDB's own, or so: a batch fills groups sooner, so it is compressed once; time bounds cut finer."""
 
 LANDING_MEMORY = "1GB"
 """What landing may use, twice what it does. The nearer DuckDB is to its limit, the more often it gives all free memory
