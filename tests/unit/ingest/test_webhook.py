@@ -143,7 +143,7 @@ def test_another_method_is_405_and_told_which_one_is_allowed(method: str) -> Non
 
 
 def test_over_the_concurrency_cap_the_answer_is_503_and_room_comes_back() -> None:
-    receiver = a_receiver(max_in_flight=2, keep_deadline_s=0.1)
+    receiver = a_receiver(max_in_flight=2, keep_deadline_s=1.0)
     receiver.log.hangs = True
 
     async def scenario() -> list[int]:
@@ -158,7 +158,7 @@ def test_over_the_concurrency_cap_the_answer_is_503_and_room_comes_back() -> Non
 
 
 def test_bodies_that_nobody_vouched_for_take_bounded_memory_and_room_comes_back() -> None:
-    receiver = a_receiver(max_held_bytes=100_000, body_deadline_s=0.1)
+    receiver = a_receiver(max_held_bytes=100_000, body_deadline_s=1.0)
 
     async def scenario() -> list[int]:
         # Each is well below what one delivery may have; none of them ever ends.

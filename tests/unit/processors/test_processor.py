@@ -109,12 +109,12 @@ async def running(processor: Processor) -> AsyncIterator[asyncio.Task[None]]:
     await task
 
 
-async def until(happened: Callable[[], object], seen: Callable[[], object], *, at_most: float = PATIENCE_S) -> None:
-    """Wait until it happened, at most so many seconds; what was `seen` last is in the failure."""
+async def until(happened: Callable[[], object], seen: Callable[[], object]) -> None:
+    """Wait until it happened, at most PATIENCE_S; what was `seen` last is in the failure."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + at_most
+    give_up = loop.time() + PATIENCE_S
     while not happened():
-        assert loop.time() < give_up, f"still {seen()!r} after {at_most:.0f} s"
+        assert loop.time() < give_up, f"still {seen()!r} after {PATIENCE_S:.0f} s"
         await asyncio.sleep(0.02)
 
 
@@ -231,7 +231,7 @@ def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_read
             async with running(center.processor(put_out=put_out)):
                 await until(lambda: 1 in seen, lambda: seen)
                 await center.append(*rest)
-                await until(lambda: seen[-1] > 1, lambda: seen, at_most=5)
+                await until(lambda: seen[-1] > 1, lambda: seen)
 
     asyncio.run(scenario())
 
