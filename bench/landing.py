@@ -2,9 +2,8 @@
 
 `landing_vs_read_json`: events landed a second, from the SQLite log to facts on disk, checkpoint included, in batches as
 large as a processor takes; over the events a second that `read_json` makes a table of, from a file of the same bodies,
-all columns.
-`landing_10k_vs_read_json`: the same with batches of 10,000. `landing_flatness`: the time to land a batch of 5,000
-events after 20 million others, over that after 0.2 million at the same density.
+all columns. `landing_10k_vs_read_json`: the same with batches of 10,000. `landing_flatness`: the time to land a batch
+of 5,000 events after 20 million others, over that after 0.2 million at the same density.
 """
 
 import asyncio

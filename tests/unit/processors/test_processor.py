@@ -118,6 +118,11 @@ async def until(happened: Callable[[], object], seen: Callable[[], object]) -> N
         await asyncio.sleep(0.02)
 
 
+async def all_landed(center: Center, processor: Processor) -> None:
+    """Wait until the processor has landed all that its log holds."""
+    await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)
+
+
 def call_bodies() -> list[bytes]:
     return bodies(a_call().queued(at=NOON).answered(after=41).talked(300))
 
@@ -132,7 +137,7 @@ def test_what_the_log_says_lands_and_is_published(tmp_path: Path) -> None:
                 first, *rest = call_bodies()
                 for part in ([first], [*rest, b"not an event"]):
                     await center.append(*part)
-                    await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)
+                    await all_landed(center, processor)
 
                 def was_answered() -> bool:
                     # How long a copy took decides when the next is due: never, on a clock that stands.
@@ -171,7 +176,7 @@ def test_a_processor_begins_where_the_one_before_it_ended(tmp_path: Path) -> Non
                 await center.append(*part)
                 processor = center.processor()
                 async with running(processor):
-                    await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)  # noqa: B023
+                    await all_landed(center, processor)
                 center.registry = CollectorRegistry()
             assert value(center.db, "select count(*) from events") == 4
             assert value(center.db, "select max(log_offset) from log_positions") == 4
@@ -187,7 +192,7 @@ def test_what_has_landed_long_ago_is_forgotten_by_the_log_and_kept_by_the_wareho
             await center.append(young, received=NOON)
             processor = center.processor()
             async with running(processor):
-                await until(lambda: processor.progress.landed == {0: 2}, lambda: processor.progress)
+                await all_landed(center, processor)
                 center.clock.now = LATER + timedelta(hours=1)
                 await until(lambda: list(center.log.read({}, 9).offsets) == [2], lambda: center.log.read({}, 9).offsets)
             assert value(center.db, "select count(*) from events") == 2
@@ -207,7 +212,7 @@ def test_time_passes_in_an_idle_center_too(tmp_path: Path) -> None:
                 return center.published("select outcome from queue_visits") == "unknown"
 
             async with running(processor):
-                await until(lambda: processor.progress.landed == {0: 1}, lambda: processor.progress)
+                await all_landed(center, processor)
                 await until(became_unknown, lambda: center.published("select outcome from queue_visits"))
 
     asyncio.run(scenario())
@@ -254,7 +259,7 @@ def test_a_record_that_cannot_land_is_rejected_alone(tmp_path: Path) -> None:
             await center.append(*good[:3], b'{"poison": 1}', good[3])
             processor = center.processor(landing=Picky(center.db))
             async with running(processor):
-                await until(lambda: processor.progress.landed == {0: 5}, lambda: processor.progress)
+                await all_landed(center, processor)
             assert value(center.db, "select count(*) from events") == 4
             assert center.db.execute("select reason, log_offset, body from rejected").fetchall() == [
                 ("unlandable:DataError", 4, b'{"poison": 1}')
@@ -295,7 +300,7 @@ def test_a_log_that_cannot_be_read_now_is_asked_again(tmp_path: Path) -> None:
             await center.append(*call_bodies())
             processor = center.processor(reader=Balky(center.log))
             async with running(processor):
-                await until(lambda: processor.progress.landed == {0: 4}, lambda: processor.progress)
+                await all_landed(center, processor)
 
     asyncio.run(scenario())
 
@@ -309,7 +314,7 @@ def test_a_replica_that_cannot_be_put_out_stops_no_landing(tmp_path: Path) -> No
             await center.append(*call_bodies())
             processor = center.processor(put_out=no_room)
             async with running(processor):
-                await until(lambda: processor.progress.landed == {0: 4}, lambda: processor.progress)
+                await all_landed(center, processor)
             assert processor.progress.replica_at is None
 
     asyncio.run(scenario())
