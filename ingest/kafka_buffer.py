@@ -14,9 +14,9 @@ from ingest.kafka_runs import Run, batch
 BUFFER_BYTES = 96 << 20
 """As much is read ahead, beside the batch that lands."""
 
-_FIRST_FILL_S = 0.3
-_FILL_S = 1.0
-"""So long a batch is filled while Kafka has more: the first one less long, for nothing lands meanwhile."""
+_FILL_S = 0.25
+"""So long a batch is filled while Kafka has more. Longer, and nothing lands for a while when reading begins; later on
+there is always enough."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,6 @@ class Buffer:
     broken: str | None = None
     is_behind: bool = False
     held_bytes: int = 0
-    _fill_s: float = _FIRST_FILL_S
     _chunks: deque[pa.RecordBatch] = field(default_factory=deque)
     _loose: list[Run] = field(default_factory=list)
     _loose_records: int = 0
@@ -76,8 +75,7 @@ class Buffer:
         with self._changed:
             self._changed.wait_for(lambda: self._records or self.broken, wait_s)
             if self._records:
-                self._changed.wait_for(lambda: self._is_enough(limit), self._fill_s)
-                self._fill_s = _FILL_S
+                self._changed.wait_for(lambda: self._is_enough(limit), _FILL_S)
             if self._fault is not None:
                 raise self._fault
             self._bring_into_columns()
@@ -95,7 +93,6 @@ class Buffer:
             self._chunks.clear()
             self._loose.clear()
             self._loose_records = self._records = self.held_bytes = 0
-            self._fill_s = _FIRST_FILL_S
             self.next_taken = dict(following)
 
     def break_off(self, reason: str, fault: Exception | None = None) -> None:
