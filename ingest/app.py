@@ -47,7 +47,7 @@ class IngestApp:
         if self._webhook and scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
             return self._webhook(scope, receive, send)
         if scope["type"] == "lifespan":
-            _favour_the_loop()
+            favour_the_loop()
         return self._shell(scope, receive, send)
 
     def stop_accepting(self) -> None:
@@ -57,7 +57,7 @@ class IngestApp:
             self._webhook.accepting = False
 
 
-def _favour_the_loop() -> None:
+def favour_the_loop() -> None:
     """Have this process's interpreter serve its event loop first."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.freeze()  # what is here now stays
