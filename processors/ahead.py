@@ -17,7 +17,8 @@ WORTH_IT = 10_000
 class ReadAhead:
     """Reads batches of up to `limit` records, one after the other, as a context. Used by one thread.
 
-    `prepare` is given each batch that was read ahead of its turn, in the thread that read it.
+    The first of a backlog, for which all else waits, has half of that. `prepare` is given each batch that was read
+    ahead of its turn, in the thread that read it.
     """
 
     reader: Reader
@@ -35,19 +36,17 @@ class ReadAhead:
     def read(self, after: Positions) -> Batch:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
-        read = ahead[1].result() if ahead is not None and ahead[0] == after else self._read(after)
+        first = max(min(WORTH_IT, self.limit), self.limit // 2)
+        read = ahead[1].result() if ahead is not None and ahead[0] == after else self.reader.read(after, first)
         if ahead is not None and not len(read):
-            read = self._read(after)  # there was nothing then; there may be now
+            read = self.reader.read(after, first)  # there was nothing then; there may be now
         if len(read) >= WORTH_IT:
             reached = {**after, **read.reached()}
             self._next = (reached, self._thread.submit(self._read_ahead, reached))
         return read
 
-    def _read(self, after: Positions) -> Batch:
-        return self.reader.read(after, self.limit)
-
     def _read_ahead(self, after: Positions) -> Batch:
-        batch = self._read(after)
+        batch = self.reader.read(after, self.limit)
         if len(batch):
             self.prepare(batch)
         return batch

@@ -19,7 +19,7 @@ from processors.outbox import Change
 from processors.telling import Telling
 from warehouse.database import ROW_GROUP_SIZE
 
-MOST_RECORDS = 3 * ROW_GROUP_SIZE
+MOST_RECORDS = 4 * ROW_GROUP_SIZE
 """A batch of more is not landed any faster, and takes more memory.
 
 One that fills row groups is compressed once; a rest that fills none would be compressed again with what comes next.

@@ -50,8 +50,8 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: timedelta) -> bool:
-    """Fill `touched` and `lives` with the whole entities of `fresh` and `reopened`; returns whether there are any.
+def look_up(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: timedelta) -> bool:
+    """Fill `stored` with what is known of the entities of `fresh` and `reopened`; returns whether there are any.
 
     `fresh` are the events that are about to be stored, all within `spans`; `reopened` (entity, moment) names stored
     ones. An entity's events belong together while no two neighbours in time are more than `reach` apart: nothing in a
@@ -82,18 +82,23 @@ def find_touched(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: tim
         seen = merged([*seen, *ahead], most=len(seen) + len(ahead))
         if found:
             wanted = merged([*wanted, *widened(spans_of(db, "stored", "occurred_at"), reach)])
+    return True
+
+
+def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, reach: timedelta) -> None:
+    """Fill `touched` and `lives` with whole entities: those of which there is something new in a relation like `fresh`,
+    and those `reopened`. Needs `stored`, as `look_up` made it with the same reach."""
     run(
         db,
         f"""
         create or replace temp view found as
-        select {COLUMNS}, true as is_seed from fresh where event_type in (from relevant_types)
+        select {COLUMNS}, true as is_seed from {fresh} where event_type in (from relevant_types)
         union all
         select {COLUMNS}, (entity, occurred_at) in (from reopened) from stored
         """,
     )
     number_lives(db, reach)
     gather_lives(db)
-    return True
 
 
 def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:

@@ -9,14 +9,19 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, history, outbox, reading, rejected
+from processors import contradictions, definitions, derivation, foresight, history, outbox, reading, rejected
+from processors.aside import Aside
 from processors.derivation import Judgement
-from processors.reading import Aside, Read, Said, registered
+from processors.reading import Read, Said, registered
 from processors.spans import Span
+from warehouse.database import ROW_GROUP_SIZE
 from warehouse.query import run, value
 
 LONGEST_WAIT = timedelta(hours=24)
 """A visit that nobody has ended for longer than this is `unknown` (METRICS, queue visits)."""
+
+FORESEES_FROM = ROW_GROUP_SIZE
+"""To look for what holds of a batch by itself takes some statements more, which a smaller one is not worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,20 @@ class Landing:
     """
 
     def __init__(
-        self, db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, tells: bool = False
+        self,
+        db: duckdb.DuckDBPyConnection,
+        *,
+        longest_wait: timedelta = LONGEST_WAIT,
+        tells: bool = False,
+        foresees_from: int = FORESEES_FROM,
     ) -> None:
-        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, to be told."""
+        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, to be told.
+
+        Of a batch of `foresees_from` records, most facts are derived when it is read ahead.
+        """
         self._db = db
         self._tells = tells
+        self._foresees_from = foresees_from
         self._longest_wait = longest_wait
         self._aside: Aside | None = None
         self._ahead: WeakKeyDictionary[Batch, Read] = WeakKeyDictionary()
@@ -107,10 +121,10 @@ class Landing:
 
         What cannot be read is left to landing, which will meet the same error and can deal with it.
         """
-        if self._aside is None:
-            self._aside = Aside()
         with suppress(duckdb.Error):
-            self._ahead[batch] = self._aside.read(batch)
+            if self._aside is None:
+                self._aside = Aside(self._longest_wait)
+            self._ahead[batch] = self._aside.read(batch, foresees=len(batch) >= self._foresees_from)
 
     @contextmanager
     def _read(self, batch: Batch) -> Iterator[Read]:
@@ -121,9 +135,10 @@ class Landing:
         ahead = self._ahead.pop(batch, None)
         with registered(self._db, delivered=batch.table):
             if ahead is None:
-                yield Read(None, reading.read(self._db))
+                yield Read(reading.read(self._db))
                 return
-            with registered(self._db, said_ahead=ahead.events):
+            foreseen = {f"foreseen_{table}": rows for table, rows in (ahead.foreseen or {}).items()}
+            with registered(self._db, said_ahead=ahead.events, **foreseen):
                 run(self._db, "create or replace temp table fresh as select * exclude (text) from said_ahead")
                 yield ahead
 
@@ -143,11 +158,18 @@ class Landing:
         spans, contradicting = self._drop_known(said, now)
         self._reopen(judged_before, judgement)
         facts: dict[str, int] = {}
-        if history.find_touched(db, spans, reach=self._longest_wait):
+        if history.look_up(db, spans, reach=self._longest_wait):
+            fresh = "fresh"
+            if read.foreseen is not None:
+                foresight.settle(db, read.foreseen)
+                fresh = "fresh anti join foreseen using (entity)"
+            history.find_touched(db, fresh, reach=self._longest_wait)
             derived = derivation.derive(db, judgement)
             facts = derivation.replace(db, derived, noted=self._tells)
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
+            for table in read.foreseen or ():
+                facts[table] = facts.get(table, 0) + foresight.keep(db, table, noted=self._tells)
         events = self._keep_events(read, now)
         duplicates = said.records - unreadable - events
         return Landed(said.records, events, duplicates, unreadable, contradicting, facts)

@@ -374,9 +374,15 @@ class Warehouse:
     landing: Landing
     offsets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def land(self, *said: Said, now: datetime = LATER, received: datetime | Sequence[datetime] = NOON) -> Landed:
+    def land(
+        self,
+        *said: Said,
+        now: datetime = LATER,
+        received: datetime | Sequence[datetime] = NOON,
+        ahead: bool = False,
+    ) -> Landed:
         """Land all of it as one batch, after what landed before."""
-        return self.land_bodies(bodies(*said), now=now, received=received)
+        return self.land_bodies(bodies(*said), now=now, received=received, ahead=ahead)
 
     def land_bodies(
         self,
@@ -385,9 +391,13 @@ class Warehouse:
         now: datetime = LATER,
         received: datetime | Sequence[datetime] = NOON,
         origin: str | Sequence[str] = "webhook",
+        ahead: bool = False,
     ) -> Landed:
-        """Land bodies as one batch, after what landed before."""
-        return self.landing.land(self.batch(said, received=received, origin=origin), now)
+        """Land bodies as one batch, after what landed before; `ahead` says that it is read before its turn."""
+        batch = self.batch(said, received=received, origin=origin)
+        if ahead:
+            self.landing.read_ahead(batch)
+        return self.landing.land(batch, now)
 
     def batch(
         self,
@@ -454,10 +464,10 @@ def opened_warehouse() -> Iterator[Warehouse]:
 
 
 def a_warehouse() -> Warehouse:
-    """A new warehouse in memory, set up as the real one is."""
+    """A new warehouse in memory, set up as the real one is; the facts of any batch read ahead are derived ahead."""
     db = duckdb.connect(config={"threads": 1})
     db.execute("set global timezone = 'UTC'")
     db.execute("set preserve_insertion_order = false")
     db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
     create_tables(db)
-    return Warehouse(db, Landing(db))
+    return Warehouse(db, Landing(db, foresees_from=1))

@@ -1,4 +1,4 @@
-"""The cases that are easily got wrong, each told in order, backwards, and backwards in batches of one."""
+"""The cases that are easily got wrong, each told in order, backwards, and backwards in batches of one, read ahead."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,17 +15,20 @@ YEAR = timedelta(days=365)
 Tell = Callable[..., Warehouse]
 
 
-@pytest.fixture(params=["in order", "backwards", "backwards, one by one"])
+WAYS = ("in order", "in order, ahead", "backwards", "backwards, one by one", "backwards, one by one, ahead")
+
+
+@pytest.fixture(params=WAYS)
 def tell(request: pytest.FixtureRequest) -> Iterator[Tell]:
     """Lands what is told, in one of the ways, and returns the warehouse."""
     with opened_warehouse() as warehouse:
 
         def land(*said: Iterable[Event], **when: Any) -> Warehouse:
             events = [event for words in said for event in words]
-            if request.param != "in order":
+            if "backwards" in request.param:
                 events.reverse()
             for batch in [[event] for event in events] if "one by one" in request.param else [events]:
-                warehouse.land(batch, **when)
+                warehouse.land(batch, ahead="ahead" in request.param, **when)
             return warehouse
 
         yield land

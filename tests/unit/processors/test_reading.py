@@ -9,7 +9,7 @@ import pytest
 from ingest.batch import Batch
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
-from processors import ahead, reading
+from processors import ahead, aside
 from processors.ahead import ReadAhead
 from processors.landing import Landed
 from tests.builders import LATER, NOON, Warehouse, a_batch, a_call, a_conference, bodies, microseconds, opened_warehouse
@@ -59,27 +59,34 @@ def test_a_batch_of_which_some_has_landed_since_it_was_read_lands_the_rest() -> 
         assert warehouse.landing.land(batch, LATER).records == 0
 
 
-def test_what_cannot_be_read_ahead_is_read_when_it_lands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MEMORY_LIMIT", "1MB")
+@pytest.mark.parametrize("memory", ["1MB", "24MB"], ids=["too little to open", "too little to read"])
+def test_what_cannot_be_read_ahead_is_read_when_it_lands(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "MEMORY_LIMIT", memory)
     with opened_warehouse() as one, opened_warehouse() as other:
-        batch = a_batch(SAID * 200)
+        batch = a_batch(SAID * 1_000)
         one.landing.read_ahead(batch)
         assert landed(one, batch) == landed(other, batch)
 
 
-def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ahead, "WORTH_IT", 2)
-    log = SqliteLog(tmp_path / "log.sqlite")
+@pytest.fixture
+def log(tmp_path: Path) -> SqliteLog:
+    """A log of five records."""
+    made = SqliteLog(tmp_path / "log.sqlite")
 
     async def fill() -> None:
-        await log.start()
+        await made.start()
         for body in SAID[:5]:
-            await log.append(Record(body, microseconds(NOON)))
-        await log.close()
+            await made.append(Record(body, microseconds(NOON)))
+        await made.close()
 
     asyncio.run(fill())
+    return made
+
+
+def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTH_IT", 2)
     prepared: list[Batch] = []
     with ReadAhead(log, 2, prepared.append) as reader:
         first = reader.read({})
@@ -87,3 +94,12 @@ def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
         third = reader.read(second.reached())
     assert [batch.bodies for batch in (first, second, third)] == [SAID[:2], SAID[2:4], SAID[4:5]]
     assert prepared == [second, third], "the very batches that were handed out"
+
+
+def test_the_first_batch_of_a_backlog_is_half_as_large(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "WORTH_IT", 1)
+    with ReadAhead(log, 3, lambda _: None) as reader:
+        first = reader.read({})
+        second = reader.read(first.reached())
+        assert [len(first), len(second)] == [1, 3]
+        assert len(reader.read({})) == 1, "and so is one that was asked for anew"
