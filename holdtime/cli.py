@@ -37,7 +37,8 @@ def main() -> None:
 @app.command()
 def demo(
     folder: Annotated[
-        Path | None, typer.Option("--dir", help="Where to work and to leave the results [default: a new folder].")
+        Path | None,
+        typer.Option("--dir", help="Where to work and to leave the results.", show_default="a new folder"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another center, another day.")] = 1,
 ) -> None:
@@ -71,7 +72,7 @@ def ingest(config: ConfigOption = CONFIG_FILE) -> None:
     """Take Telnyx's webhooks in, and nothing else: as many of these as you like, before a log on Kafka.
 
     Needs TELNYX_PUBLIC_KEY and HOLDTIME_LOG=kafka://host:port,... Answers 503 while the cluster cannot take a delivery,
-    or, with `spool` in the [kafka] section of holdtime.toml, keeps it on this machine until the cluster can.
+    or, with a `spool` under `kafka` in holdtime.toml, keeps it on this machine until the cluster can.
     """
     from holdtime import up as served
 
@@ -137,9 +138,11 @@ def simulate(
         Path, typer.Option("--key", help="Ed25519 seed to sign with, 32 bytes; made if it is not there.")
     ] = Path("data/simulator.key"),
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How much of the center's life.")] = 24,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Webhooks a second [default: as fast as taken].")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Webhooks a second.", show_default="as fast as they are taken")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same center and the same faults.")] = 1,
-    start: Annotated[str | None, typer.Option(help="When the center's life begins [default: HOURS ago].")] = None,
+    start: Annotated[str | None, typer.Option(help="When the center's life begins.", show_default="HOURS ago")] = None,
     duplicates: Annotated[float, typer.Option(min=0, max=0.99, help="Share delivered again.")] = 0.02,
     delay: Annotated[float, typer.Option(min=0, help="Mean delay in seconds: disorder.")] = 0.5,
     drops: Annotated[float, typer.Option(min=0, max=1, help="Share that never comes.")] = 0.0,

@@ -21,7 +21,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def reconcile(
     since: Annotated[
         str | None,
-        typer.Option(help="How far back, such as 24h or 7d [default: from where everything is known to be complete]."),
+        typer.Option(help="How far back, such as 24h or 7d.", show_default="from where all is known to be complete"),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Once, and stop; otherwise again every hour.")] = False,
     config: ConfigOption = CONFIG_FILE,

@@ -109,7 +109,7 @@ def report_list() -> None:
 def report_diff(
     first: Annotated[str, typer.Argument(metavar="A", help="A log position, 12345 or 0:12345,1:678.")],
     last: Annotated[
-        str | None, typer.Argument(metavar="B", help="A later one (default: the last that landed).")
+        str | None, typer.Argument(metavar="B", help="A later one.", show_default="the last that landed")
     ] = None,
     name: ReportName = "sla",
     from_: FromOption = None,

@@ -16,9 +16,11 @@ FromOption = Annotated[
 ToOption = Annotated[str | None, typer.Option(help="The day or instant after the last.")]
 ZoneOption = Annotated[
     str | None,
-    typer.Option(help="IANA time zone, such as Europe/Athens [default: that of the queues, else the file's]."),
+    typer.Option(help="IANA time zone, such as Europe/Athens.", show_default="that of the queues, else the file's"),
 ]
-IntervalOption = Annotated[str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo (default: the whole period).")]
+IntervalOption = Annotated[
+    str | None, typer.Option(help="15m, 30m, 1h, 1d, 1w or 1mo.", show_default="the whole period")
+]
 QueueOption = Annotated[list[str] | None, typer.Option(help="Only this queue; give it again for more.")]
 ByOption = Annotated[
     list[str] | None,

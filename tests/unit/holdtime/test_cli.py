@@ -10,11 +10,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+import typer
 from nacl.signing import SigningKey
+from rich.text import Text
 
+from holdtime.cli import app
 from processors.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import open_writer
@@ -84,6 +88,20 @@ def test_every_command_explains_itself(machine: Machine, command: str) -> None:
     assert said.code == 0
     assert "Usage:" in said.out
     assert machine.files == set()
+
+
+def test_nothing_that_a_help_text_says_is_taken_for_markup() -> None:
+    texts = list(help_texts(typer.main.get_command(app)))
+    assert len(texts) > 50
+    assert [text for text in texts if Text.from_markup(text).plain != text] == []
+
+
+def help_texts(command: Any) -> Iterator[str]:
+    yield command.help or ""
+    for parameter in command.params:
+        yield getattr(parameter, "help", None) or ""
+    for below in getattr(command, "commands", {}).values():
+        yield from help_texts(below)
 
 
 def test_no_command_is_wrong_use_and_shows_those_there_are(machine: Machine) -> None:
