@@ -1,5 +1,6 @@
 """The HTTP application around the webhook endpoint, and how uvicorn serves it."""
 
+import atexit
 import contextlib
 import gc
 import sys
@@ -61,6 +62,7 @@ def favour_the_loop() -> None:
     """Have this process's interpreter serve its event loop first."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.freeze()  # what is here now stays
+    atexit.register(gc.unfreeze)  # of what nobody collects before the process ends, DuckDB complains on standard error
     gc.set_threshold(_YOUNG_OBJECTS)
 
 

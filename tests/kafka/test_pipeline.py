@@ -48,6 +48,8 @@ def test_two_ingests_and_a_standby_tell_what_one_process_tells_though_processes_
         processors[1].until_found(truth_of(world))
         told = asyncio.run(latest_told(kafka, f"{nodes.prefix}holdtime.facts.queue-visits"))
         assert processors[1].stop(signal.SIGTERM) == 0
+        said = (tmp_path / "server.log").read_text().splitlines()
+        assert [line for line in said if not line.startswith("{")] == []
         with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as db:
             held = db.execute("select visit_id, revision, wait_ms from queue_visits").fetchall()
         assert sorted((said["visit_id"], said["revision"], said["wait_ms"]) for said in told) == sorted(held)
