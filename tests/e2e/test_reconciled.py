@@ -10,9 +10,9 @@ import pytest
 
 from holdtime.server import Server
 from holdtime.simulate import Simulation
-from holdtime.simulator import TABLES, simulate
+from holdtime.simulator import TABLES
 from holdtime.simulator.api import Account
-from tests.laws.test_truth import a_world, found, rows
+from tests.laws.test_truth import a_recent_world, found, rows
 from tests.served import KEY, now_us, telnyx
 
 PATIENCE_S = 90
@@ -31,7 +31,7 @@ def shown(replica: Path) -> dict[str, list[Any]]:
 
 def test_an_up_that_heard_nothing_asks_for_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
-    world = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=5))
+    world = a_recent_world(begin, timedelta(minutes=5))
     truth = {table: rows(world.truth, table) for table in TABLES}
     account = Account.of(world, now=now_us, lost={event.event_id for event in world.events})
     with telnyx(account) as url:

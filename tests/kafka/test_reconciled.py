@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from holdtime.simulator import Faults, deliver, simulate
+from holdtime.simulator import Faults, deliver
 from holdtime.simulator.api import Account
 from ingest import kafka_address
 from ingest.kafka_connection import Connection
@@ -21,7 +21,7 @@ from ingest.kafka_liveness import Liveness
 from ingest.kafka_topics import Layout
 from tests.e2e.test_up import truth_of, until
 from tests.kafka.node import Node, Nodes
-from tests.laws.test_truth import a_world
+from tests.laws.test_truth import a_recent_world
 from tests.served import KEY, now_us, telnyx
 
 pytestmark = pytest.mark.kafka
@@ -50,7 +50,7 @@ def test_what_is_found_lands_by_another_process_and_time_that_no_ingest_was_ther
     tmp_path: Path, kafka: str
 ) -> None:
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
-    world = simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=2))
+    world = a_recent_world(begin, timedelta(minutes=2))
     rng = random.Random(3)
     lost = {event.event_id for event in world.events if rng.random() < 0.3}
     heard = [each for each in deliver(world.events, Faults(), seed=3) if each.event_id not in lost]

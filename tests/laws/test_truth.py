@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from holdtime.simulator import TABLES, Faults, Plan, Truth, World, deliver, simulate
+from holdtime.simulator.plan import HOURS
 from tests.builders import Warehouse, opened_warehouse
 
 SEEDS = range(4 if settings.get_current_profile_name() == "default" else 200)
@@ -51,6 +52,16 @@ def a_world(seed: int) -> World:
     )
     plan = replace(plan, habits=habits)
     return simulate(plan, seed=seed, start=START, duration=timedelta(minutes=6))
+
+
+def a_recent_world(begin: datetime, duration: timedelta) -> World:
+    """The same center from `begin` on, as busy as it ever is: at whatever hour tests run, somebody calls."""
+    plan = a_world(3).plan
+    busiest = tuple(
+        replace(queue, calls_per_hour=(max(queue.calls_per_hour),) * HOURS, agents=(max(queue.agents),) * HOURS)
+        for queue in plan.queues
+    )
+    return simulate(replace(plan, queues=busiest), seed=3, start=begin, duration=duration)
 
 
 def landed(warehouse: Warehouse, world: World, faults: Faults) -> set[str]:

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.simulator import simulate
 from holdtime.simulator.api import Account, Manners
-from tests.laws.test_truth import a_world
+from tests.laws.test_truth import a_recent_world
 from tests.served import KEY, now_us, telnyx
 
 
 def an_account() -> Account:
     """Telnyx's for a minute of calls some hours ago."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
-    return Account.of(simulate(a_world(3).plan, seed=3, start=begin, duration=timedelta(minutes=1)), now=now_us)
+    return Account.of(a_recent_world(begin, timedelta(minutes=1)), now=now_us)
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
