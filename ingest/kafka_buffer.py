@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.batch import ROWS_A_CHUNK, Batch, Positions
-from ingest.kafka_runs import Run, batch
+from ingest.kafka_runs import Run, chunk
 
 BUFFER_BYTES = 96 << 20
 """As much is read ahead, beside the batch that lands."""
@@ -121,6 +121,6 @@ class Buffer:
     def _bring_into_columns(self) -> None:
         """Arrow's columns take less memory than lists do, and of a few records at a time as long as of many."""
         if self._loose:
-            self._chunks.extend(batch(self._loose).table.to_batches())
+            self._chunks.append(chunk(self._loose))
             self._loose.clear()
             self._loose_records = 0

@@ -131,7 +131,7 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
 
 
 def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka_buffer.batch", lambda _: 1 / 0)
+    monkeypatch.setattr("ingest.kafka_buffer.chunk", lambda _: 1 / 0)
 
     async def scenario() -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:

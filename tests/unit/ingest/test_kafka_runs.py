@@ -7,9 +7,10 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.batch import Batch
 from ingest.kafka_buffer import Buffer
 from ingest.kafka_records import address, headers
-from ingest.kafka_runs import Headers, Run, batch
+from ingest.kafka_runs import Headers, Run, chunk
 from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout
 from ingest.log import Origin, Record
 
@@ -23,6 +24,10 @@ def in_kafka(record: Record, *, partition: int = 0, offset: int = 0, with_header
     run = Run(to.topic, partition)
     run.extend([ConsumerRecord(to.topic, partition, offset, 5, 0, to.key, record.body, None, 0, 0, said)])
     return run
+
+
+def batch(runs: list[Run]) -> Batch:
+    return Batch.joined([chunk(runs)])
 
 
 def test_records_come_back_as_they_were() -> None:
@@ -70,11 +75,13 @@ def a_run(first: int, following: int, partition: int = 0) -> Run:
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 15))
 def test_what_follows_an_offset_is_all_of_a_run_that_is_not_before_it(first: int, length: int, offset: int) -> None:
-    found = a_run(first, first + length).since(offset)
+    run = a_run(first, first + length).since(offset)
     expected = [at for at in range(first, first + length) if at >= offset]
+    found = batch([run])
     assert found.offsets == found.received_us == expected
     assert found.bodies == [b"%d" % at for at in expected]
-    assert len(found.headers) == len(found.origins) == len(found.verified) == len(found.rejections) == len(expected)
+    assert run.size == sum(map(len, found.bodies))
+    assert len(run.headers) == len(run) == len(found)
 
 
 @given(st.lists(st.integers(1, 3_000), max_size=4), st.integers(1, 5_000))
