@@ -2,7 +2,7 @@
 
 `ingest_vs_bare_receiver`: over raw ASGI that only verifies with PyNaCl and keeps nothing. `ingest_vs_fastapi_sdk`: over
 FastAPI and the official SDK's `unwrap`. All three are served by the same uvicorn settings, one after the other, to the
-same client over 64 connections, again and again; a figure is the median of the rounds' ratios.
+same client over 128 connections, again and again; a figure is the median of the rounds' ratios.
 """
 
 import base64

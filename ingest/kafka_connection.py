@@ -49,6 +49,7 @@ class Connection:
             metadata_max_age_ms=60_000,
             acks="all",
             enable_idempotence=True,
+            compression_type="zstd",  # they are kept for ever: an eighth of the bytes to keep, and to read back
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=_BATCH_BYTES,
             apply_types=False,

@@ -26,8 +26,8 @@ _POLL_MS = 20
 _FETCH_WAIT_MS = 100
 """How long a broker holds a request while nothing comes: a partition that is not in the request waits as long."""
 
-_FETCH_BYTES = 512 << 10
-"""Of one partition at a time: so all of them are read at one pace, and what lands together happened at one time."""
+_FETCH_BYTES = 256 << 10
+"""Of one partition at a time, compressed: so all are read at one pace, and what lands together happened at one time."""
 
 log = structlog.get_logger("kafka")
 
