@@ -4,6 +4,7 @@ A delivery is the length of what was signed, the 64 bytes of its signature, and 
 of the key that signed it, or NOBODY. One byte comes before all answers: from then on it reads.
 """
 
+import contextlib
 import signal
 import socket
 import struct
@@ -26,7 +27,7 @@ _ANSWERS_AT_ONCE = 16
 
 
 def serve(connection: socket.socket, verifier: Verifier) -> None:
-    """Answer until the other end closes."""
+    """Answer until the other end closes; raises ConnectionError where it did while it still had answers to come."""
     connection.sendall(bytes([NOBODY]))
     unread = b""
     while received := connection.recv(_READ_BYTES):
@@ -53,7 +54,8 @@ def main() -> None:
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, signal.SIG_IGN)  # the one whose deliveries these are decides when it is over
     descriptor, *keys = sys.argv[1:]
-    with socket.socket(fileno=int(descriptor)) as connection:
+    # Who was killed waits for no answers.
+    with socket.socket(fileno=int(descriptor)) as connection, contextlib.suppress(ConnectionError):
         serve(connection, Verifier(tuple(VerifyKey(bytes.fromhex(key)) for key in keys)))
 
 

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 
 import uvloop
 from nacl.signing import SigningKey
 
+from ingest import checker_process
 from ingest.checker import Checker
 from ingest.signature import Seal, Verifier
 
@@ -122,3 +126,19 @@ def test_without_its_process_the_loop_checks_by_itself() -> None:
         assert await checker.signer(b"x", sealed(KEYS[1], b"x")) is None
 
     asyncio.run(run())
+
+
+def test_the_process_of_one_that_was_killed_ends_without_a_word() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        keys = [bytes(key.verify_key).hex() for key in KEYS]
+        command = [sys.executable, "-m", checker_process.__name__, str(theirs.fileno()), *keys]
+        process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE)
+        theirs.close()
+        assert ours.recv(1) == bytes([checker_process.NOBODY])
+        os.kill(process.pid, signal.SIGSTOP)  # so that it has answers to give to nobody
+        ours.sendall((checker_process.LENGTH.pack(1) + bytes(64) + b"x") * 100)
+        ours.close()
+        os.kill(process.pid, signal.SIGCONT)
+        _, words = process.communicate(timeout=20)
+    assert (process.returncode, words) == (0, b"")
