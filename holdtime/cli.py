@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,11 +61,12 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
     POST /webhooks/telnyx; answers /livez, /readyz, /metrics and /status. Sends the summaries that the schedules
     in holdtime.toml name. Stops cleanly on SIGTERM or Ctrl-C.
     """
+    from holdtime import parts
     from holdtime import up as served
 
     logs.configure()
     with explained():
-        served.run(settings.load(config, also=served.key_faults, sending=True))
+        served.run(settings.load(config, also=parts.faults, sending=True))
 
 
 @app.command()
@@ -74,11 +76,12 @@ def ingest(config: ConfigOption = CONFIG_FILE) -> None:
     Needs TELNYX_PUBLIC_KEY and HOLDTIME_LOG=kafka://host:port,... Answers 503 while the cluster cannot take a delivery,
     or, with a `spool` under `kafka` in holdtime.toml, keeps it on this machine until the cluster can.
     """
+    from holdtime import parts
     from holdtime import up as served
 
     logs.configure()
     with explained():
-        served.run(settings.load(config, also=served.key_faults), lands=False)
+        served.run(settings.load(config, also=parts.faults), lands=False)
 
 
 @app.command()
@@ -88,11 +91,12 @@ def process(config: ConfigOption = CONFIG_FILE) -> None:
     Needs HOLDTIME_LOG=kafka://host:port,... A warehouse has one writer: a second process waits, answers /readyz with
     "standby", and takes over within seconds when the first one is gone. Serves /livez, /readyz, /metrics and /status.
     """
+    from holdtime import parts
     from holdtime import up as served
 
     logs.configure()
     with explained():
-        served.run(settings.load(config), ingests=False)
+        served.run(settings.load(config, also=partial(parts.faults, ingests=False)), ingests=False)
 
 
 @app.command()

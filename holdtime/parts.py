@@ -84,9 +84,8 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry, keys=len(keys or ()))
         log = attempt(lambda: event_log.of(settings, on_commit=metrics.group_committed))
-        for name, path in _files(settings):
-            attempt(lambda name=name, path=path: _require_writable(name, path))  # type: ignore[misc]
-        attempt(lambda: require_apart(*(path for _, path in _files(settings))))
+        for require in _requirements(settings):
+            attempt(require)
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
         db = attempt(lambda: _open_existing(environment.warehouse, stack)) if lands else None
         exists = isinstance(log, SqliteLog) and environment.log_path.exists()
@@ -108,6 +107,27 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
             await agree(log, landing)
         listener.listen(2048)
         yield Parts(keys, log, warehouse, listener, registry, metrics, ProcessorMetrics(registry))
+
+
+def faults(settings: Settings, *, ingests: bool = True) -> list[str]:
+    """What is wrong with the keys, the address and the files that the settings name; nothing stays open or is made.
+
+    To be named with what is wrong with the settings themselves, where that keeps them from being opened.
+    """
+    environment = settings.environment
+    looks: list[Callable[[], object]] = [
+        lambda: public_keys(environment.public_key) if ingests else (),
+        lambda: listening(environment.http_host, environment.http_port).close(),
+        lambda: environment.kafka_servers if environment.log_is_kafka else environment.log_path,
+        *_requirements(settings),
+    ]
+    found = []
+    for look in looks:
+        try:
+            look()
+        except EXPECTED as error:
+            found.append(str(error))
+    return found
 
 
 def longest_wait(settings: Settings) -> timedelta:
@@ -135,6 +155,13 @@ def _files(settings: Settings) -> list[tuple[str, Path]]:
         return [("HOLDTIME_LOG", environment.log_path), *files]
     except ValueError:
         return files  # said where the log is opened
+
+
+def _requirements(settings: Settings) -> list[Callable[[], None]]:
+    """What has to be so of the files that the settings name, as looks that raise OSError or ValueError."""
+    files = _files(settings)
+    writable = [partial(_require_writable, name, path) for name, path in files]
+    return [*writable, partial(require_apart, *(path for _, path in files))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +192,8 @@ async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = L
 
 async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack, memory_limit: str) -> Store:
     warehouse, replica = settings.environment.warehouse, settings.environment.replica
-    for name, path in _files(settings):
-        _require_writable(name, path)
-    require_apart(*(path for _, path in _files(settings)))
+    for require in _requirements(settings):
+        require()
     log = event_log.of(settings, bounds=bounds)
     await log.start()
     stack.push_async_callback(log.close)
@@ -254,7 +280,7 @@ def _require_writable(name: str, path: Path) -> None:
 
 
 def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection | None:
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
         db = open_writer(path)

@@ -190,10 +190,13 @@ class Settings(_Section):
     configuration: Configuration
 
 
-def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list, sending: bool = False) -> Settings:
+def load(
+    config: Path = CONFIG_FILE, *, also: Callable[[Settings], list[str]] = lambda _: [], sending: bool = False
+) -> Settings:
     """Read the environment and the file. Raises ConfigurationError.
 
-    `also` gives the faults of what only some commands need, to be named together with the others, if there are any.
+    `also` gives the faults of what only some commands need, to be named together with the others, if there are any; it
+    is given what could be read, and defaults for the rest.
     `sending` is for those that send summaries: then a recipient that cannot be used is a fault, too.
     """
     faults: list[str] = []
@@ -211,7 +214,12 @@ def load(config: Path = CONFIG_FILE, *, also: Callable[[], list[str]] = list, se
     if configuration is not None and sending:
         faults += [f"{config}: {fault}" for each in configuration.schedule for fault in each.unreachable(os.environ)]
     if environment is None or configuration is None or faults:
-        raise ConfigurationError([*also(), *faults])
+        # No default stands for a port that cannot be read: that somebody else has it would be no fault.
+        readable = environment or Environment.model_construct(
+            public_key=os.environ.get("TELNYX_PUBLIC_KEY", ""), http_port=0
+        )
+        believed = Settings.model_construct(environment=readable, configuration=configuration or Configuration())
+        raise ConfigurationError([*also(believed), *faults])
     return Settings(environment=environment, configuration=configuration)
 
 

@@ -1,7 +1,6 @@
 """Serving: `holdtime up`, which does everything in one process, and `ingest` and `process`, which do one thing each."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,13 +12,13 @@ import uvloop
 
 from holdtime.beside import reconciling, scheduling, telling
 from holdtime.outage import outage
-from holdtime.parts import Parts, opened, public_keys
+from holdtime.parts import Parts, opened
 from holdtime.service import DRAIN, Service
 from holdtime.settings import Settings
 from holdtime.topics import Topics
 from ingest import app as ingest_app
 from ingest.checker import Checker
-from ingest.signature import UnusableKeyError, Verifier
+from ingest.signature import Verifier
 from ingest.webhook import WebhookEndpoint
 
 log = structlog.get_logger("holdtime")
@@ -96,12 +95,3 @@ async def _tell_when_ready(server: uvicorn.Server, service: Service) -> None:
         log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
     else:
         log.info("serving", url=address)
-
-
-def key_faults() -> list[str]:
-    """What is wrong with the public keys in the environment, without which nothing can be believed."""
-    try:
-        public_keys(os.environ.get("TELNYX_PUBLIC_KEY", ""))
-    except UnusableKeyError as error:
-        return [str(error)]
-    return []

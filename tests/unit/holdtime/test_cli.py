@@ -129,13 +129,17 @@ def test_all_that_is_wrong_with_a_configuration_is_named_at_once_and_nothing_is_
     assert machine.files == {"holdtime.toml"}
 
 
+@pytest.mark.parametrize("toml", [None, "timezone = Athens"])
+@pytest.mark.parametrize("command", ["up", "process"])
 def test_all_that_is_wrong_with_a_machine_is_named_at_once_and_nothing_is_made(
-    machine: Machine, taken_port: int
+    machine: Machine, taken_port: int, command: str, toml: str | None
 ) -> None:
+    if toml is not None:
+        (machine.folder / "holdtime.toml").write_text(toml)
     (machine.folder / "a file").touch()
     (machine.folder / "a folder").mkdir()
     said = machine.run(
-        "up",
+        command,
         TELNYX_PUBLIC_KEY="",
         TELNYX_API_KEY=SECRET,
         HOLDTIME_HTTP_PORT=str(taken_port),
@@ -144,16 +148,19 @@ def test_all_that_is_wrong_with_a_machine_is_named_at_once_and_nothing_is_made(
         HOLDTIME_REPLICA="a file/replica.duckdb",
     )
     assert said.code == 2
-    for fault in (
-        "TELNYX_PUBLIC_KEY",
+    faults = [
         f"port {taken_port} of 127.0.0.1 is taken",
         "HOLDTIME_LOG: expected sqlite:PATH",
         "HOLDTIME_WAREHOUSE: a folder is a folder",
         "HOLDTIME_REPLICA: ",
-    ):
-        assert fault in said.words, said.words
+        *(["TELNYX_PUBLIC_KEY"] if command == "up" else []),
+        *(["holdtime.toml: expected TOML"] if toml else []),
+    ]
+    for fault in faults:
+        assert said.words.count(fault) == 1, said.words
+    assert said.words.count("✗") == len(faults), said.words
     assert SECRET not in said.words
-    assert machine.files == {"a file", "a folder"}
+    assert machine.files == {"a file", "a folder"} | ({"holdtime.toml"} if toml else set())
 
 
 def test_an_unknown_time_zone_is_wrong_configuration(machine: Machine) -> None:
