@@ -35,13 +35,13 @@ class Aside:
         for setting in HARDENING:
             self._db.execute(f"set {setting}")
 
-    def read(self, batch: Batch, *, foresees: bool) -> Read:
-        """Read the batch, as landing would, and if it `foresees`, derive; raises what reading raises."""
+    def read(self, batch: Batch) -> Read:
+        """Read the batch, as landing would, and derive what follows from it alone; raises what reading raises."""
         with registered(self._db, delivered=batch.table):
             events = reading.as_json(lambda known: self._rows(reading.statement(), known))
         with registered(self._db, said_ahead=events):
             said = reading.said(self._db, "said_ahead")
-            foreseen = self._foresee(said) if foresees else None
+            foreseen = self._foresee(said)
         return Read(said, events.append_column("text", batch.table["text"]), foreseen)
 
     def _foresee(self, said: Said) -> dict[str, pa.Table] | None:

@@ -14,14 +14,10 @@ from processors.aside import Aside
 from processors.derivation import Judgement
 from processors.reading import Read, Said, registered
 from processors.spans import Span
-from warehouse.database import ROW_GROUP_SIZE
 from warehouse.query import run, value
 
 LONGEST_WAIT = timedelta(hours=24)
 """A visit that nobody has ended for longer than this is `unknown` (METRICS, queue visits)."""
-
-FORESEES_FROM = ROW_GROUP_SIZE
-"""To look for what holds of a batch by itself takes some statements more, which a smaller one is not worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +59,10 @@ class Landing:
         *,
         longest_wait: timedelta = LONGEST_WAIT,
         tells: bool = False,
-        foresees_from: int = FORESEES_FROM,
     ) -> None:
-        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, to be told.
-
-        Of a batch of `foresees_from` records, most facts are derived when it is read ahead.
-        """
+        """Make the warehouse ready; with `tells`, facts that change are noted in the outbox, to be told."""
         self._db = db
         self._tells = tells
-        self._foresees_from = foresees_from
         self._longest_wait = longest_wait
         self._aside: Aside | None = None
         self._ahead: WeakKeyDictionary[Batch, Read] = WeakKeyDictionary()
@@ -124,7 +115,7 @@ class Landing:
         with suppress(duckdb.Error):
             if self._aside is None:
                 self._aside = Aside(self._longest_wait)
-            self._ahead[batch] = self._aside.read(batch, foresees=len(batch) >= self._foresees_from)
+            self._ahead[batch] = self._aside.read(batch)
 
     @contextmanager
     def _read(self, batch: Batch) -> Iterator[Read]:

@@ -464,10 +464,10 @@ def opened_warehouse() -> Iterator[Warehouse]:
 
 
 def a_warehouse() -> Warehouse:
-    """A new warehouse in memory, set up as the real one is; the facts of any batch read ahead are derived ahead."""
+    """A new warehouse in memory, set up as the real one is."""
     db = duckdb.connect(config={"threads": 1})
     db.execute("set global timezone = 'UTC'")
     db.execute("set preserve_insertion_order = false")
     db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
     create_tables(db)
-    return Warehouse(db, Landing(db, foresees_from=1))
+    return Warehouse(db, Landing(db))

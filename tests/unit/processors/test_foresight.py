@@ -5,12 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from processors.aside import Aside
 from processors.landing import LONGEST_WAIT, Landing
-from processors.reading import Said
 from tests.builders import LATER, NOON, Event, a_batch, a_call, a_conference, bodies, opened_warehouse
 
 ANN = list(a_call("ann").queued(at=NOON).answered(after=41, ringing=2).talked(300))
@@ -49,7 +47,7 @@ TABLES = ("events", "contradictions", "log_positions", "undated_events", "bridge
 def landed(batches: list[list[Event]], *, ahead: bool) -> Iterator[Any]:
     """What each batch changed, then all that is told and shown."""
     with opened_warehouse() as warehouse:
-        warehouse.landing = Landing(warehouse.db, tells=True, foresees_from=1)
+        warehouse.landing = Landing(warehouse.db, tells=True)
         for batch in batches:
             changed = warehouse.land(*batch, ahead=ahead)
             yield replace(changed, facts={table: rows for table, rows in changed.facts.items() if rows})
@@ -66,7 +64,7 @@ def test_facts_derived_ahead_are_those_that_landing_derives(batches: list[list[E
 
 def foreseen(*said: Event, origin: str = "webhook") -> dict[str, int] | None:
     """How many facts of each table are seen in the batch, or None if nobody looked."""
-    found = Aside(LONGEST_WAIT).read(a_batch(bodies(*said), origin=origin), foresees=True).foreseen
+    found = Aside(LONGEST_WAIT).read(a_batch(bodies(*said), origin=origin)).foreseen
     return None if found is None else {table: len(rows) for table, rows in found.items()}
 
 
@@ -85,19 +83,3 @@ def test_where_a_batch_does_not_say_enough_nothing_is_seen_ahead() -> None:
     assert foreseen(*ANN, ANN[0].but(event_id="undated", at=None)) is None
     assert foreseen(*ANN, ANN[1].saying(queue="sales")) is None, "an id with two contents"
     assert foreseen(*ANN, origin="replay") is None, "not Telnyx's own word"
-
-
-def test_a_batch_that_is_not_worth_it_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    derived: list[int] = []
-    foresee = Aside._foresee
-
-    def noted(self: Aside, said: Said) -> dict[str, pa.Table] | None:
-        derived.append(said.records)
-        return foresee(self, said)
-
-    monkeypatch.setattr(Aside, "_foresee", noted)
-    with opened_warehouse() as warehouse:
-        landing = Landing(warehouse.db, foresees_from=len(ANN) + 1)
-        landing.read_ahead(a_batch(bodies(*ANN)))
-        landing.read_ahead(a_batch(bodies(*ANN, *BOB)))
-    assert derived == [len(ANN) + len(BOB)]
