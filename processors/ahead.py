@@ -1,7 +1,7 @@
 """Reading ahead: while one batch lands, the next one is read."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,8 @@ class ReadAhead:
     def read(self, after: Positions) -> Batch:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
+        if ahead is not None:
+            wait([ahead[1]])  # also where it was in vain: two who read at a time would take records from each other
         first = max(min(WORTH_IT, self.limit), self.limit // 2)
         read = ahead[1].result() if ahead is not None and ahead[0] == after else self.reader.read(after, first)
         if ahead is not None and not len(read):

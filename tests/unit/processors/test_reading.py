@@ -1,12 +1,13 @@
 """Reading ahead: a batch that was read before its turn lands as if it had not been."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingest.batch import Batch
+from ingest.batch import Batch, Positions
 from ingest.log import Record
 from ingest.sqlite_log import SqliteLog
 from processors import ahead, aside
@@ -103,3 +104,31 @@ def test_the_first_batch_of_a_backlog_is_half_as_large(log: SqliteLog, monkeypat
         second = reader.read(first.reached())
         assert [len(first), len(second)] == [1, 3]
         assert len(reader.read({})) == 1, "and so is one that was asked for anew"
+
+
+def test_what_is_read_ahead_in_vain_is_waited_for_before_anything_is_read_anew(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTH_IT", 1)
+    asked: list[Positions] = []
+    reading, two_at_a_time = threading.Lock(), threading.Event()
+    read = log.read
+
+    def slow(after: Positions, limit: int) -> Batch:
+        asked.append(after)
+        if not reading.acquire(blocking=False):
+            two_at_a_time.set()
+            return read(after, limit)
+        try:
+            two_at_a_time.wait(0.2 if len(asked) > 1 else 0)  # as long as another one might come
+            return read(after, limit)
+        finally:
+            reading.release()
+
+    monkeypatch.setattr(log, "read", slow)
+    with ReadAhead(log, 2, lambda _: None) as reader:
+        first = reader.read({})
+        again = reader.read({})  # it had not landed
+        assert again.bodies == first.bodies
+    assert asked[:3] == [{}, first.reached(), {}]
+    assert not two_at_a_time.is_set()
