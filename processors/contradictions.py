@@ -1,10 +1,11 @@
 """One event id told with different contents: all are kept, and one of them counts.
 
 Two deliveries of an id contradict each other if anything differs that facts rest on; however it is written, and however
-it came. They are rivals within one life of
-one entity, so that which of them counts depends on neither order nor batching: what says the earliest time, of those
-what comes first by its content. The others stay in `stored_events`, are named in `contradictions`, and are left out of
-all facts and of the view `events`.
+it came. They are rivals within one life of one entity, so that which of them counts depends on neither order nor
+batching: what says the earliest time, of those what comes first by its content. The others stay in `stored_events`, are
+named in `contradictions`, and are left out of all facts and of the view `events`.
+
+Events of types on which no fact rests have no lives: they are rivals of each other alone, within a quarter of an hour.
 """
 
 from datetime import datetime
@@ -89,13 +90,17 @@ def settle(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
-    """The same for new events of types on which no fact rests: those are rivals of what `spans` hold. Needs `known`."""
+    """The same for new events of types on which no fact rests, and those that `spans` hold. Needs `known`.
+
+    Spans are made of whole quarters of an hour, so rivals meet in whatever batches they come.
+    """
+    others = "event_type not in (from relevant_types)"
     run(
         db,
-        """
+        f"""
         create or replace temp table rivals as
         select event_id from fresh
-        where event_type not in (from relevant_types)
+        where {others}
         and (
             event_id in (select event_id from known)
             or event_id in (select event_id from fresh group by event_id having count(*) > 1)
@@ -104,14 +109,16 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
     )
     if not value(db, "select count(*) from rivals"):
         return 0
-    columns = f"null as row_id, entity as life, event_id, occurred_at, entity, {CONTENT} as content"
+    columns = f"""
+        null as row_id, (entity, quarter_of(occurred_at)) as life, event_id, occurred_at, entity, {CONTENT} as content
+    """
     within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(spans))
     _dispute(
         db,
         f"""
-        select {columns} from fresh where event_id in (from rivals)
+        select {columns} from fresh where event_id in (from rivals) and {others}
         union all
-        select {columns} from stored_events where event_id in (from rivals) and ({within})
+        select {columns} from stored_events where event_id in (from rivals) and {others} and ({within})
         """,
         [moment for span in spans for moment in span],
     )
@@ -136,25 +143,35 @@ def _dispute(db: duckdb.DuckDBPyConnection, rivals: str, parameters: list[dateti
 
 
 def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
-    """Name in `contradictions` those of `disputed` that do not count; return how many that are.
+    """Name in `contradictions` those of `disputed` that do not count, and none that does; return how many there are.
 
     They are looked for in `fresh`, and in `stored_events` within `spans`.
     """
-    run(db, "delete from contradictions where (event_id, entity) in (select (event_id, entity) from disputed)")
     columns = f"event_id, entity, event_type, occurred_at, log_partition, log_offset, {CONTENT} as content"
-    named = 0
-    for relation, bound, moments in (
-        ("fresh", "", []),
-        *(("stored_events", "and occurred_at >= ? and occurred_at < ?", [start, end]) for start, end in spans),
-    ):
-        named += value(
+    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(spans))
+    run(
+        db,
+        f"""
+        create or replace temp table told as
+        select told.* exclude (content), counts
+        from (
+            select {columns} from fresh where event_id in (select event_id from disputed)
+            union all
+            select {columns} from stored_events where event_id in (select event_id from disputed) and ({within})
+        ) as told
+        join disputed using (event_id, entity, content)
+        """,
+        [moment for span in spans for moment in span],
+    )
+    place = "(log_partition, log_offset)"
+    run(db, f"delete from contradictions where {place} in (select {place} from told)")
+    return int(
+        value(
             db,
-            f"""
+            """
             insert into contradictions
-            select event_id, entity, event_type, occurred_at, ?, log_partition, log_offset
-            from (select {columns} from {relation} where event_id in (select event_id from disputed) {bound})
-            semi join (from disputed where not counts) using (event_id, entity, content)
+            select event_id, entity, event_type, occurred_at, ?, log_partition, log_offset from told where not counts
             """,
-            [now, *moments],
+            [now],
         )
-    return named
+    )

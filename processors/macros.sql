@@ -117,6 +117,7 @@ create or replace temp macro said_in(details) as (
             "billed_duration_secs": "VARCHAR",
             "channels": "VARCHAR",
             "cost_parts": [{"currency": "VARCHAR"}],
+            "creator_call_session_id": "VARCHAR",
             "duration_sec": "VARCHAR",
             "format": "VARCHAR",
             "media_name": "VARCHAR",

@@ -166,7 +166,7 @@ def _words(draw: Draw) -> Words:
     }
     if draw.event_type in PLAYBACK_TYPES:
         media = draw.media if ".playback." in draw.event_type else {}
-        return {**media, "creator_call_session_id": "the-creators"}, {**media, **_creator(draw)}
+        return {**media, "creator_call_session_id": _creator(draw)}, {**media, **_creators(draw)}
     return by_type.get(draw.event_type, ({}, {}))
 
 
@@ -204,10 +204,14 @@ def _observed(draw: Draw) -> dict[str, Words]:
     }
 
 
-def _creator(draw: Draw) -> dict[str, Any]:
+def _creator(draw: Draw) -> str:
+    return "the-creators" if draw.present else "somebody-elses"
+
+
+def _creators(draw: Draw) -> dict[str, Any]:
     """What a whole conference hears is about no session but its creator's."""
     for_all = draw.event_type.startswith(("conference.playback.", "conference.speak."))
-    return {"creator_session_id": "the-creators"} if for_all else {}
+    return {"creator_session_id": _creator(draw)} if for_all else {}
 
 
 def _recording(draw: Draw) -> Words:

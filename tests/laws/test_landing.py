@@ -184,13 +184,14 @@ def colliding(history: list[Told], collisions: list[tuple[int, int]]) -> list[To
 
 
 def counting(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    """What counts of an id with several contents, as far as it is told apart by its own words."""
-    return warehouse.db.execute(
-        """
-        select event_id, event_type, occurred_at, entity, queue, reason from events
-        where event_type in (from relevant_types) order by all
-        """
-    ).fetchall()
+    """What counts of an id with several contents, and what does not, as far as their own words tell them apart."""
+    counts, others = (
+        warehouse.db.execute(
+            f"select event_id, event_type, occurred_at, entity, queue, reason from {told} order by all"
+        ).fetchall()
+        for told in ("events", "stored_events semi join contradictions using (log_partition, log_offset)")
+    )
+    return [*counts, ("contradicted by",), *others]
 
 
 @tried(15)

@@ -68,6 +68,24 @@ def test_which_content_counts_depends_on_neither_order_nor_batching(rivals: tupl
         warehouse.db.close()
 
 
+def test_an_id_of_a_type_with_facts_and_of_one_without_both_count_in_any_order() -> None:
+    digit = ENQUEUED.but(event_type=DIGIT.event_type, at=NOON - timedelta(seconds=1))
+    for batches in ([[digit, *CALL]], [[digit], [*CALL]], [[*CALL], [digit]]):
+        warehouse = landed(*batches)
+        assert warehouse.rows("contradictions") == []
+        assert len(counting(warehouse, ENQUEUED.event_id)) == 2
+        assert warehouse.only("queue_visits")["wait_ms"] == 41_000
+        warehouse.db.close()
+
+
+def test_rivals_of_one_kind_are_named_whatever_becomes_of_the_same_id_in_another(warehouse: Warehouse) -> None:
+    digit = ENQUEUED.but(event_type=DIGIT.event_type)
+    warehouse.land(ENQUEUED, ENQUEUED.saying(queue="sales"), *REST)
+    warehouse.land(digit, digit.saying(reason="2"))
+    named = warehouse.db.execute("select event_type from contradictions order by all").fetchall()
+    assert named == [(DIGIT.event_type,), (ENQUEUED.event_type,)]
+
+
 def test_a_call_told_twice_differently_is_one_visit_from_the_earlier_time(warehouse: Warehouse) -> None:
     late = ENQUEUED.but(at=NOON + timedelta(seconds=30))
     warehouse.land(late, *REST)
