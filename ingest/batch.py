@@ -11,7 +11,7 @@ Positions = dict[int, int]
 """The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
 
 ROWS_A_CHUNK = 2048
-"""DuckDB hands out whole chunks to its threads: small enough to share, large enough to be worth it."""
+"""So many at least, where there are as many: DuckDB takes a batch chunk by chunk, and each takes a moment."""
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(

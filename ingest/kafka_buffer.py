@@ -120,7 +120,7 @@ class Buffer:
 
     def _bring_into_columns(self) -> None:
         """Arrow's columns take less memory than lists do, and of a few records at a time as long as of many."""
-        if self._loose:
+        if self._loose_records:
             self._chunks.append(chunk(self._loose))
             self._loose.clear()
             self._loose_records = 0

@@ -29,6 +29,9 @@ _FETCH_WAIT_MS = 100
 _FETCH_BYTES = 256 << 10
 """Of one partition at a time, compressed: so all are read at one pace, and what lands together happened at one time."""
 
+_FETCH_ALL_BYTES = 4 << 20
+"""Of all that one broker leads: so that what is unpacked of it, eight times as much, is no second buffer."""
+
 log = structlog.get_logger("kafka")
 
 
@@ -69,7 +72,7 @@ class Session:
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             batch_timeout_ms=_POLL_MS,
-            fetch_max_bytes=16 << 20,
+            fetch_max_bytes=_FETCH_ALL_BYTES,
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             no_reply=True,

@@ -1,7 +1,8 @@
 """A batch by itself: what it says, and the facts that follow from it, found beside the warehouse and ahead of its turn.
 
-Nearly all that a large batch tells is of calls that begin and end in it. Their facts need nothing that the warehouse
-holds, so they can be derived while the batch before it lands, on the other core; which facts do need it, landing sees.
+Nearly all that a batch of a backlog tells is of calls that begin and end in it. Their facts need nothing that the
+warehouse holds, so they can be derived while the batch before it lands, on the other core; which facts do need it,
+landing sees.
 """
 
 from datetime import timedelta

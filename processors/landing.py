@@ -1,12 +1,14 @@
 """Landing: a batch of log records becomes events and facts, in one transaction."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 import duckdb
+import pyarrow as pa
+import structlog
 
 from ingest.batch import Batch, Positions
 from processors import contradictions, definitions, derivation, foresight, history, outbox, reading, rejected
@@ -18,6 +20,8 @@ from warehouse.query import run, value
 
 LONGEST_WAIT = timedelta(hours=24)
 """A visit that nobody has ended for longer than this is `unknown` (METRICS, queue visits)."""
+
+log = structlog.get_logger("landing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,12 @@ class Landing:
 
         What cannot be read is left to landing, which will meet the same error and can deal with it.
         """
-        with suppress(duckdb.Error):
+        try:
             if self._aside is None:
                 self._aside = Aside(self._longest_wait)
             self._ahead[batch] = self._aside.read(batch)
+        except (duckdb.Error, pa.ArrowException) as error:
+            log.warning("not_read_ahead", records=len(batch), reason=type(error).__name__)  # its text may be of a body
 
     @contextmanager
     def _read(self, batch: Batch) -> Iterator[Read]:

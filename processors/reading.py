@@ -1,7 +1,7 @@
 """Reading: what the records of a batch say, from bytes to columns (`events.sql`)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TypeVar
@@ -83,10 +83,8 @@ def statement() -> str:
 @contextmanager
 def registered(db: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
     """Let the connection's statements see the tables by their names."""
-    for name, table in tables.items():
-        db.register(name, table)
-    try:
+    with ExitStack() as stack:
+        for name, table in tables.items():
+            db.register(name, table)
+            stack.callback(db.unregister, name)
         yield
-    finally:
-        for name in tables:
-            db.unregister(name)

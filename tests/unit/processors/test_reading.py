@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ingest.batch import Batch, Positions
 from ingest.log import Record
@@ -65,7 +66,9 @@ def test_what_cannot_be_read_ahead_is_read_when_it_lands(memory: str, monkeypatc
     monkeypatch.setattr(aside, "MEMORY_LIMIT", memory)
     with opened_warehouse() as one, opened_warehouse() as other:
         batch = a_batch(SAID * 1_000)
-        one.landing.read_ahead(batch)
+        with capture_logs() as said:
+            one.landing.read_ahead(batch)
+        assert [(each["event"], each["reason"]) for each in said] == [("not_read_ahead", "OutOfMemoryException")]
         assert landed(one, batch) == landed(other, batch)
 
 
