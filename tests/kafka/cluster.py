@@ -143,7 +143,8 @@ class Cluster:
                 _properties(home, number, voters, (ports[number - 1], ports[brokers + number - 1]), brokers)
                 + (_security(folder) if secured else "")
             )
-            format_storage = [*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster_id]
+            # One in 64 ids begins with a hyphen, and must not be taken for another option.
+            format_storage = [*_java(home), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
             if secured:
                 format_storage += ["--add-scram", f"SCRAM-SHA-512=[name={USERNAME},password={PASSWORD}]"]
             done = subprocess.run(
