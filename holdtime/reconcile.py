@@ -170,7 +170,7 @@ async def reconciler(
     configured = settings.configuration
     known = Warehouse(settings.environment.replica)
     key = settings.environment.api_key.get_secret_value()
-    async with opened(key=key, base_url=settings.environment.base_url or None) as client:
+    async with opened(key=key, base_url=settings.environment.base_url) as client:
         ours = Reconciler(
             Api(client, Pace(configured.reconciler.requests_a_minute)),
             appender,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from holdtime.reconciler import address
 from holdtime.schedules.schedule import Schedule
 from ingest.kafka_address import servers
 from reports.hours import openings
@@ -45,6 +46,13 @@ def _variant(name: str) -> str:
 def _hours(text: str) -> str:
     openings(text)
     return text
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    key = secret.get_secret_value()
+    if not key.isascii() or not key.isprintable() or key != key.strip():
+        raise ValueError("expected a v2 API key, in printable ASCII with no space around it: copy it again")
+    return secret
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -153,8 +161,12 @@ class Environment(BaseSettings):
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
-    api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TELNYX_API_KEY")
-    base_url: str = Field(default="", validation_alias="TELNYX_BASE_URL")
+    api_key: Annotated[SecretStr, AfterValidator(_key)] = Field(
+        default=SecretStr(""), validation_alias="TELNYX_API_KEY"
+    )
+    base_url: Annotated[str, AfterValidator(address.checked)] = Field(
+        default=address.TELNYX, validation_alias="TELNYX_BASE_URL"
+    )
 
     kafka_username: str = Field(default="", validation_alias="HOLDTIME_KAFKA_USERNAME")
     kafka_password: SecretStr = Field(default=SecretStr(""), validation_alias="HOLDTIME_KAFKA_PASSWORD")

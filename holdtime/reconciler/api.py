@@ -10,26 +10,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import telnyx
 from telnyx import AsyncTelnyx
 
+from holdtime.reconciler import transport
 from holdtime.reconciler.errors import ForbiddenError, RefusedError, UnansweredError, UnaskableError, UnauthorizedError
 from holdtime.reconciler.pace import Pace
+from reports import wording
 
 PAGE = 250
 MOST_PAGES = 5_000
 ATTEMPTS = 6
 ATTEMPTS_WHEN_LIMITED = 30
 TIMEOUT_S = 30.0
+MOST_TITLES = 5
 
 Item = Mapping[str, Any]
 Ask = Callable[[], Awaitable[Any]]
 AskPage = Callable[[int], Awaitable[Any]]
 
 
-def opened(*, key: str, base_url: str | None) -> AsyncTelnyx:
-    """The SDK's client. It neither retries nor follows pages: that is done here."""
-    return AsyncTelnyx(api_key=key, base_url=base_url, max_retries=0, timeout=TIMEOUT_S)
+def opened(*, key: str, base_url: str) -> AsyncTelnyx:
+    """The SDK's client. It neither retries nor follows pages nor redirects: that is done here, or not at all."""
+    http = httpx.AsyncClient(
+        base_url=base_url, transport=transport.opened(base_url), timeout=TIMEOUT_S, follow_redirects=False
+    )
+    return AsyncTelnyx(api_key=key, base_url=base_url, max_retries=0, timeout=TIMEOUT_S, http_client=http)
 
 
 @dataclass(slots=True)
@@ -129,14 +136,16 @@ class Api:
         except telnyx.NotFoundError:
             return None
         except telnyx.APIStatusError as error:
-            raise _explained(endpoint, error) from None
+            raise _explained(endpoint, error, self.client.api_key) from None
         except telnyx.APIError as error:
-            raise _AgainError(type(error).__name__) from None  # no connection, or no answer in time
-        except ValueError:
-            raise UnaskableError(f"{endpoint}: the name of what is asked for cannot be a part of a path") from None
+            raise _unsent(endpoint, error) from None
+        except (ValueError, httpx.InvalidURL):
+            raise _unaskable(endpoint) from None
         try:
             document = json.loads(text)
-        except (ValueError, RecursionError):
+        except RecursionError:
+            raise UnansweredError(f"{endpoint}: the answer is nested too deeply to be read") from None
+        except ValueError:
             raise _AgainError("an answer that breaks off") from None
         if not isinstance(document, dict) or document.get("data") is None:
             raise _AgainError("an answer without data")
@@ -147,7 +156,22 @@ class _AgainError(Exception):
     """Worth another attempt. The text says why."""
 
 
-def _explained(endpoint: str, error: telnyx.APIStatusError) -> Exception:
+def _unsent(endpoint: str, error: telnyx.APIError) -> Exception:
+    """Why there is no answer: no connection, none in time, or one that our transport does not take."""
+    match error.__cause__:
+        case transport.AnswerError() as cause:
+            return RefusedError(f"{endpoint}: expected an answer of Telnyx's API, came {cause}: check TELNYX_BASE_URL")
+        case transport.TargetError():
+            return _unaskable(endpoint)
+        case _:
+            return _AgainError(type(error).__name__)
+
+
+def _unaskable(endpoint: str) -> UnaskableError:
+    return UnaskableError(f"{endpoint}: the name of what is asked for cannot be a part of a path")
+
+
+def _explained(endpoint: str, error: telnyx.APIStatusError, key: str | None) -> Exception:
     status = error.status_code
     if status == 401:
         return UnauthorizedError(
@@ -158,7 +182,7 @@ def _explained(endpoint: str, error: telnyx.APIStatusError) -> Exception:
         return ForbiddenError(f"{endpoint}: this key may not use it (403): allow it, or do without")
     if status >= 500 or status in {408, 409}:
         return _AgainError(f"status {status}")
-    return RefusedError(f"{endpoint}: refused with {status}: {_titles(error)}")
+    return RefusedError(f"{endpoint}: refused with {status}: {_titles(error, key)}")
 
 
 def _whole(meta: object, name: str) -> int | None:
@@ -166,9 +190,10 @@ def _whole(meta: object, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _titles(error: telnyx.APIStatusError) -> str:
-    """What Telnyx says is wrong, without anything that was asked."""
+def _titles(error: telnyx.APIStatusError, key: str | None) -> str:
+    """What Telnyx says is wrong, without anything that was asked, on one line; the key is in none of it."""
     body = error.body
     errors = body.get("errors") if isinstance(body, dict) else None
-    titles = [str(each.get("title"))[:100] for each in errors or [] if isinstance(each, dict)]
-    return ", ".join(titles) or "no reason given"
+    titles = [each.get("title") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    said = [title.replace(key or "\0", "[the key]") for title in titles[:MOST_TITLES] if isinstance(title, str)]
+    return ", ".join(wording.plain(title[:100]) for title in said) or "no reason given"

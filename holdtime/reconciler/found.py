@@ -47,7 +47,7 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
     at = next((each for each in told if each is not None), otherwise)
     try:
         return Found(event_id, at, _written({"data": event}))
-    except UnicodeEncodeError:  # half a character: no text that anybody can store
+    except (ValueError, RecursionError):  # half a character, a number beyond all bounds, too deep: no JSON that lands
         return None
 
 
@@ -90,4 +90,4 @@ def instant(item: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _written(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -16,6 +16,7 @@ from holdtime.reconciler.sources.registry import ORIGINALS, STATES
 from holdtime.reconciler.standing import SourceStanding, Standing
 from holdtime.reconciler.windows import Window, adds
 from ingest.log import Appender, Origin, Record
+from ingest.webhook import MAX_BODY_BYTES
 
 AT_ONCE = 250
 """Records that are made durable together."""
@@ -132,8 +133,15 @@ class Reconciler:
         return outcome
 
     async def _publish(self, found: list[Found], now: datetime) -> int:
-        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable."""
-        new = {each.event_id: each for each in found if each.event_id not in self._published}
+        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable.
+
+        What is longer than a webhook may be is left out: no webhook was, and the log takes no more.
+        """
+        new = {
+            each.event_id: each
+            for each in found
+            if each.event_id not in self._published and len(each.body) <= MAX_BODY_BYTES
+        }
         unknown = self.known.unknown(list(new.values()))
         received_us = int(now.timestamp() * 1_000_000)
         records = [Record(each.body, received_us, Origin.RECONCILER, verified=False) for each in unknown]

@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from holdtime.reconciler.api import PAGE
-from holdtime.reconciler.errors import UnaskableError
+from holdtime.reconciler.errors import UnansweredError, UnaskableError
 from holdtime.reconciler.found import Found, instant, observed, text, texts, whole
 from holdtime.reconciler.known import Waiting
 from holdtime.reconciler.sources import Asking, Finds
+from holdtime.reconciler.transport import MAX_TARGET_BYTES
 
+MOST_QUEUES = 10_000
 QUEUE = "reconciler.queue.observed"
 CALL = "reconciler.queue.call.observed"
 
@@ -33,7 +35,9 @@ class Queues:
         names: list[str] = []
         async for items in pages:
             yield [size for item in items if (size := _queue(item)) is not None]
-            names += [name for item in items if (name := text(item, "name")) is not None]
+            names += [name for item in items if (name := text(item, "name")) and len(name) <= MAX_TARGET_BYTES]
+            if len(names) > MOST_QUEUES:
+                raise UnansweredError(f"{self.name}: more than {MOST_QUEUES:,} queues, which no account has")
         for name in names:
             with suppress(UnaskableError):
                 async for found in self._waiting(asking, name, present):

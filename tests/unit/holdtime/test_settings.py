@@ -17,7 +17,7 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("LOG", "WAREHOUSE", "REPLICA", "HTTP_HOST", "HTTP_PORT", "CONFIG"):
         monkeypatch.delenv(f"HOLDTIME_{name}", raising=False)
-    for name in ("TELNYX_PUBLIC_KEY", "TELNYX_API_KEY"):
+    for name in ("TELNYX_PUBLIC_KEY", "TELNYX_API_KEY", "TELNYX_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -191,3 +191,19 @@ def test_every_fault_in_what_is_agreed_is_named() -> None:
         assert name in text, text
     (twice,) = faults_of('[[queue]]\nname = "a"\n[[queue]]\nname = "a"\n')
     assert "'a' without effective_from more than once" in twice
+
+
+def test_the_address_of_the_api_is_checked_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().environment.base_url == "https://api.telnyx.com/v2"
+    monkeypatch.setenv("TELNYX_BASE_URL", f"https://user:{SECRET}@api.telnyx.com/v2")
+    (fault,) = faults_of("")
+    assert fault.startswith("TELNYX_BASE_URL: expected an address such as https://api.telnyx.com/v2")
+    assert SECRET not in fault
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\n", f"{SECRET} ", f"{SECRET}é", f"\x1b{SECRET}"])
+def test_a_key_that_no_header_can_hold_is_a_fault(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("TELNYX_API_KEY", key)
+    (fault,) = faults_of("")
+    assert fault.startswith("TELNYX_API_KEY: expected a v2 API key")
+    assert SECRET not in fault
