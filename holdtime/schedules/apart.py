@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 from holdtime.schedules import making
-from holdtime.schedules.message import Message
+from holdtime.schedules.content import Message
 from holdtime.schedules.schedule import Schedule
 from holdtime.settings import Settings
 from ingest.log import Extent

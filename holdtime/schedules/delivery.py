@@ -17,9 +17,10 @@ from apprise.plugins.email.base import NotifyEmail
 from apprise.plugins.email.smtp import AppriseSMTPController
 
 from holdtime.schedules import wire
-from holdtime.schedules.message import Message
+from holdtime.schedules.content import Message
 from holdtime.schedules.recipients import Recipient
 from holdtime.schedules.record import RunId
+from holdtime.schedules.wire import Exchange
 
 PATIENCE_S = 30.0
 """How long to wait for an answer where the URL does not say (`rto`): a time-out leaves a doubt, so not too short."""
@@ -47,9 +48,10 @@ def send(recipient: Recipient, message: Message, run: RunId) -> Outcome:
     if "rto=" not in recipient.url.get_secret_value():
         service.socket_read_timeout = PATIENCE_S
     identity = _identity(run, recipient)
-    if isinstance(service, NotifyEmail):
-        return _mail(service, message, identity)
-    return _notify(service, message, identity)
+    with wire.watched() as exchanges:
+        if isinstance(service, NotifyEmail):
+            return _mail(service, message, identity)
+        return _notify(service, message, identity, exchanges)
 
 
 def write(folder: Path, message: Message, stem: str) -> None:
@@ -76,24 +78,23 @@ def _identity(run: RunId, recipient: Recipient) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _notify(service: NotifyBase, message: Message, identity: str) -> Outcome:
+def _notify(service: NotifyBase, message: Message, identity: str, exchanges: list[Exchange]) -> Outcome:
     headers = getattr(service, "headers", None)
     if isinstance(headers, dict):
         headers.setdefault("Idempotency-Key", identity)
-    with wire.watched() as exchanges:
-        try:
-            taken = service.notify(
-                body=message.text,
-                title=message.subject,
-                body_format=NotifyFormat.TEXT,
-                attach=_attachments(message) if message.attachments else None,
-            )
-        except Exception as error:  # noqa: BLE001 - what a service raises is a result like another, and is handed on
-            taken = False
-            raised = f"; {type(error).__name__} was raised"
-        else:
-            raised = ""
-    if taken:
+    try:
+        taken = service.notify(
+            body=message.text,
+            title=message.subject,
+            body_format=NotifyFormat.TEXT,
+            attach=_attachments(message) if message.attachments else None,
+        )
+    except Exception as error:  # noqa: BLE001 - what a service raises is a result like another, and is handed on
+        taken = False
+        raised = f"; {type(error).__name__} was raised"
+    else:
+        raised = ""
+    if taken and not any(each.redirected for each in exchanges):
         return Outcome(Result.SENT)
     weighty = [each for each in exchanges if each.changes] or exchanges
     if not weighty:

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from holdtime.reporting import request_of
 from holdtime.schedules import message
+from holdtime.schedules.content import Message
 from holdtime.schedules.landed import LogEnd, lacking
-from holdtime.schedules.message import Message
 from holdtime.schedules.schedule import Schedule
 from holdtime.settings import Settings
 from ingest.log import Extent

@@ -1,16 +1,13 @@
 """What is sent: a report's headline numbers and all that it rests on as a text, the report itself as attachments."""
 
-import base64
-import json
 import mimetypes
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
+from holdtime.schedules.content import Attachment, Message
 from reports import formats, wording
 from reports.formats import cells
 from reports.report import Report
@@ -26,40 +23,6 @@ for _ending, _kind in (
     ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 ):
     mimetypes.add_type(_kind, f".{_ending}")
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that goes with a message."""
-
-    name: str
-    kind: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message: the same content as plain text and as HTML, and files. Made once, and then sent to everybody."""
-
-    subject: str
-    text: str
-    html: str
-    attachments: tuple[Attachment, ...] = ()
-
-    def packed(self) -> bytes:
-        """Return the message as bytes, to be kept until it has been sent."""
-        attachments = [[each.name, each.kind, base64.b64encode(each.content).decode()] for each in self.attachments]
-        return zlib.compress(json.dumps([self.subject, self.text, self.html, attachments]).encode())
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> "Message":
-        subject, text, html, attachments = json.loads(zlib.decompress(packed))
-        return cls(
-            subject,
-            text,
-            html,
-            tuple(Attachment(name, kind, base64.b64decode(content)) for name, kind, content in attachments),
-        )
 
 
 def summary(

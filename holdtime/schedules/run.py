@@ -12,8 +12,8 @@ import structlog
 
 from holdtime.schedules import making, message, recipients
 from holdtime.schedules.apart import ChildDiedError, Make
+from holdtime.schedules.content import Message
 from holdtime.schedules.landed import LogEnd
-from holdtime.schedules.message import Message
 from holdtime.schedules.record import FOLDER, Kind, Run, RunId, RunState, State
 from holdtime.schedules.schedule import Schedule
 from holdtime.schedules.sending import Sending, StoppedError

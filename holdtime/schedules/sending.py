@@ -11,14 +11,17 @@ from datetime import UTC, datetime, timedelta
 import stamina
 import structlog
 
-from holdtime.schedules import delivery, making, recipients
-from holdtime.schedules.delivery import Result
+from holdtime.schedules import delivery, making, recipients, sender
+from holdtime.schedules.content import Message
+from holdtime.schedules.delivery import Outcome, Result
 from holdtime.schedules.ledger import Ledger
-from holdtime.schedules.message import Message
 from holdtime.schedules.recipients import Recipient
 from holdtime.schedules.record import FOLDER, Delivery, Kind, RunId, State
 from holdtime.schedules.schedule import Schedule
 from holdtime.settings import Settings
+
+Send = Callable[[Recipient, Message, RunId], Outcome]
+"""`sender.sent`, or `delivery.send` in this process."""
 
 log = structlog.get_logger("schedule")
 
@@ -53,6 +56,7 @@ class Sending:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     pace: Pace = field(default_factory=Pace)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    send: Send = sender.sent
     _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_AT_ONCE))
 
     def reachable(self, schedule: Schedule) -> list[Recipient]:
@@ -136,14 +140,14 @@ class Sending:
         if to.recipient == FOLDER and schedule.folder is not None:
             try:
                 delivery.write(schedule.folder, made, making.stem(self.settings, schedule, run.due))
-                outcome = delivery.Outcome(Result.SENT)
+                outcome = Outcome(Result.SENT)
             except OSError as error:
-                outcome = delivery.Outcome(Result.REFUSED, f"the folder cannot be written: {error.strerror}")
+                outcome = Outcome(Result.REFUSED, f"the folder cannot be written: {error.strerror}")
         elif recipient is None:
             self.ledger.settle(run, to.recipient, State.FAILED, "it is not configured any more", self.clock())
             return
         else:
-            outcome = delivery.send(recipient, made, run)
+            outcome = self.send(recipient, made, run)
         state = {Result.SENT: State.SENT, Result.REFUSED: State.PENDING, Result.UNCLEAR: State.DOUBTFUL}
         self.ledger.settle(run, to.recipient, state[outcome.result], outcome.reason, self.clock())
         if outcome.result is Result.REFUSED:

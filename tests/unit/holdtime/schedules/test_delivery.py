@@ -8,8 +8,8 @@ from apprise.plugins.discord import NotifyDiscord
 from pydantic import SecretStr
 
 from holdtime.schedules import recipients
+from holdtime.schedules.content import Attachment, Message
 from holdtime.schedules.delivery import Outcome, Result, send, write
-from holdtime.schedules.message import Attachment, Message
 from holdtime.schedules.recipients import Recipient
 from holdtime.schedules.record import Kind, RunId
 from tests.post import GONE, SILENT, a_free_port, a_mail_server, a_web_server

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from holdtime.schedules import apart, making
+from holdtime.schedules import apart, delivery, making
 from holdtime.schedules.apart import ChildDiedError
+from holdtime.schedules.content import Message
 from holdtime.schedules.ledger import Ledger
-from holdtime.schedules.message import Message
 from holdtime.schedules.record import Kind, RunId, RunState, State
 from holdtime.schedules.run import CRASHED, Runs
 from holdtime.schedules.runner import Runner
@@ -76,7 +76,9 @@ class Place:
         for each in schedules:
             ledger.since(each.name, str(each.times("Europe/Athens")), known or self.now - timedelta(hours=1))
         pace = Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05)
-        sending = Sending(self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={})
+        sending = Sending(
+            self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={}, send=delivery.send
+        )
         return Runner(Runs(sending, lambda: None if self.log_end is None else Extent(self.log_end, 1)))
 
     def run(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
