@@ -134,12 +134,14 @@ def as_json(timeline: Timeline) -> str:
             "moment": instant(entry.moment_us).isoformat(),
             "gap_ms": gap,
             "kind": entry.kind,
-            "what": entry.what,
+            "what": wording.cut(entry.what),
             "call_session_id": entry.call_session_id,
             "leg": entry.leg,
             "conference_id": entry.conference_id,
-            "queue": entry.queue,
-            "details": entry.details,
+            "queue": entry.queue and wording.cut(entry.queue),
+            "details": {
+                name: wording.cut(value) if isinstance(value, str) else value for name, value in entry.details.items()
+            },
             "origin": entry.origin,
             "verified": entry.verified,
             "received_at": None if entry.received_us is None else instant(entry.received_us).isoformat(),
@@ -179,7 +181,7 @@ def renderable(timeline: Timeline, zone: ZoneInfo) -> RenderableType:
             _late(entry),
         )
         day = at.date()
-    title = Text(f"The call of {timeline.found_as} {wording.plain(timeline.asked)}, times in {zone.key}", style="bold")
+    title = Text(f"The call of {timeline.found_as} {wording.name(timeline.asked)}, times in {zone.key}", style="bold")
     return Group(title, table, *_legend("leg", legs), *_legend("conference", rooms))
 
 
@@ -194,18 +196,18 @@ def _lettered(ids: Sequence[str | None], letters: str) -> dict[str, str]:
 
 
 def _legend(of: str, names: dict[str, str]) -> list[Text]:
-    return [Text(f"{of} {name}  {wording.plain(each)}", style="dim") for each, name in names.items()]
+    return [Text(f"{of} {name}  {wording.name(each)}", style="dim") for each, name in names.items()]
 
 
 def _what(entry: Entry) -> Text:
     if entry.kind == "event":
-        return Text(wording.plain(entry.what))
+        return Text(wording.name(entry.what))
     color = _COLORS.get(entry.details.get("outcome", ""), "cyan")
     return Text(entry.what, style=f"bold {color}")
 
 
 def _where(entry: Entry, rooms: dict[str, str]) -> Text:
-    named = [] if entry.queue is None else [wording.plain(entry.queue) or '""']
+    named = [] if entry.queue is None else [wording.name(entry.queue) or '""']
     if entry.conference_id is not None:
         named.append(f"conference {rooms[entry.conference_id]}")
     return Text(", ".join(named))
@@ -214,7 +216,7 @@ def _where(entry: Entry, rooms: dict[str, str]) -> Text:
 def _detail(name: str, value: Any) -> str:
     if name.endswith("_ms") and isinstance(value, int):
         return f"{name.removesuffix('_ms').replace('_', ' ')} {wording.duration(value)}"
-    return f"{name.replace('_', ' ')} {wording.plain(str(value))}"
+    return f"{name.replace('_', ' ')} {wording.name(str(value))}"
 
 
 def _came_from(entry: Entry) -> Text:

@@ -36,11 +36,11 @@ def as_json(found: Examination) -> str:
                     "oldest": [
                         {
                             "id": item.id,
-                            "where": item.where,
+                            "where": item.where and wording.cut(item.where),
                             "call_session_id": item.call_session_id,
                             "since": item.since.isoformat(),
                             "age_ms": _age_ms(item.since, found.at),
-                            "last_event": item.last_event,
+                            "last_event": item.last_event and wording.cut(item.last_event),
                             "last_heard_at": item.last_heard_at and item.last_heard_at.isoformat(),
                         }
                         for item in kind.oldest
@@ -81,12 +81,12 @@ def _kind(kind: Kind, now: datetime, zone: ZoneInfo) -> Iterator[RenderableType]
     for item in kind.oldest:
         heard = ""
         if item.last_event is not None and item.last_heard_at is not None:
-            heard = f"{wording.plain(item.last_event)}, {wording.age(_age_ms(item.last_heard_at, now))} ago"
+            heard = f"{wording.name(item.last_event)}, {wording.age(_age_ms(item.last_heard_at, now))} ago"
         table.add_row(
             wording.moment(item.since.replace(microsecond=0), zone),
             wording.age(_age_ms(item.since, now)),
-            Text(wording.plain(item.where or "")),
-            Text(wording.plain(item.call_session_id or "")),
+            Text(wording.name(item.where or "")),
+            Text(wording.name(item.call_session_id or "")),
             Text(heard or "nothing", style="" if heard else "dim"),
         )
     yield table

@@ -147,7 +147,7 @@ def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bo
     for each in found:
         first, last = wording.moment(each.first_at, zone), wording.moment(each.last_at, zone)
         summary.add_row(
-            Text(wording.plain(each.reason)), wording.number(each.records), wording.number(each.size), first, last
+            Text(wording.name(each.reason)), wording.number(each.records), wording.number(each.size), first, last
         )
     yield summary
     yield Text(f"The newest {len(rows)}, times in {zone.key}:", style="bold")
@@ -159,7 +159,7 @@ def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bo
         text = row.body.decode(errors="replace")[:BODY_CHARACTERS] if bodies else row.beginning()
         table.add_row(
             wording.moment(row.received_at.replace(microsecond=0), zone),
-            Text(wording.plain(row.reason)),
+            Text(wording.name(row.reason)),
             Text(row.origin if row.verified else f"{row.origin}, unverified", style="" if row.verified else "yellow"),
             wording.number(row.size),
             f"{row.log_partition}:{row.log_offset}",

@@ -85,7 +85,7 @@ def terms_in_words(terms: Terms) -> str:
 
 
 def _whose(terms: Terms) -> str:
-    return "Queues of which nothing is agreed" if terms.queue is None else f"Queue {wording.plain(terms.queue)}"
+    return "Queues of which nothing is agreed" if terms.queue is None else f"Queue {wording.name(terms.queue)}"
 
 
 def _when(terms: Terms, request: Request) -> str:

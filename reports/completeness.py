@@ -138,7 +138,7 @@ def sentences(score: float | None, below: list[str | None], floor: float) -> lis
         "known; calls of which nothing at all was heard are in no figure. See the report completeness."
     ]
     if below:
-        named = ", ".join(wording.plain(queue or "calls of no queue") for queue in below)
+        named = ", ".join(wording.name(queue or "calls of no queue") for queue in below)
         said.append(
             f"BELOW THE FLOOR of {wording.percent(floor)}: {named}. "
             "Their figures may be wrong; `holdtime reconcile` brings back what Telnyx still holds."

@@ -22,7 +22,7 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
         notes.append("The period cuts its first or last interval: only what lies in the period is counted there.")
     notes += _elsewhere(request)
     if request.queues:
-        notes.append("Only these queues: " + ", ".join(wording.plain(queue) for queue in request.queues) + ".")
+        notes.append("Only these queues: " + ", ".join(wording.name(queue) for queue in request.queues) + ".")
     return notes
 
 
@@ -33,7 +33,7 @@ def _elsewhere(request: Request) -> list[str]:
     others = {queue: tz for queue, tz in zones.items() if queue is not None and tz != request.tz}
     if not others or asked.origin is Origin.OPTION:
         return []
-    named = ", ".join(f"{wording.plain(queue)} ({tz})" for queue, tz in others.items())
+    named = ", ".join(f"{wording.name(queue)} ({tz})" for queue, tz in others.items())
     return [
         f"These queues have time zones of their own, and are cut at the times of {request.tz} here: {named}. A report "
         "of queues of one zone is in that zone; --tz chooses one for all."
@@ -59,7 +59,7 @@ def in_words(setting: Setting) -> str:
     """Return a setting's value as people read it; what is left open is `all`."""
     value = setting.value
     if isinstance(value, tuple):
-        return ", ".join(wording.plain(each) for each in value) or "all"
+        return wording.name(", ".join(value)) or "all"
     return "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

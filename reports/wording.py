@@ -2,7 +2,11 @@
 
 import unicodedata
 from datetime import datetime
+from hashlib import blake2b
 from zoneinfo import ZoneInfo
+
+MAX_NAME = 256
+"""Characters of a name. Telnyx's own are shorter; one of a mebibyte in every row would make a report of any size."""
 
 NOTHING = "–"  # noqa: RUF001 -- an en dash, as typeset tables use
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co"}
@@ -14,6 +18,23 @@ def plain(text: str) -> str:
     Control characters could drive a terminal, bidirectional ones could reorder what stands around them.
     """
     return "".join(_spelt(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
+
+
+def cut(text: str) -> str:
+    """Return a text of at most `MAX_NAME` characters. A longer one ends with its length and a digest of all of it.
+
+    So two texts that begin alike still differ: `support, the one… [1,048,576 characters, 3f2a90c1d4]`.
+    """
+    if len(text) <= MAX_NAME:
+        return text
+    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=5).hexdigest()
+    mark = f"… [{len(text):,} characters, {digest}]"
+    return text[: MAX_NAME - len(mark)] + mark
+
+
+def name(text: str) -> str:
+    """Return a name from outside for people: cut where it is long, everything invisible spelt out."""
+    return plain(cut(text))
 
 
 def _spelt(char: str) -> str:

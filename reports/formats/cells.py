@@ -53,7 +53,7 @@ def target(row: Mapping[str, Any], report: Report) -> float:
 
 
 def text(value: Any, column: Column, tz: ZoneInfo) -> str:
-    """Return a value as people read it; text from outside loses what is invisible."""
+    """Return a value as people read it; text from outside is cut, and loses what is invisible."""
     if value is None:
         return wording.NOTHING
     if column.kind is Kind.TIME:
@@ -69,8 +69,14 @@ _WORDS: dict[Kind, Callable[[Any], str]] = {
     Kind.DURATION: wording.duration,
     Kind.FLAG: lambda value: "yes" if value else "no",
     Kind.NUMBER: wording.quantity,
-    Kind.TEXT: lambda value: wording.plain(str(value)) or '""',
+    Kind.TEXT: lambda value: wording.name(str(value)) or '""',
 }
+
+
+def cut(value: Any, tz: ZoneInfo) -> str | int | float | None:
+    """Return a value as machines read it, but for texts that are cut where they are long."""
+    said = raw(value, tz)
+    return wording.cut(said) if isinstance(said, str) else said
 
 
 def raw(value: Any, tz: ZoneInfo) -> str | int | float | None:

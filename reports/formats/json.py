@@ -13,14 +13,15 @@
 
 A report as of a position is generated_at its `as_of`, and has neither landed_at nor published_at: its text depends on
 nothing that came later. Rates are fractions, durations milliseconds, times ISO 8601 with the offset of the report's
-zone; null means that there is nothing to say. Everything but ASCII is escaped, so that no reader's screen meets a
-control character.
+zone; null means that there is nothing to say. Names longer than 256 characters are
+cut. Everything but ASCII is escaped, so that no reader's screen meets a control character.
 """
 
 import json
 from datetime import datetime
 from typing import Any
 
+from reports import wording
 from reports.formats import cells
 from reports.report import Column, Report, Section
 
@@ -55,10 +56,10 @@ def foundations(report: Report) -> dict[str, Any]:
             "to": time(report.to),
             "tz": request.tz,
             "interval": request.interval,
-            "queues": list(request.queues),
+            "queues": [wording.cut(queue) for queue in request.queues],
         },
         "definition": dict(report.definition),
-        "configuration": [{"name": s.name, "value": s.value, "origin": s.origin} for s in report.configuration],
+        "configuration": [{"name": s.name, "value": _value(s.value), "origin": s.origin} for s in report.configuration],
         "definitions": {"facts": list(basis.fact_definitions), "measures": report.measure_definitions},
         "basis": {
             "events": basis.events,
@@ -71,9 +72,18 @@ def foundations(report: Report) -> dict[str, Any]:
     }
 
 
+def _value(value: object) -> object:
+    """A setting's value; of several names, each is cut where it is long."""
+    return [_value(each) for each in value] if isinstance(value, tuple) else _short(value)
+
+
+def _short(value: object) -> object:
+    return wording.cut(value) if isinstance(value, str) else value
+
+
 def _section(section: Section, report: Report) -> dict[str, Any]:
     def row(values: Any) -> dict[str, Any]:
-        return {column.name: cells.raw(values[column.name], report.request.zone) for column in section.columns}
+        return {column.name: cells.cut(values[column.name], report.request.zone) for column in section.columns}
 
     totals = section.total_row()
     return {

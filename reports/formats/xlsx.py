@@ -20,7 +20,7 @@ from reports.definitions import Kind
 from reports.errors import RequestError
 from reports.formats import cells
 from reports.formats.cells import Grade
-from reports.formats.csv import FORMULA_STARTS
+from reports.formats.csv import begins_formula
 from reports.report import Column, Report, Section
 
 MOST_ROWS = 1_048_576 - 2  # what a sheet holds, less headings and totals
@@ -123,8 +123,8 @@ class _Sheet:
                 self.sheet.write_blank(at, n, None, self.styles.of(**style))
             elif isinstance(value, str):
                 # Kept as text even where somebody edits the cell.
-                prefixed = {"quote_prefix": True} if value.lstrip(" ").startswith(FORMULA_STARTS) else {}
-                self.sheet.write_string(at, n, _text(value), self.styles.of(**style, **prefixed))
+                prefixed = {"quote_prefix": True} if begins_formula(value) else {}
+                self.sheet.write_string(at, n, wording.name(value), self.styles.of(**style, **prefixed))
             elif column.kind is Kind.FLAG:
                 self.sheet.write_boolean(at, n, value, self.styles.of(**style))
             elif isinstance(value, datetime):

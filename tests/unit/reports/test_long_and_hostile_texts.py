@@ -1,0 +1,125 @@
+"""Texts of any length and kind: a report stays in proportion to its rows, and no spreadsheet finds a formula in it."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import openpyxl
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reports import wording
+from reports.definitions import Kind
+from reports.formats import EVERY, cells, encoded, render
+from reports.formats.csv import safe
+from reports.registry import run
+from reports.report import Column, Report, Section
+from reports.request import parse
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
+SEPARATORS = ";\t|,"
+PARTS = [*SEPARATORS, *STARTS, *"\"' \r\n\0x1\\", "\u3000", "\xa0", "\v", "\u2028", "\x85", "''", '""', "=1+1"]
+texts = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
+
+
+Rows = list[tuple[str, str]]
+
+
+@pytest.fixture
+def of_texts(fill: Any, visit: Any) -> Callable[[Rows], Report]:
+    """Make a report with one table, of two columns of texts."""
+    report = run("sla", fill(visit()), parse(now=NOON, from_="2026-03-02", to="2026-03-03"))
+    columns = (Column("queue", "Queue", Kind.TEXT, 1), Column("other", "Other", Kind.TEXT, 1))
+
+    def made(rows: Rows) -> Report:
+        frame = pl.DataFrame(rows, schema={"queue": pl.String, "other": pl.String}, orient="row")
+        return replace(report, sections=(Section("queues", "By queue", columns, frame),), main="queues", charts=())
+
+    return made
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(rows=st.lists(st.tuples(texts, texts), min_size=1, max_size=3))
+def test_no_separator_makes_a_formula_of_a_csv_cell(of_texts: Callable[[Rows], Report], rows: Rows) -> None:
+    made = of_texts(rows)
+    content = encoded(made, "csv")
+    lines = content.decode().split("\r\n")
+    assert len(lines) == len(rows) + 2, "a line is a row to whoever knows no quotes"
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "".join(lines))
+    ways = [{"quoting": csv.QUOTE_MINIMAL}, {"quoting": csv.QUOTE_NONE}, {"doublequote": False}]
+    for separator in SEPARATORS:
+        for way in ways:
+            for row in csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator, **way):  # type: ignore[arg-type]
+                assert not [cell for cell in row if cell.lstrip().startswith(STARTS)]
+        for line in lines:
+            assert not [cell for cell in line.split(separator) if cell.lstrip(' "').startswith(STARTS)]
+    given_back = list(csv.reader(io.StringIO(render(made, "csv", raw=True), newline="")))[1:]
+    assert [tuple(row[:2]) for row in given_back] == rows
+
+
+@given(texts)
+def test_only_an_apostrophe_is_added(text: str) -> None:
+    assert safe(text).replace("'", "") == wording.plain(text).replace("'", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["support", "a;b", "sales, north", "x - y", "a=b", "it's", '"quoted", and', "", "a@b.example"]
+)
+def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
+    assert safe(text) == text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(rows=st.lists(st.tuples(texts, texts), min_size=1, max_size=3))
+def test_every_text_of_a_sheet_stays_a_text_when_it_is_edited(of_texts: Callable[[Rows], Report], rows: Rows) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(encoded(of_texts(rows), "xlsx")))["By queue"]
+    for row in sheet.iter_rows(min_row=2):
+        for cell in row:
+            assert cell.data_type != "f"
+            assert cell.quotePrefix or not str(cell.value or "").lstrip(' "').startswith(STARTS)
+
+
+@given(st.text(max_size=600), st.text(max_size=600))
+def test_a_name_is_cut_to_what_still_tells_it_from_every_other(one: str, other: str) -> None:
+    assert len(wording.cut(one)) <= wording.MAX_NAME
+    assert (wording.cut(one) == one) == (len(one) <= wording.MAX_NAME)
+    assert (wording.cut(one) == wording.cut(other)) == (one == other)
+    beginning = "x" * 300
+    assert (wording.cut(beginning + one) == wording.cut(beginning + other)) == (one == other)
+    assert wording.cut(wording.cut(one)) == wording.cut(one)
+
+
+def test_a_cut_name_says_how_long_it_was() -> None:
+    assert re.fullmatch(r"x+… \[1,048,576 characters, [0-9a-f]{10}\]", wording.cut("x" * (1 << 20)))
+
+
+@pytest.mark.parametrize("form", [form for form in EVERY if form != "parquet"])
+@pytest.mark.parametrize("name", ["sla", "calls", "completeness"])
+def test_a_report_of_long_names_is_no_larger_than_its_rows(fill: Any, visit: Any, form: str, name: str) -> None:
+    def size(length: int) -> int:
+        fill().db.execute("delete from queue_visits")
+        queues = [f"{n}{character * length}" for n, character in enumerate("x=\u202e\U0001f600")]
+        at = [NOON + timedelta(minutes=n) for n in range(len(queues))]
+        visits = [visit(queue=queue, at=when) for queue, when in zip(queues, at, strict=True)]
+        request = parse(now=NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", queues=tuple(queues))
+        return len(encoded(run(name, fill(*visits), request), form))
+
+    assert size(200_000) < 1.1 * size(1_000) + 2_000
+
+
+def test_what_is_for_programs_is_exact_or_says_that_it_was_cut(of_texts: Callable[[Rows], Report]) -> None:
+    long = "=1;" + "x" * 5_000
+    made = of_texts([(long, "y")])
+    ((raw, *_),) = list(csv.reader(io.StringIO(render(made, "csv", raw=True), newline="")))[1:]
+    assert raw == long
+    assert pl.read_parquet(io.BytesIO(encoded(made, "parquet")))["queue"].to_list() == [long]
+    (section,) = json.loads(render(made, "json"))["sections"]
+    assert section["rows"][0]["queue"] == wording.cut(long) == cells.cut(long, made.request.zone)
