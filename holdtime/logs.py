@@ -5,6 +5,11 @@ import sys
 
 import structlog
 
+from reports import wording
+
+MAX_TEXT = 2_000
+"""Characters of one text in a log line: reasons come from libraries, which may put all of a body into them."""
+
 
 def configure(*, quiet: bool = False) -> None:
     """Send structlog and the standard library's logging (uvicorn's warnings) through one pair of processors."""
@@ -14,6 +19,7 @@ def configure(*, quiet: bool = False) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _cut,
     ]
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
@@ -34,7 +40,7 @@ def configure(*, quiet: bool = False) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info if not people else _unchanged,
+                structlog.processors.format_exc_info if not people else _spelt_out,
                 renderer,
             ],
         )
@@ -46,5 +52,10 @@ def configure(*, quiet: bool = False) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event
+def _cut(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: wording.cut(each, MAX_TEXT) if isinstance(each, str) else each for name, each in event.items()}
+
+
+def _spelt_out(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Let no text drive the terminal; JSON does so by itself."""
+    return {name: wording.plain(each) if isinstance(each, str) else each for name, each in event.items()}

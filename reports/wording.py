@@ -20,16 +20,16 @@ def plain(text: str) -> str:
     return "".join(_spelt(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
 
 
-def cut(text: str) -> str:
-    """Return a text of at most `MAX_NAME` characters. A longer one ends with its length and a digest of all of it.
+def cut(text: str, most: int = MAX_NAME) -> str:
+    """Return a text of at most so many characters. A longer one ends with its length and a digest of all of it.
 
     So two texts that begin alike still differ: `support, the one… [1,048,576 characters, 3f2a90c1d4]`.
     """
-    if len(text) <= MAX_NAME:
+    if len(text) <= most:
         return text
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=5).hexdigest()
     mark = f"… [{len(text):,} characters, {digest}]"
-    return text[: MAX_NAME - len(mark)] + mark
+    return text[: most - len(mark)] + mark
 
 
 def name(text: str) -> str:
