@@ -9,6 +9,9 @@ from typing import Any
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+OURS = "reconciler."
+"""Types of events of our own begin so: what a list calls by such a name was never sent."""
+
 _OF_CALLS = ("call.", "call_", "conference.", "conference_")
 _IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
 
@@ -32,7 +35,7 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
     if not isinstance(event, dict):
         return None
     event_id, event_type = text(event, "id"), text(event, "event_type")
-    if not event_id or not event_type:
+    if not event_id or not event_type or event_type.startswith(OURS):
         return None
     inner = event.get("payload")
     payload = inner if isinstance(inner, dict) else {}

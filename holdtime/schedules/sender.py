@@ -23,7 +23,7 @@ DEADLINE_S = 120.0
 START_S = 60.0
 """For the process to begin, on a machine that has much else to do."""
 LEAST_BYTES_A_SECOND = 50_000
-MEMORY_BYTES = 512 << 20
+MEMORY_BYTES = 256 << 20
 """What the process may hold besides the message, of which services and libraries make copies."""
 
 _COPIES = 20

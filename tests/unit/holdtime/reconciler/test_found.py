@@ -1,5 +1,7 @@
 """What is an event of ours, whatever is around it, and what is not."""
 
+import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,13 @@ from tests.reconciling import Center
 
 def an_event(event_type: str, **payload: Any) -> dict[str, Any]:
     return {"id": "e", "event_type": event_type, "occurred_at": NOON.isoformat(), "payload": payload}
+
+
+def deep(levels: int) -> object:
+    nested: object = 1
+    for _ in range(levels):
+        nested = [nested]
+    return nested
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,11 @@ def test_what_is_of_a_call_or_a_conference_is_an_event_of_whatever_type(event: d
     [
         an_event("message.received", text="secret", **{"from": {"phone_number": "+12025550133"}}),
         an_event("number_order.complete"),
+        an_event("reconciler.window.completed", call_leg_id="l", source="call_events"),
+        an_event("call.hangup", wait=json.loads("1e999")),
+        an_event("call.hangup", wait=json.loads("NaN")),
+        an_event("call.hangup", text="\ud800"),
+        an_event("call.hangup", deep=deep(sys.getrecursionlimit() * 2)),
         an_event("callback.of.somebody.else", call_leg_id=7),
         {"id": "e", "payload": {"call_leg_id": "l"}},
         "call.hangup",

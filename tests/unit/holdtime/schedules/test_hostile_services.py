@@ -1,7 +1,9 @@
 """Services that are hostile to who sends to them: every kind that speaks HTTP, on real sockets, and real processes."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -192,6 +194,21 @@ def test_neither_a_bomb_nor_an_endless_answer_takes_memory() -> None:
     for result, reason, peak_mb in others:
         assert (result, reason[:56]) == ("unclear", "it answered with status 200 and more than 1 MiB, and it ")
         assert peak_mb < good_[2] + 48
+
+
+def test_a_mail_server_whose_greeting_never_ends_takes_no_more_than_the_process_may_have() -> None:
+    def greet(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            while True:
+                connection.sendall((b"220-" + b"x" * 8_000 + b"\r\n") * 100)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, args=(listener,), daemon=True).start()
+        recipient = a_recipient(f"mailto://127.0.0.1:{listener.getsockname()[1]}/?from=a@example.com&to=b@example.com")
+        assert recipient is not None
+        outcome = sender.sent(recipient, MESSAGE, RUN)
+    assert outcome.reason == "the process that sends it ended with code 1, and it may have been taken"
 
 
 def test_the_process_that_sends_has_all_that_it_needs_and_says_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
