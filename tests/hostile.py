@@ -41,6 +41,7 @@ TEXTS = (
     *("call.enqueued", "call.hangup", "conference.ended", "conference_participant_left", "call_bridged", ".", "_"),
     *("call." * 40, "'; drop table stored_events; --", '"', "\\", "$1", "{}", "%s", "\u202e", "\x7f", "é" * 9),
     *("hangup", "bridging-in-process", "leave", "\ufeffcall.enqueued", "\uffff", "\U0010ffff", "a\tb\r\nc"),
+    *("x;=1+1", 'x|"@SUM(A1)', "long " * 60, "\x1b]0;title\x07"),
 )
 FRAGMENTS: tuple[bytes, ...] = (
     *(b"null", b"true", b"false", b"0", b"-0", b"-1", b"1", b"41", b"41.5", b"-41.5", b"4e1", b"1e-9", b"1e999"),

@@ -5,6 +5,7 @@ grows with the message, so that a slow line is no fault. What it uses is no secr
 its standard input.
 """
 
+import json
 import os
 import pickle
 import resource
@@ -55,8 +56,8 @@ def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
         return _unknown(ended.stdout, too_late)
     if ended.returncode:
         return _unknown(ended.stdout, f"the process that sends it ended with code {ended.returncode}")
-    outcome: Outcome = pickle.loads(ended.stdout.removeprefix(_BEGUN))  # noqa: S301 -- from the process that was started here
-    return outcome
+    result, reason = json.loads(ended.stdout.removeprefix(_BEGUN))
+    return Outcome(Result(result), reason)
 
 
 def _unknown(output: bytes, why: str) -> Outcome:
@@ -80,7 +81,8 @@ def _main() -> None:
         answer.write(_BEGUN)
         answer.flush()
         signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))  # ends this process, also where the other one is gone
-        answer.write(pickle.dumps(delivery.send(recipient, message, run)))
+        outcome = delivery.send(recipient, message, run)
+        answer.write(json.dumps([outcome.result, outcome.reason]).encode())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`holdtime reconcile` as a command: what it needs, what it says, and how it ends."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdtime.simulator.api import Account, Manners
+from tests.answers import a_server, answering
 from tests.laws.test_truth import a_recent_world
 from tests.served import KEY, now_us, telnyx
 
@@ -50,6 +52,23 @@ def test_it_says_of_each_list_what_was_read_and_a_forbidden_one_is_no_failure(tm
     assert "read to its end" in words
     assert "may not use it (403)" in words
     assert KEY not in words
+
+
+def test_a_hostile_server_gets_no_key_to_another_host_and_none_onto_the_screen(tmp_path: Path) -> None:
+    canary = "KEY-canary-0123456789"
+    title = f"\x1b[31m\u202e{canary}" + "t" * 5000
+    refused = answering(422, json.dumps({"errors": [{"title": title}]}).encode())
+    with a_server(answering(200, b'{"data":[]}')) as (other, stolen):
+        redirect = answering(307, Location=f"http://127.0.0.1:{other}/v2")
+        for answer, said in ((redirect, "a redirect (307), which is not followed"), (refused, "refused with 422")):
+            with a_server(answer) as (port, _):
+                url = f"http://127.0.0.1:{port}/v2"
+                code, words = run(tmp_path, "--once", TELNYX_API_KEY=canary, TELNYX_BASE_URL=url)
+            assert code == 1, words
+            assert said in words
+            assert canary not in words
+            assert not {"\x1b", "\u202e"} & set(words)
+    assert not stolen
 
 
 def test_a_key_that_is_not_accepted_stops_even_one_that_goes_on_with_a_clear_error(tmp_path: Path) -> None:
