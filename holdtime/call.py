@@ -128,20 +128,18 @@ def find(db: duckdb.DuckDBPyConnection, asked: str) -> Timeline | None:
 
 
 def as_json(timeline: Timeline) -> str:
-    """The timeline for machines: instants in UTC, durations in milliseconds."""
+    """The timeline for machines: instants in UTC, durations in milliseconds, long texts cut."""
     entries = [
         {
             "moment": instant(entry.moment_us).isoformat(),
             "gap_ms": gap,
             "kind": entry.kind,
-            "what": wording.cut(entry.what),
+            "what": entry.what,
             "call_session_id": entry.call_session_id,
             "leg": entry.leg,
             "conference_id": entry.conference_id,
-            "queue": entry.queue and wording.cut(entry.queue),
-            "details": {
-                name: wording.cut(value) if isinstance(value, str) else value for name, value in entry.details.items()
-            },
+            "queue": entry.queue,
+            "details": entry.details,
             "origin": entry.origin,
             "verified": entry.verified,
             "received_at": None if entry.received_us is None else instant(entry.received_us).isoformat(),
@@ -152,7 +150,8 @@ def as_json(timeline: Timeline) -> str:
         for entry, gap in zip(timeline.entries, timeline.gaps(), strict=True)
     ]
     # ASCII only, so that no text from outside can drive a terminal
-    return json.dumps({"asked": timeline.asked, "found_as": timeline.found_as, "entries": entries}, indent=2)
+    document = {"asked": timeline.asked, "found_as": timeline.found_as, "entries": entries}
+    return json.dumps(wording.cut_all(document), indent=2)
 
 
 def renderable(timeline: Timeline, zone: ZoneInfo) -> RenderableType:

@@ -35,9 +35,9 @@ def as_json(found: Examination) -> str:
                     "do": kind.do,
                     "oldest": [
                         {
-                            "id": item.id,
+                            "id": wording.cut(item.id),
                             "where": item.where and wording.cut(item.where),
-                            "call_session_id": item.call_session_id,
+                            "call_session_id": item.call_session_id and wording.cut(item.call_session_id),
                             "since": item.since.isoformat(),
                             "age_ms": _age_ms(item.since, found.at),
                             "last_event": item.last_event and wording.cut(item.last_event),

@@ -3,6 +3,7 @@
 import unicodedata
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 from zoneinfo import ZoneInfo
 
 MAX_NAME = 256
@@ -30,6 +31,19 @@ def cut(text: str, most: int = MAX_NAME) -> str:
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=5).hexdigest()
     mark = f"… [{len(text):,} characters, {digest}]"
     return text[: most - len(mark)] + mark
+
+
+def cut_all(part: Any) -> Any:
+    """Return a part of a document with every text in it cut; tuples become lists."""
+    match part:
+        case str():
+            return cut(part)
+        case dict():
+            return {key: cut_all(each) for key, each in part.items()}
+        case list() | tuple():
+            return [cut_all(each) for each in part]
+        case _:
+            return part
 
 
 def name(text: str) -> str:

@@ -56,10 +56,12 @@ def foundations(report: Report) -> dict[str, Any]:
             "to": time(report.to),
             "tz": request.tz,
             "interval": request.interval,
-            "queues": [wording.cut(queue) for queue in request.queues],
+            "queues": wording.cut_all(request.queues),
         },
         "definition": dict(report.definition),
-        "configuration": [{"name": s.name, "value": _value(s.value), "origin": s.origin} for s in report.configuration],
+        "configuration": [
+            {"name": s.name, "value": wording.cut_all(s.value), "origin": s.origin} for s in report.configuration
+        ],
         "definitions": {"facts": list(basis.fact_definitions), "measures": report.measure_definitions},
         "basis": {
             "events": basis.events,
@@ -70,15 +72,6 @@ def foundations(report: Report) -> dict[str, Any]:
         },
         "notes": list(report.notes),
     }
-
-
-def _value(value: object) -> object:
-    """A setting's value; of several names, each is cut where it is long."""
-    return [_value(each) for each in value] if isinstance(value, tuple) else _short(value)
-
-
-def _short(value: object) -> object:
-    return wording.cut(value) if isinstance(value, str) else value
 
 
 def _section(section: Section, report: Report) -> dict[str, Any]:

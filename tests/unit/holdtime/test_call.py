@@ -157,3 +157,12 @@ def test_texts_from_outside_cannot_drive_the_screen(warehouse: Warehouse) -> Non
     assert not {"\u202e", "\a"} & set(shown)
     assert "\\x1b[2J\\u202e[red]\\x07" in shown
     assert as_json(timeline).isascii()
+
+
+def test_a_long_text_is_cut_on_the_screen_and_for_machines(warehouse: Warehouse) -> None:
+    long = "x" * 100_000
+    warehouse.land(a_call("eve", session=long).queued(at=NOON, queue=long).dequeued(long, after=1))
+    timeline = found(warehouse, long)
+    assert len(on_screen(timeline)) < 10_000
+    assert len(as_json(timeline)) < 10_000
+    assert "[100,000 characters, " in on_screen(timeline)
