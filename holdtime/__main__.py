@@ -1,14 +1,23 @@
 """`python -m holdtime`, and the console script `holdtime`."""
 
-from holdtime import allocator
+import sys
+
+from holdtime import allocator, streams
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C has ended, as shells have it."""
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    allocator.make_room()  # before whatever takes long to import: this starts the process again
-    from holdtime.cli import main as run  # noqa: PLC0415
+    try:
+        streams.prepare()
+        allocator.make_room()  # before whatever takes long to import: this starts the process again
+        from holdtime.cli import main as run  # noqa: PLC0415
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

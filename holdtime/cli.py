@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from holdtime import cli_history, cli_reconcile, cli_report, cli_schedule, logs, settings
-from holdtime.console import ConfigOption, errors, explained, progress_bar
-from holdtime.report_options import Commands
+from holdtime.cli_group import Commands
+from holdtime.console import ConfigOption, errors, path_of, progress_bar
 from holdtime.settings import CONFIG_FILE, ConfigurationError
 from holdtime.simulate import Simulation
 
@@ -39,7 +39,13 @@ def main() -> None:
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", help="Where to work and to leave the results.", show_default="a new folder"),
+        typer.Option(
+            "--dir",
+            help="Where to work and to leave the results.",
+            show_default="a new folder",
+            parser=path_of("--dir"),
+            metavar="PATH",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another center, another day.")] = 1,
 ) -> None:
@@ -49,8 +55,7 @@ def demo(
     """
     from holdtime import demo as shown
 
-    with explained():
-        raise typer.Exit(shown.run(folder, seed=seed, console=Console(highlight=False)))
+    raise typer.Exit(shown.run(folder, seed=seed, console=Console(highlight=False)))
 
 
 @app.command()
@@ -65,8 +70,7 @@ def up(config: ConfigOption = CONFIG_FILE) -> None:
     from holdtime import up as served
 
     logs.configure()
-    with explained():
-        served.run(settings.load(config, also=parts.faults, sending=True))
+    served.run(settings.load(config, also=parts.faults, sending=True))
 
 
 @app.command()
@@ -80,8 +84,7 @@ def ingest(config: ConfigOption = CONFIG_FILE) -> None:
     from holdtime import up as served
 
     logs.configure()
-    with explained():
-        served.run(settings.load(config, also=parts.faults), lands=False)
+    served.run(settings.load(config, also=parts.faults), lands=False)
 
 
 @app.command()
@@ -95,8 +98,7 @@ def process(config: ConfigOption = CONFIG_FILE) -> None:
     from holdtime import up as served
 
     logs.configure()
-    with explained():
-        served.run(settings.load(config, also=partial(parts.faults, ingests=False)), ingests=False)
+    served.run(settings.load(config, also=partial(parts.faults, ingests=False)), ingests=False)
 
 
 @app.command()
@@ -111,7 +113,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     from processors.migration import open_current
     from warehouse.replica import publish
 
-    with explained(), progress_bar() as progress:
+    with progress_bar() as progress:
         configured = settings.load(config)
         paths = configured.environment
         if not paths.warehouse.exists():
@@ -139,16 +141,23 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
 def simulate(
     url: Annotated[str, typer.Option(help="Where the webhooks go.")] = "http://127.0.0.1:8080/webhooks/telnyx",
     key_file: Annotated[
-        Path, typer.Option("--key", help="Ed25519 seed to sign with, 32 bytes; made if it is not there.")
+        Path,
+        typer.Option(
+            "--key",
+            help="Ed25519 seed to sign with, 32 bytes; made if it is not there.",
+            parser=path_of("--key"),
+            metavar="PATH",
+        ),
     ] = Path("data/simulator.key"),
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How much of the center's life.")] = 24,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Webhooks a second.", show_default="as fast as they are taken")
+        float | None,
+        typer.Option(min=0.1, max=1_000_000, help="Webhooks a second.", show_default="as fast as they are taken"),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same center and the same faults.")] = 1,
     start: Annotated[str | None, typer.Option(help="When the center's life begins.", show_default="HOURS ago")] = None,
     duplicates: Annotated[float, typer.Option(min=0, max=0.99, help="Share delivered again.")] = 0.02,
-    delay: Annotated[float, typer.Option(min=0, help="Mean delay in seconds: disorder.")] = 0.5,
+    delay: Annotated[float, typer.Option(min=0, max=86_400, help="Mean delay in seconds: disorder.")] = 0.5,
     drops: Annotated[float, typer.Option(min=0, max=1, help="Share that never comes.")] = 0.0,
     forged: Annotated[float, typer.Option(min=0, max=1, help="Share followed by a forgery.")] = 0.0,
     print_key: Annotated[bool, typer.Option("--public-key", help="Print the public key for `up` and stop.")] = False,
@@ -161,7 +170,7 @@ def simulate(
     export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it. With --api,
     TELNYX_BASE_URL=http://127.0.0.1:8081/v2 and TELNYX_API_KEY=KEY-simulated let `holdtime reconcile` ask it.
     """
-    with explained(), progress_bar() as progress:
+    with progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
         if print_key:
             progress.stop()
@@ -183,9 +192,8 @@ def simulate(
         from holdtime import simulate_api
 
         errors.print(f"serving http://{simulate_api.HOST}:{api_port}/v2 for the key {simulate_api.API_KEY}")
-        with explained():
-            simulate_api.serve(
-                posted.world, posted.lost, port=api_port, url=url, key=simulation.key, allow_remote=allow_remote
-            )
+        simulate_api.serve(
+            posted.world, posted.lost, port=api_port, url=url, key=simulation.key, allow_remote=allow_remote
+        )
         return
     raise typer.Exit(0 if posted.complete else 1)

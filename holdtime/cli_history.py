@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from holdtime import settings
-from holdtime.console import ConfigOption, JsonOption, errors, explained, fail, open_input, progress_bar, screen
+from holdtime.console import ConfigOption, JsonOption, errors, fail, open_input, progress_bar, screen
 from holdtime.settings import CONFIG_FILE
 
 app = typer.Typer()
@@ -28,11 +28,10 @@ def call(
     from reports import intervals
     from reports.source import opened
 
-    with explained():
-        configured = settings.load(config)
-        zone = intervals.zone(tz or configured.configuration.timezone)
-        with opened(configured.environment.replica) as source:
-            timeline = shown.find(source.db, session_id)
+    configured = settings.load(config)
+    zone = intervals.zone(tz or configured.configuration.timezone)
+    with opened(configured.environment.replica) as source:
+        timeline = shown.find(source.db, session_id)
     if timeline is None:
         fail(
             f"nobody has heard of {session_id!r}: expected the id of a session, a leg or a conference in "
@@ -56,7 +55,7 @@ def replay(
     """
     from holdtime import replay as replaying
 
-    with explained(), progress_bar() as progress, open_input(file) as (source, size):
+    with progress_bar() as progress, open_input(file) as (source, size):
         task = progress.add_task("replaying bytes", total=size)
 
         def advance(so_far: replaying.Replayed) -> None:
@@ -74,7 +73,9 @@ def replay(
 
 @app.command()
 def doctor(
-    most: Annotated[int, typer.Option(min=0, help="How many of the oldest open items of a kind to show.")] = 5,
+    most: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="How many of the oldest open items of a kind to show.")
+    ] = 5,
     as_json: JsonOption = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
@@ -96,7 +97,7 @@ def doctor(
 @rejected_app.command("list")
 def rejected_list(
     reason: ReasonOption = None,
-    most: Annotated[int, typer.Option(min=0, help="How many of the newest to show.")] = 20,
+    most: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many of the newest to show.")] = 20,
     bodies: Annotated[bool, typer.Option("--bodies", help="Whole bodies: they may hold personal data.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = CONFIG_FILE,
@@ -106,12 +107,11 @@ def rejected_list(
     from reports import intervals
     from reports.source import opened
 
-    with explained():
-        configured = settings.load(config)
-        zone = intervals.zone(configured.configuration.timezone)
-        with opened(configured.environment.replica) as source:
-            found = rejected.reasons(source.db, reason)
-            rows = rejected.newest(source.db, reason, most=most, bodies=bodies)
+    configured = settings.load(config)
+    zone = intervals.zone(configured.configuration.timezone)
+    with opened(configured.environment.replica) as source:
+        found = rejected.reasons(source.db, reason)
+        rows = rejected.newest(source.db, reason, most=most, bodies=bodies)
     if as_json:
         typer.echo(rejected.as_json(found, rows, bodies=bodies))
     else:
@@ -127,7 +127,7 @@ def rejected_replay(reason: ReasonOption = None, config: ConfigOption = CONFIG_F
     """
     from holdtime import rejected
 
-    with explained(), progress_bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("landing again", total=None)
         events = known = left = 0
         for landed, total in rejected.replay(settings.load(config), reason):

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdtime import logs, settings
-from holdtime.console import ConfigOption, errors, explained, progress_bar
+from holdtime.console import ConfigOption, errors, progress_bar
 from holdtime.settings import CONFIG_FILE, ConfigurationError
 
 app = typer.Typer()
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST = timedelta(days=3_650)
 
 
 @app.command()
@@ -38,7 +39,7 @@ def reconcile(
     from holdtime.reconciler.errors import UnauthorizedError
 
     logs.configure()
-    with explained(), progress_bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("asking Telnyx", total=None)
         try:
             loaded, length = settings.load(config), _length(since)
@@ -69,4 +70,7 @@ def _length(text: str | None) -> timedelta | None:
     found = re.fullmatch(r"(\d{1,6})([mhdw])", text)
     if found is None or not int(found[1]):
         raise ConfigurationError([f"--since: expected a length such as 90m, 24h or 7d, found {text!r}"])
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length > _LONGEST:
+        raise ConfigurationError([f"--since: expected {_LONGEST.days}d at most, found {text!r}"])
+    return length

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from holdtime import settings
-from holdtime.console import ConfigOption, explained
+from holdtime.console import ConfigOption
 from holdtime.report_options import (
     AgentsOption,
     ByOption,
@@ -67,33 +67,32 @@ def report(
     """
     from holdtime.reporting import write_report
 
-    with explained():
-        write_report(
-            name,
-            settings=settings.load(config),
-            source=source,
-            asked=asked(
-                from_=from_,
-                to=to,
-                tz=tz,
-                interval=interval,
-                queue=queue,
-                threshold=threshold,
-                short_abandon=short_abandon,
-                target=target,
-                variant=variant,
-                by=by,
-                hours=hours,
-                explain=explain,
-                agents=agents,
-            ),
-            as_of=as_of,
-            form=form,
-            output=output,
-            raw=raw,
-            now=datetime.now(UTC),
-            section=section,
-        )
+    write_report(
+        name,
+        settings=settings.load(config),
+        source=source,
+        asked=asked(
+            from_=from_,
+            to=to,
+            tz=tz,
+            interval=interval,
+            queue=queue,
+            threshold=threshold,
+            short_abandon=short_abandon,
+            target=target,
+            variant=variant,
+            by=by,
+            hours=hours,
+            explain=explain,
+            agents=agents,
+        ),
+        as_of=as_of,
+        form=form,
+        output=output,
+        raw=raw,
+        now=datetime.now(UTC),
+        section=section,
+    )
 
 
 @app.command("report list")
@@ -134,27 +133,26 @@ def report_diff(
     """
     from holdtime.reporting import write_difference
 
-    with explained():
-        write_difference(
-            name,
-            first,
-            last,
-            settings=settings.load(config),
-            source=source,
-            asked=asked(
-                from_=from_,
-                to=to,
-                tz=tz,
-                interval=interval,
-                queue=queue,
-                threshold=threshold,
-                short_abandon=short_abandon,
-                target=target,
-                variant=variant,
-            ),
-            events=events,
-            form=form,
-            output=output,
-            raw=raw,
-            now=datetime.now(UTC),
-        )
+    write_difference(
+        name,
+        first,
+        last,
+        settings=settings.load(config),
+        source=source,
+        asked=asked(
+            from_=from_,
+            to=to,
+            tz=tz,
+            interval=interval,
+            queue=queue,
+            threshold=threshold,
+            short_abandon=short_abandon,
+            target=target,
+            variant=variant,
+        ),
+        events=events,
+        form=form,
+        output=output,
+        raw=raw,
+        now=datetime.now(UTC),
+    )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdtime import logs, settings
-from holdtime.console import ConfigOption, JsonOption, errors, explained, screen
+from holdtime.console import ConfigOption, JsonOption, errors, screen
 from holdtime.settings import CONFIG_FILE, ConfigurationError, Settings
 
 app = typer.Typer()
@@ -38,17 +38,16 @@ def schedule(
         raise typer.BadParameter("expected one of --now NAME, --preview [NAME] and --status [NAME]")
     if name is not None and not (now or preview or status):
         raise typer.BadParameter(f"expected --now {name}, --preview {name} or --status {name}; all are run together")
-    with explained():
-        configured = settings.load(config, sending=not status)
-        picked = _picked(configured, name)
-        if now:
-            raise typer.Exit(_send(picked))
-        if preview:
-            _preview(picked)
-        elif status:
-            raise typer.Exit(_status(picked, as_json=as_json))
-        else:
-            _run(picked)
+    configured = settings.load(config, sending=not status)
+    picked = _picked(configured, name)
+    if now:
+        raise typer.Exit(_send(picked))
+    if preview:
+        _preview(picked)
+    elif status:
+        raise typer.Exit(_status(picked, as_json=as_json))
+    else:
+        _run(picked)
 
 
 def _picked(configured: Settings, name: str | None) -> Settings:

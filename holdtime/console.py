@@ -2,29 +2,53 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from holdtime import paths, streams
 from holdtime.settings import ConfigurationError
+from reports import wording
+from warehouse import os_error
 
 errors = Console(stderr=True, highlight=False)
 
+
+def path_of(name: str, read: Callable[[object], Path] = paths.expanded) -> Callable[[object], Path]:
+    """Return what reads the path that an option of that name gives. It raises ConfigurationError."""
+
+    def path(text: object) -> Path:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise ConfigurationError([f"{name}: {error}"]) from None
+
+    return path
+
+
 ConfigOption = Annotated[
-    Path, typer.Option("--config", help="Settings that are not in the environment.", envvar="HOLDTIME_CONFIG")
+    Path,
+    typer.Option(
+        "--config",
+        help="Settings that are not in the environment.",
+        envvar="HOLDTIME_CONFIG",
+        parser=path_of("--config or HOLDTIME_CONFIG"),
+        metavar="PATH",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
+    """Show how far a command is, on a terminal: where nobody watches, its last line says all."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -32,24 +56,52 @@ def progress_bar() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=errors,
+        disable=not errors.is_terminal,
     ) as progress:
         yield progress
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what is the user's to mend into a text and exit code 2; everything else stays an error of ours."""
-    from holdtime.faults import named
+    """Turn what is the user's to mend into a line each and exit code 2; everything else stays an error of ours.
 
+    What reads standard output may go away before its end, as `head` does: that is code 1, and not worth a word.
+    """
     try:
         yield
+    except BrokenPipeError:
+        streams.abandon()
+        sys.exit(1)
+    except typer.TyperException as error:
+        _say_usage(error)
+        streams.abandon()
+        sys.exit(getattr(error, "exit_code", 2))
     except Exception as error:
+        from holdtime.faults import named
+
         faults = named(error)
         if faults is None:
             raise
+        # An error of standard output names no path of its own.
+        about = "standard output: " if streams.abandon() and getattr(error, "filename", None) is None else ""
         for fault in faults:
-            errors.print("[bold red]✗[/]", escape(fault), markup=True, soft_wrap=True)
+            _say(about + fault)
+        streams.abandon()
         sys.exit(2)
+
+
+def _say_usage(error: typer.TyperException) -> None:
+    """Say in a line what is wrong with the arguments; where there were none, the help has been shown already."""
+    if text := " ".join(error.format_message().split()):
+        context: typer.Context | None = getattr(error, "ctx", None)
+        command = "holdtime" if context is None else context.command_path
+        _say(f"{text.rstrip('.')}: `{command} --help` shows what there is")
+
+
+def _say(fault: str) -> None:
+    """Write one line to standard error; where that is closed or full, the exit code has to do."""
+    with suppress(OSError):
+        errors.print(Text.assemble(("✗", "bold red"), " ", wording.plain(fault)), soft_wrap=True)
 
 
 @contextmanager
@@ -58,18 +110,17 @@ def open_input(file: str) -> Iterator[tuple[BufferedReader, int | None]]:
     if file == "-":
         yield sys.stdin.buffer, None  # type: ignore[misc]
         return
-    path = Path(file)
     try:
-        opened = path.open("rb")
+        opened = path_of("FILE")(file).open("rb")
     except OSError as error:
-        raise ConfigurationError([f"{file} cannot be read: {error.strerror}"]) from None
+        raise ConfigurationError([f"{file} cannot be read: {os_error.reason(error)}"]) from None
     with opened:
-        yield opened, path.stat().st_size
+        yield opened, os.fstat(opened.fileno()).st_size
 
 
 def fail(text: str) -> NoReturn:
     """Say what failed, which was nobody's wrong use, and exit with 1."""
-    errors.print("[bold red]✗[/]", escape(text), markup=True, soft_wrap=True)
+    _say(text)
     raise typer.Exit(1)
 
 

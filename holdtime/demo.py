@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from holdtime import output
 from holdtime.server import Server
 from holdtime.settings import ConfigurationError
 from holdtime.simulate import Simulation
@@ -44,7 +45,7 @@ def run(folder: Path | None, *, seed: int, console: Console) -> int:
         with opened(folder / "replica.duckdb") as source:
             task = progress.add_task("reporting", total=1)
             page = folder / "report.html"
-            page.write_text(formats.render(_report(source, world, Interval.HOUR), "html"), encoding="utf-8")
+            output.write({page: formats.render(_report(source, world, Interval.HOUR), "html").encode()})
             report = _report(source, world, None)
             differences = _differences(source, world)
             progress.update(task, completed=1)

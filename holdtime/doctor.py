@@ -14,21 +14,24 @@ import duckdb
 from holdtime import event_log, open_work, settings, trust
 from holdtime.checks import Check, Verdict
 from holdtime.open_work import Kind
-from holdtime.parts import public_keys, require_apart
+from holdtime.parts import EXPECTED, public_keys, require_apart, said
 from holdtime.schedules.ledger import LedgerError
 from holdtime.schedules.standing import standings
 from holdtime.settings import ConfigurationError, Environment, Settings
 from ingest.log import Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
-from ingest.sqlite_file import UnusableLogError
 from processors.history import instant
 from reports import wording
 from reports.errors import SourceError
 from reports.source import Source, opened
+from warehouse import os_error
 from warehouse.query import value
 
 PATIENCE = timedelta(minutes=1)
 """What is in the log has landed and is in the replica after this long, unless something is wrong."""
+
+CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
+"""What keeps one check from looking, and no other."""
 
 OFF = timedelta(seconds=5)
 """A clock that is off by less is not worth a word; Telnyx's tolerance is 300 s."""
@@ -77,12 +80,23 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
         with opened(environment.replica) as source:
             checks += [_replica(source, now), *_inside(source, extent, now), *_trust(configured, source, now)]
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
-    except SourceError as error:
-        if environment.replica.exists() or (extent and extent.held):
-            checks.append(Check("replica", Verdict.FAILED, str(error)))
+    except CANNOT_LOOK as error:
+        if not isinstance(error, SourceError) or not is_absent(environment.replica) or (extent and extent.held):
+            checks += (Check("replica", Verdict.FAILED, fault) for fault in said(error))
         else:
             checks.append(Check("replica", Verdict.NOTE, "not there yet", "`holdtime up` publishes it"))
     return Examination(tuple(checks), (), now, timezone)
+
+
+def is_absent(path: Path) -> bool:
+    """Say whether there is certainly no such file: where we may not look, there may be one."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _places(environment: Environment) -> Iterator[Check]:
@@ -94,8 +108,8 @@ def _places(environment: Environment) -> Iterator[Check]:
     try:
         log = () if environment.log_is_kafka else (environment.log_path,)
         require_apart(*log, environment.warehouse, environment.replica)
-    except ValueError as error:
-        yield Check("files", Verdict.FAILED, str(error))
+    except EXPECTED as error:
+        yield Check("files", Verdict.FAILED, "; ".join(said(error)))
 
 
 def _log(configured: Settings) -> tuple[Check, Extent | None]:
@@ -103,27 +117,30 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
     environment = configured.environment
     try:
         log = event_log.of(configured)
-        if not environment.log_is_kafka and not environment.log_path.exists():
+        if not environment.log_is_kafka and is_absent(environment.log_path):
             absent = Check("log", Verdict.NOTE, f"{environment.log_path} is not there yet", "`holdtime up` makes it")
             return absent, Extent({}, log.FIRST_OFFSET)
+        if not environment.log_is_kafka and not os.access(environment.log_path, os.R_OK):
+            path = environment.log_path
+            return Check("log", Verdict.FAILED, f"{path} cannot be read", os_error.denied(path)), None
         try:
             extent = Extent.of(log)
         finally:
             asyncio.run(log.close())
-    except (UnusableLogError, LogUnavailableError, ValueError) as error:
-        return Check("log", Verdict.FAILED, str(error)), None
+    except CANNOT_LOOK as error:
+        return Check("log", Verdict.FAILED, "; ".join(said(error))), None
     return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
 
 
 def _warehouse(path: Path) -> Check:
     """The file from outside: opening it could keep a starting `up` out of it."""
-    if not path.exists():
+    if is_absent(path):
         return Check("warehouse", Verdict.NOTE, f"{path} is not there yet", "`holdtime up` makes it")
     try:
         with path.open("rb") as file:
             magic = file.read(12)[8:]
     except OSError as error:
-        return Check("warehouse", Verdict.FAILED, f"{path} cannot be read: {error.strerror}", "make it readable for us")
+        return Check("warehouse", Verdict.FAILED, os_error.line(error))
     if magic != _DUCKDB:
         return Check(
             "warehouse",
@@ -155,8 +172,8 @@ def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:
     yield from (Check("schedules", Verdict.FAILED, fault) for fault in faults)
     try:
         found = standings(configured, now)
-    except LedgerError as error:
-        yield Check("schedules", Verdict.FAILED, str(error))
+    except (LedgerError, *EXPECTED) as error:
+        yield Check("schedules", Verdict.FAILED, "; ".join(said(error)))
         return
     troubles = [trouble for each in found for trouble in each.troubles()]
     do = "`holdtime schedule --status` shows all, `holdtime schedule --now NAME` sends anew"

@@ -1,17 +1,55 @@
 """Which errors are the user's to mend, and how they read."""
 
+import sqlite3
+
+import duckdb
+
+from holdtime.reconciler.errors import ReconcilerError
 from holdtime.schedules.ledger import LedgerError
 from holdtime.schedules.lock import TakenError
 from holdtime.settings import ConfigurationError
+from ingest.log import LogUnavailableError
+from ingest.sqlite_file import UnusableLogError
 from processors.as_of import UnreachedError
 from reports.errors import RequestError, SourceError
+from warehouse import os_error
 from warehouse.database import WarehouseError
+
+_WORDED = (
+    LedgerError,
+    LogUnavailableError,
+    ReconcilerError,
+    RequestError,
+    SourceError,
+    TakenError,
+    UnreachedError,
+    UnusableLogError,
+    WarehouseError,
+)
+
+_OF_LIBRARIES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    (
+        (MemoryError, duckdb.OutOfMemoryException),
+        "there is too little memory{}: free some, or ask for less at a time (a shorter period)",
+    ),
+    ((duckdb.Error,), "the warehouse or its replica cannot be used{}: `holdtime doctor` checks them"),
+    ((sqlite3.Error,), "HOLDTIME_LOG or HOLDTIME_SCHEDULES cannot be used{}: `holdtime doctor` checks them"),
+)
 
 
 def named(error: BaseException) -> list[str] | None:
-    """The faults of a wrong use or configuration, a line each; None for an error of holdtime's own."""
+    """The faults of a wrong use, a configuration or a machine, a line each; None for an error of holdtime's own."""
     if isinstance(error, ConfigurationError):
         return error.faults
-    if isinstance(error, (LedgerError, RequestError, SourceError, TakenError, UnreachedError, WarehouseError)):
+    if isinstance(error, _WORDED):
         return [str(error)]
-    return None
+    if isinstance(error, OSError):
+        return [os_error.line(error)]
+    found = next((words.format(_said(error)) for kinds, words in _OF_LIBRARIES if isinstance(error, kinds)), "")
+    return [found] if found else None
+
+
+def _said(error: BaseException) -> str:
+    """What a library says of it, in its first line."""
+    first = str(error).strip().partition("\n")[0]
+    return f" ({first})" if first else ""

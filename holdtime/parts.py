@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nacl.signing import VerifyKey
 from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
+from holdtime.faults import named
 from holdtime.settings import ConfigurationError, Settings
 from ingest.batch import Positions
 from ingest.log import Log, LogUnavailableError
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 logger = structlog.get_logger("warehouse")
 
-EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueError)
+EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueError, duckdb.Error, sqlite3.Error)
 """What can be wrong with a configuration, as against with holdtime."""
 
 
@@ -75,7 +77,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         try:
             return act()
         except EXPECTED as error:
-            faults.append(str(error))
+            faults.extend(said(error))
             return None
 
     async with AsyncExitStack() as stack:
@@ -88,7 +90,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
             attempt(require)
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
         db = attempt(lambda: _open_existing(environment.warehouse, stack)) if lands else None
-        exists = isinstance(log, SqliteLog) and environment.log_path.exists()
+        exists = isinstance(log, SqliteLog) and _is_there(environment.log_path)
         if log and ingests and exists:
             await _start(log, stack, faults)
         if faults or keys is None or listener is None or log is None:
@@ -126,8 +128,13 @@ def faults(settings: Settings, *, ingests: bool = True) -> list[str]:
         try:
             look()
         except EXPECTED as error:
-            found.append(str(error))
+            found.extend(said(error))
     return found
+
+
+def said(error: Exception) -> list[str]:
+    """One of the expected errors as lines."""
+    return named(error) or [str(error)]
 
 
 def longest_wait(settings: Settings) -> timedelta:
@@ -185,8 +192,8 @@ async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = L
                 "nor `process`"
             )
             raise ConfigurationError([str(error), alone]) from None
-        except (OSError, ValueError, LogUnavailableError) as error:
-            raise ConfigurationError([str(error)]) from None
+        except (*EXPECTED, LogUnavailableError) as error:
+            raise ConfigurationError(said(error)) from None
         yield store
 
 
@@ -267,6 +274,10 @@ def require_apart(*paths: Path) -> None:
         )
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # never an error, also where the folder is another user's
+
+
 def _require_writable(name: str, path: Path) -> None:
     if path.is_dir():
         raise OSError(f"{name}: {path} is a folder, expected a file or a path for a new one")
@@ -305,6 +316,6 @@ async def _start(log: Log, stack: AsyncExitStack, faults: list[str]) -> None:
     try:
         await log.start()
     except EXPECTED as error:
-        faults.append(str(error))
+        faults.extend(said(error))
     else:
         stack.push_async_callback(log.close)

@@ -18,6 +18,7 @@ from ingest.webhook import unix_us
 from processors.app import Processor
 from processors.landing import Landed
 from processors.metrics import ProcessorMetrics
+from warehouse import os_error
 
 CHUNK_LINES = 20_000
 CHUNK_BYTES = 32 << 20
@@ -96,12 +97,12 @@ def _chunks(source: io.BufferedReader, name: str) -> Iterator[tuple[list[bytes],
 
     Raises ConfigurationError, after what came before has been given, where the rest cannot be read.
     """
-    packed = source.peek(2)[:2] == _GZIP
-    reader = io.BufferedReader(gzip.GzipFile(fileobj=source)) if packed else source
     chunk: list[bytes] = []
     size = number = 0
     fault = None
     try:
+        packed = source.peek(2)[:2] == _GZIP
+        reader = io.BufferedReader(gzip.GzipFile(fileobj=source)) if packed else source
         while line := reader.readline(LINE_BYTES + 1):
             number += 1
             if len(line) > LINE_BYTES:
@@ -115,7 +116,7 @@ def _chunks(source: io.BufferedReader, name: str) -> Iterator[tuple[list[bytes],
                 yield chunk, _position(source)
                 chunk, size = [], 0
     except (EOFError, OSError, zlib.error) as error:
-        fault = f"line {number + 1}: cannot be read: {error}"
+        fault = f"line {number + 1}: cannot be read: {os_error.line(error) if isinstance(error, OSError) else error}"
     yield chunk, _position(source)
     if fault:
         raise ConfigurationError([f"{name}, {fault}; the lines before it were replayed"])

@@ -1,10 +1,12 @@
-"""The options that the commands about reports share, and how `report diff` is one command of two words."""
+"""The options that the commands about reports share."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from holdtime import paths
+from holdtime.console import path_of
 
 ReportName = Annotated[str, typer.Argument(help="Which report: `holdtime report list` lists them.")]
 FromOption = Annotated[
@@ -38,20 +40,20 @@ FormatOption = Annotated[
     str | None, typer.Option("--format", help="table, csv, json, parquet, xlsx or html; png or svg: its charts.")
 ]
 OutputOption = Annotated[
-    Path | None, typer.Option(help="Write here; the ending names the format. A folder for png and svg.")
+    Path | None,
+    typer.Option(
+        help="Write here; the ending names the format. A folder for png and svg.",
+        parser=path_of("--output"),
+        metavar="PATH",
+    ),
 ]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
-SourceOption = Annotated[Path | None, typer.Option(help="Another replica or warehouse to read.")]
-
-
-class Commands(TyperGroup):
-    """A group in which the name of a command may be two words: of `report diff`, `report` is the other half."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        two = " ".join(args[:2])
-        if (command := self.get_command(ctx, two)) is not None:
-            return two, command, args[2:]
-        return super().resolve_command(ctx, args)
+SourceOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Another replica or warehouse to read.", parser=path_of("--source", paths.database), metavar="PATH"
+    ),
+]
 
 
 def asked(

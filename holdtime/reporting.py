@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from holdtime import output as written
 from holdtime.known import known_at, known_between
 from holdtime.settings import Configuration, Settings
 from processors.facts import FACTS
@@ -89,21 +90,21 @@ def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None
         return
     people = output is None and form == "table" and sys.stdout.isatty()
     text = formats.render(report, form, raw=raw, width=_width() if people else None, color=people)
-    if output is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    if output is not None:
+        written.write({output: text.encode()})
+    elif form == "table":
+        sys.stdout.write(text)  # in the terminal's own encoding: it is for people
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8", newline="")
+        written.standard_output(text.encode())
 
 
 def _write_file(content: bytes, form: str, output: Path | None) -> None:
-    if output is None:
-        if sys.stdout.isatty():
-            raise RequestError(f"{form} is not for a terminal: expected --output FILE.{form}")
-        sys.stdout.buffer.write(content)
+    if output is not None:
+        written.write({output: content})
+    elif sys.stdout.isatty():
+        raise RequestError(f"{form} is not for a terminal: expected --output FILE.{form}")
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(content)
+        written.standard_output(content)
 
 
 def _write_pictures(report: Report, form: str, output: Path | None) -> None:
@@ -115,9 +116,7 @@ def _write_pictures(report: Report, form: str, output: Path | None) -> None:
         raise RequestError(f"the report {report.name} has no chart of this period: expected another format")
     is_file = output.suffix == f".{form}"
     folder, stem = (output.parent, output.stem) if is_file else (output, report.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in charts.items():
-        (folder / f"{stem}-{name}.{form}").write_bytes(content)
+    written.write({folder / f"{stem}-{name}.{form}": content for name, content in charts.items()})
 
 
 def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> Request:

@@ -11,12 +11,19 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from holdtime.paths import AnyPath, DatabasePath, database
 from holdtime.reconciler import address
 from holdtime.schedules.schedule import Schedule
 from ingest.kafka_address import servers
 from reports.hours import openings
+from warehouse import os_error
 
 CONFIG_FILE = Path("holdtime.toml")
+_OTHER_LOGS = {"amqp", "file", "http", "https", "mysql", "nats", "postgres", "postgresql", "redis", "rediss", "s3"}
+_SHORT = 5
+"""No secret has so few characters, and every port has."""
+MOST_BYTES = 1 << 20
+"""A longer file holds no settings."""
 
 
 class ConfigurationError(Exception):
@@ -53,6 +60,29 @@ def _key(secret: SecretStr) -> SecretStr:
     if not key.isascii() or not key.isprintable() or key != key.strip():
         raise ValueError("expected a v2 API key, in printable ASCII with no space around it: copy it again")
     return secret
+
+
+def _log(address: str) -> str:
+    """No text of an error holds more of an address than its kind: the rest may be a password."""
+    kind, separator, rest = address.partition(":")
+    if separator and kind == "sqlite":
+        if rest.startswith("//"):
+            raise ValueError("expected sqlite:PATH, found sqlite://...: leave the slashes out, but for a path's own")
+        try:
+            database(rest)
+        except ValueError as error:
+            raise ValueError(f"expected sqlite:PATH; {error}") from None
+    elif separator and kind == "kafka" and rest.startswith("//"):
+        if "@" in rest:
+            raise ValueError(
+                "expected kafka://host:port,... without a user or a password, found both or either: set "
+                "HOLDTIME_KAFKA_USERNAME and HOLDTIME_KAFKA_PASSWORD"
+            )
+        servers(rest.removeprefix("//"))
+    else:
+        found = f"an address of the kind {kind!r}" if separator and kind in _OTHER_LOGS else "something else"
+        raise ValueError(f"expected sqlite:PATH or kafka://host:port,..., found {found}")
+    return address
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -92,14 +122,14 @@ class Kafka(_Section):
     """`[kafka]`: how the log on Kafka is reached and kept; nothing of it matters to a log in a file."""
 
     tls: bool = False
-    ca_file: Path | None = None
+    ca_file: AnyPath | None = None
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     allow_plaintext: bool = False
     partitions: int = Field(default=12, ge=1, le=10_000)
     copies: int = Field(default=3, ge=1, le=7)
     retention_days: float | None = Field(default=None, gt=0, le=36_500)
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    spool: Path | None = None
+    spool: DatabasePath | None = None
     facts: bool = True
     tracing: bool = False
 
@@ -154,10 +184,10 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, case_sensitive=False)
 
-    log: str = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
-    warehouse: Path = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
-    replica: Path = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
-    schedules: Path = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
+    log: Annotated[str, AfterValidator(_log)] = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
+    warehouse: DatabasePath = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
+    replica: DatabasePath = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
+    schedules: DatabasePath = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
@@ -178,21 +208,17 @@ class Environment(BaseSettings):
 
     @property
     def kafka_servers(self) -> tuple[str, ...]:
-        """The addresses of the cluster's brokers. Raises ValueError."""
-        if not self.log.startswith("kafka://"):
-            raise ValueError(f"HOLDTIME_LOG: expected kafka://host:port,... found {self.log!r}")
-        try:
-            return servers(self.log.removeprefix("kafka://"))
-        except ValueError as error:
-            raise ValueError(f"HOLDTIME_LOG: {error}") from None
+        """The addresses of the cluster's brokers. Raises ValueError where the log is of another kind."""
+        if not self.log_is_kafka:
+            raise ValueError("HOLDTIME_LOG: expected kafka://host:port,..., found a log in a file")
+        return servers(self.log.removeprefix("kafka://"))
 
     @property
     def log_path(self) -> Path:
         """The SQLite log's file. Raises ValueError where the log is of another kind."""
-        kind, separator, rest = self.log.partition(":")
-        if kind == "sqlite" and separator and rest:
-            return Path(rest)
-        raise ValueError(f"HOLDTIME_LOG: expected sqlite:PATH or kafka://host:port,... found {self.log!r}")
+        if self.log_is_kafka:
+            raise ValueError("HOLDTIME_LOG: expected sqlite:PATH, found a log on Kafka")
+        return database(self.log.removeprefix("sqlite:"))
 
 
 class Settings(_Section):
@@ -212,60 +238,83 @@ def load(
     `sending` is for those that send summaries: then a recipient that cannot be used is a fault, too.
     """
     faults: list[str] = []
-    environment = configuration = None
-    try:
-        environment = Environment()
-    except ValidationError as error:
-        faults += _faults(error, where="")
+    configuration = None
+    environment, unusable = _environment()
+    faults += unusable
     try:
         configuration = Configuration.model_validate(_read(config))
     except ValidationError as error:
         faults += _faults(error, where=f"{config}: ")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        faults.append(f"{config}: cannot be read: {os_error.reason(error)}")
+    except ValueError as error:
         faults.append(f"{config}: {error}")
     if configuration is not None and sending:
         faults += [f"{config}: {fault}" for each in configuration.schedule for fault in each.unreachable(os.environ)]
-    if environment is None or configuration is None or faults:
-        # No default stands for a port that cannot be read: that somebody else has it would be no fault.
-        readable = environment or Environment.model_construct(
-            public_key=os.environ.get("TELNYX_PUBLIC_KEY", ""), http_port=0
-        )
-        believed = Settings.model_construct(environment=readable, configuration=configuration or Configuration())
+    if configuration is None or faults:
+        believed = Settings.model_construct(environment=environment, configuration=configuration or Configuration())
         raise ConfigurationError([*also(believed), *faults])
     return Settings(environment=environment, configuration=configuration)
 
 
-def _read(config: Path) -> dict[str, Any]:
-    if config == CONFIG_FILE and not config.exists():
-        return {}  # nobody has to have one
+def _environment() -> tuple[Environment, list[str]]:
+    """The environment with defaults for what cannot be read, and the faults of that."""
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8"))
+        return Environment(), []
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]) for fault in error.errors(include_url=False, include_input=False)}
+        # No default stands for a port that cannot be read: that somebody else has it would be no fault.
+        stand_ins: dict[str, Any] = {
+            str(field.validation_alias): 0 if name == "http_port" else field.default
+            for name, field in Environment.model_fields.items()
+            if field.validation_alias in wrong
+        }
+        return Environment(**stand_ins), _faults(error, where="")
+
+
+def _read(config: Path) -> dict[str, Any]:
+    if config == CONFIG_FILE and not os.path.lexists(config):
+        return {}  # nobody has to have one
+    with config.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"expected TOML of {MOST_BYTES:,} bytes at most, found more")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"expected TOML; {error}") from None
     except UnicodeDecodeError:
         raise ValueError("expected TOML in UTF-8, found other bytes") from None
-    except OSError as error:
-        raise OSError(f"cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ValueError("expected TOML of settings, found arrays or tables within one another too often") from None
 
 
 def _faults(error: ValidationError, *, where: str) -> list[str]:
     """One line a fault; a secret's value is never in it."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
-        name = ".".join(str(part) for part in fault["loc"])
+        name = ".".join(_shown(str(part)) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
             lines.append(f"{where}{name} is not a setting: take it out, or see docs/operations.md for those there are")
             continue
         text = fault["msg"].removeprefix("Value error, ")
-        found = "" if _is_secret(fault["loc"]) or "found" in text else _found(fault["input"])
+        found = "" if "found" in text or _is_secret(fault["loc"]) else _found(fault["input"])
+        if not where and len(str(fault["input"])) > _SHORT:
+            found = ""  # it may be a secret that was set under the wrong name
         lines.append(f"{where}{name}: {text[0].lower()}{text[1:]}{found}")
     return lines
 
 
 def _is_secret(place: tuple[int | str, ...]) -> bool:
-    return any("KEY" in str(part) or part in {"recipients", "on_failure"} for part in place)
+    return any("KEY" in str(part) or part in {"recipients", "on_failure", "sasl"} for part in place)
 
 
 def _found(value: object) -> str:
     # Tables and arrays are left out: there may be a secret somewhere in them.
-    return f", found {value!r}" if isinstance(value, str | int | float) else ""
+    return f", found {_shown(repr(value))}" if isinstance(value, str | int | float) else ""
+
+
+def _shown(text: str) -> str:
+    """The text without what precedes an `@`, which may be a password, and not longer than a line."""
+    safe = f"...{text[text.rindex('@') :]}" if "@" in text else text
+    return safe if len(safe) <= 80 else f"{safe[:80]}..."

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-import os
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +11,14 @@ from typing import Self
 from nacl.signing import SigningKey
 from rich.progress import Progress
 
+from holdtime import output
 from holdtime.settings import ConfigurationError
 from holdtime.simulator import Delivery, Faults, Plan, Posted, Target, World, deliver, post
 from holdtime.simulator import simulate as simulated
+
+_SEED_BYTES = 32
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)
+"""An event outside of these years lands by the time of its receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +57,14 @@ class Simulation:
     @classmethod
     def prepare(cls, key_file: Path) -> Self:
         """Read the key, or make it (mode 0600). Raises ConfigurationError for a file that holds something else."""
-        if key_file.exists():
-            seed = key_file.read_bytes()
-            if len(seed) != 32:
-                raise ConfigurationError([f"{key_file}: expected an Ed25519 seed of 32 bytes, found {len(seed)} bytes"])
-            return cls(SigningKey(seed))
-        key_file.parent.mkdir(parents=True, exist_ok=True)
-        key = SigningKey.generate()
-        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(bytes(key))
-        return cls(key)
+        if not key_file.exists():
+            output.write({key_file: bytes(SigningKey.generate())}, mode=0o600)
+        with key_file.open("rb") as file:
+            seed = file.read(_SEED_BYTES + 1)
+        if len(seed) != _SEED_BYTES:
+            found = f"{len(seed)} bytes" if len(seed) < _SEED_BYTES else "more"
+            raise ConfigurationError([f"{key_file}: expected an Ed25519 seed of {_SEED_BYTES} bytes, found {found}"])
+        return cls(SigningKey(seed))
 
     @property
     def public_key(self) -> str:
@@ -82,12 +85,15 @@ class Simulation:
         now: datetime,
     ) -> Outcome:
         """Simulate, then post, showing both. Raises ConfigurationError for an unusable start or URL."""
+        for name, number in {"hours": hours, "rate": rate, **faults}.items():
+            if number is not None and not math.isfinite(number):
+                raise ConfigurationError([f"--{name.removesuffix('_s')}: expected a number, found {number}"])
         duration = timedelta(hours=hours)
         try:
             Target.parse(url, allow_remote=allow_remote)
-            began = _instant(start) if start else now - duration
+            began = now - duration if start is None else _instant(start)
         except ValueError as error:
-            raise ConfigurationError([str(error)]) from None
+            raise ConfigurationError([f"--url: {error}" if "--start" not in str(error) else str(error)]) from None
         task = progress.add_task("simulating", total=None)
         world = simulated(Plan.medium(), seed=seed, start=began, duration=duration)
         deliveries = deliver(world.events, Faults(**faults), seed=seed)
@@ -122,6 +128,9 @@ class Simulation:
 def _instant(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"--start: expected a date or a time such as 2026-03-02T08:00, found {text!r}") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    if not _EARLIEST <= at <= _LATEST:
+        raise ValueError(f"--start: expected a time from {_EARLIEST:%Y-%m-%d} to {_LATEST:%Y-%m-%d}, found {text!r}")
+    return at

@@ -1,15 +1,21 @@
 """Addresses of Kafka brokers, as settings write them."""
 
 import ipaddress
+import re
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_MOST_CHARACTERS = 5
 
 
 def servers(text: str) -> tuple[str, ...]:
-    """Return the addresses in `host:port,...`. Raises ValueError."""
+    """Return the addresses in `host:port,...`. Raises ValueError, without the text: it may hold a password."""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
-    for server in found:
-        host, separator, port = server.rpartition(":")
-        if not (separator and host and port.isdigit() and 0 < int(port) < 65_536):
-            raise ValueError(f"expected host:port,... of Kafka brokers, found {server!r}")
+    for number, server in enumerate(found, start=1):
+        host, _, port = server.rpartition(":")
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"expected host:port,... of Kafka brokers, found something else at place {number}")
+        if not (port.isascii() and port.isdigit() and len(port) <= _MOST_CHARACTERS and 0 < int(port) < 65_536):
+            raise ValueError(f"expected host:port,... of Kafka brokers, found no port after {host!r}")
     if not found:
         raise ValueError("expected host:port,... of Kafka brokers, found nothing")
     return found

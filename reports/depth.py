@@ -48,6 +48,7 @@ def report(source: Source, request: Request) -> Report:
         length = request.interval or intervals.fitting(covered.from_, covered.to)
         spine = covered.spine(request, length)
         names = sorted({*present["queue"].unique(), *request.queues}, key=lambda name: (name is None, name or ""))
+        intervals.require_bounded(len(names), spine)
         both = [_measured(_of(present, name), covered, spine, request, name) for name in names]
         over_time = _measured(present, covered, spine, request, ALL)
         queues, total = (pl.concat([_overall(each) for each in frames] or [_none()]) for frames in (both, [over_time]))

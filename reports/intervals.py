@@ -20,6 +20,8 @@ import polars as pl
 from reports.errors import RequestError
 
 MOST_INTERVALS = 100_000
+MOST_ROWS = 1_000_000
+"""Of queues by intervals, which have a row each, also where nobody came."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
@@ -145,6 +147,16 @@ def spine(from_: datetime, to: datetime, tz: ZoneInfo, length: Interval) -> Spin
     first = max(n for n, start in enumerate(ordered) if start <= from_)
     last = min(n for n, start in enumerate(ordered) if start >= to)
     return Spine(tuple(ordered[first : last + 1]))
+
+
+def require_bounded(queues: int, spine: Spine) -> None:
+    """Raise RequestError where a table of queues by intervals has more rows than a report takes."""
+    if queues * len(spine) > MOST_ROWS:
+        message = (
+            f"{queues:,} queues in {len(spine):,} intervals are {queues * len(spine):,} rows, and a report has "
+            f"{MOST_ROWS:,} at most: choose a longer interval, a shorter period, or some of the queues (--queue)"
+        )
+        raise RequestError(message)
 
 
 def fitting(from_: datetime, to: datetime, most: int = 100) -> Interval:

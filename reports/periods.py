@@ -120,13 +120,17 @@ def instant(text: str, zone: ZoneInfo, *, name: str) -> datetime:
     A datetime with an offset keeps its own. Of a local time that the clocks show twice, the first is meant; one that
     they skip is an error. Raises ValueError for anything else.
     """
-    if len(text) <= 10 and "T" not in text:
-        return intervals.midnight(date.fromisoformat(text), zone)
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is not None:
-        return at.astimezone(UTC)
-    found = at.replace(tzinfo=zone).astimezone(UTC)
-    if found.astimezone(zone).replace(tzinfo=None) != at:
+    try:
+        if len(text) <= 10 and "T" not in text:
+            return intervals.midnight(date.fromisoformat(text), zone)
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+        found = at.replace(tzinfo=zone).astimezone(UTC)
+        again = found.astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        raise RequestError(f"{name} {text} is no time in {zone.key}: expected one between 1900 and 2300") from None
+    if again != at:
         message = f"{name} {text} does not exist in {zone.key}: the clocks skip it; give a later time or add an offset"
         raise RequestError(message)
     return found

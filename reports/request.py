@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,9 @@ from reports.hours import Hours
 from reports.intervals import Interval
 from reports.measures import DEFAULT_VARIANT, service_level
 from reports.terms import Agreement, Terms, resolved
+
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)
+"""No event counts before 1970 or after 2200; a period as long before, or a zone's hours after, stay dates."""
 
 
 class Origin(StrEnum):
@@ -69,6 +72,11 @@ class Request:
         for name, at in (("from", self.from_), ("to", self.to), ("now", self.now)):
             if at is not None and at.tzinfo is None:
                 raise RequestError(f"{name} must be an instant: expected a datetime with a time zone, found {at}")
+            if at is not None and not EARLIEST <= at <= LATEST:
+                raise RequestError(
+                    f"{name} {at.date()} is far from any event: expected a time from {EARLIEST.date()} to "
+                    f"{LATEST.date()}; without --from or --to a report covers all that there is"
+                )
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise RequestError(f"from must be before to: found from {self.from_} and to {self.to} (to is exclusive)")
         for name, secs in (("threshold", self.threshold_secs), ("short-abandon threshold", self.short_abandon_secs)):

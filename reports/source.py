@@ -10,6 +10,7 @@ import duckdb
 
 from reports.errors import SourceError
 from reports.report import Basis
+from warehouse import os_error
 from warehouse.database import WarehouseError, open_reader
 
 
@@ -60,6 +61,8 @@ def opened(path: Path, *, memory_limit: str = "1GB") -> Iterator[Source]:
         db = open_reader(path, memory_limit=memory_limit)
     except WarehouseError as error:
         raise SourceError(str(error)) from None
+    except OSError as error:
+        raise SourceError(os_error.line(error)) from None
     try:
         yield Source(db, published_at)
     finally:

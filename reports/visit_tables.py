@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import dimensions, tallies
+from reports import dimensions, intervals, tallies
 from reports import visits as visits_
 from reports.definitions import Kind, Ratio
 from reports.dimensions import Dimension
@@ -219,6 +219,8 @@ def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spin
     finest = tallies.tally(frame, by).collect()
     names = {*finest["queue"].unique().cast(pl.String), *request.queues}
     queues = sorted(names, key=lambda queue: (queue is None, queue or ""))
+    if spine is not None:
+        intervals.require_bounded(len(queues), spine)
     return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), terms)
 
 
@@ -235,8 +237,8 @@ class Reading:
 def reading(source: Source, request: Request) -> Reading:
     """Read the visits that a request is about, and cut its period into the intervals that it names."""
     covered = visits_.period(source, request)
-    visits = visits_.read(source, request, covered)
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
+    visits = visits_.read(source, request, covered)
     return Reading(source.basis(), covered, visits, tables(visits, request, covered, spine))
 
 

@@ -1,5 +1,7 @@
 """Opening the warehouse file: for its one writer, or for readers."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import migrations, tables
+from warehouse import migrations, os_error, tables
 from warehouse.catalog import describe
 from warehouse.query import value
 
@@ -104,7 +106,9 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
 
 def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
-    if not path.is_file():
+    with _explained(path):
+        is_there = path.is_file()
+    if not is_there:
         raise WarehouseError(
             f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
             "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
@@ -131,8 +135,8 @@ def create_tables(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyConnection:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         db = duckdb.connect(config={"memory_limit": memory_limit})
         db.execute(
             f"attach {_quoted(path)} as warehouse_file "
@@ -161,7 +165,11 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except duckdb.ConnectionException as error:
         raise WarehouseError(f"{path} is open in this very process with other settings: {_first(error)}") from None
+    except OSError as error:
+        raise WarehouseError(os_error.line(error)) from None
     except duckdb.IOException as error:
+        if path.exists() and not os.access(path, os.R_OK):
+            raise WarehouseError(f"{path}: {os.strerror(errno.EACCES)}: {os_error.denied(path)}") from None
         if "lock" in str(error).lower():
             raise LockedError(
                 f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: "

@@ -1,7 +1,6 @@
 """Sending one message to one recipient, once; and saying what is known about whether it arrived."""
 
 import contextlib
-import os
 import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from apprise.plugins import NotifyBase
 from apprise.plugins.email.base import NotifyEmail
 from apprise.plugins.email.smtp import AppriseSMTPController
 
+from holdtime import output
 from holdtime.schedules import wire
 from holdtime.schedules.content import Message
 from holdtime.schedules.recipients import Recipient
@@ -55,22 +55,10 @@ def send(recipient: Recipient, message: Message, run: RunId) -> Outcome:
 
 
 def write(folder: Path, message: Message, stem: str) -> None:
-    """Put the message's text and files into a folder, each whole or not at all. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [
-        (f"{stem}.summary.txt", message.text.encode()),
-        *((each.name, each.content) for each in message.attachments),
-    ]
-    for name, content in files:
-        unfinished = folder / f".{name}.unfinished"
-        try:
-            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    """Put the message's text and files into a folder, whole or not at all. Raises OSError."""
+    files = {each.name: each.content for each in message.attachments}
+    files[f"{stem}.summary.txt"] = message.text.encode()
+    output.write({folder / name: content for name, content in files.items()}, mode=0o600)
 
 
 def _identity(run: RunId, recipient: Recipient) -> str:

@@ -5,11 +5,12 @@ Every command reads the settings; what it takes to check a schedule is imported 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from holdtime.paths import AnyPath
 
 if TYPE_CHECKING:
     from holdtime.schedules.cron import Cron
@@ -35,7 +36,7 @@ class Schedule(BaseModel):
     filters: Mapping[str, Any] = Field(default_factory=dict)
     formats: tuple[str, ...] = Field(default=("html",), min_length=1)
     recipients: tuple[SecretStr, ...] = ()
-    folder: Path | None = None
+    folder: AnyPath | None = None
     on_failure: tuple[SecretStr, ...] = ()
     patience_minutes: float = Field(default=60, ge=0, le=7 * 24 * 60)
     retry_minutes: float = Field(default=60, ge=0, le=7 * 24 * 60)

@@ -1,5 +1,6 @@
 """Settings: what they are when nobody says anything, and every fault in them at once."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -207,3 +208,110 @@ def test_a_key_that_no_header_can_hold_is_a_fault(monkeypatch: pytest.MonkeyPatc
     (fault,) = faults_of("")
     assert fault.startswith("TELNYX_API_KEY: expected a v2 API key")
     assert SECRET not in fault
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        f"kafka://user:{SECRET}@host:9092",
+        f"kafka://user:{SECRET}",
+        f"kafka:/user:{SECRET}@host",
+        f"user:{SECRET}@host",
+        f"kafka://user:{SECRET}%40host:9092",
+        f"kafka://h:9,user:{SECRET}@host:9",
+        f"redis://:{SECRET}@host",
+        f"kafka://host:{SECRET}",
+        f"kafka:{SECRET}",
+        f"sqlite://user:{SECRET}@host",
+        f"{SECRET}:x",
+        SECRET,
+    ],
+)
+def test_no_error_echoes_a_password_in_the_address_of_a_log(monkeypatch: pytest.MonkeyPatch, log: str) -> None:
+    monkeypatch.setenv("HOLDTIME_LOG", log)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    (fault,) = raised.value.faults
+    assert fault.startswith("HOLDTIME_LOG: expected ")
+    assert SECRET not in str(raised.value) + repr(raised.value)
+
+
+@pytest.mark.parametrize("name", ["HOLDTIME_HTTP_PORT", "HOLDTIME_LOG", "HOLDTIME_WAREHOUSE", "HOLDTIME_SCHEDULES"])
+@pytest.mark.parametrize("secret", [SECRET, f"postgres://user:{SECRET}@host/x", f"md:x?motherduck_token={SECRET}"])
+def test_no_error_echoes_a_secret_that_was_set_under_another_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, secret: str
+) -> None:
+    monkeypatch.setenv(name, secret)
+    with suppress(ConfigurationError):
+        load()
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    assert SECRET not in str(raised.value) + repr(raised.value)
+
+
+@pytest.mark.parametrize("line", [f'sasl = "{SECRET}"', f'ca_file = ["{SECRET}"]', f'partitions = "x:{SECRET}@y"'])
+def test_no_error_echoes_a_secret_of_the_file(line: str) -> None:
+    (fault,) = faults_of(f"[kafka]\n{line}\n")
+    assert SECRET not in fault
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory", "sqlite:///x", "sqlite:data/"]
+)
+def test_a_log_is_a_file(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("HOLDTIME_LOG", text)
+    with pytest.raises(ConfigurationError, match="HOLDTIME_LOG: expected sqlite:PATH"):
+        load()
+
+
+def test_every_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for name, text in (("LOG", "sqlite:~/l"), ("WAREHOUSE", "~/w"), ("REPLICA", "~/r"), ("SCHEDULES", "~/s")):
+        monkeypatch.setenv(f"HOLDTIME_{name}", text)
+    CONFIG_FILE.write_text(
+        "[kafka]\nca_file = '~/ca'\nspool = '~/spool'\n"
+        "[[schedule]]\nname = 'a'\ncron = '0 8 * * 1'\nreport = 'sla'\nfolder = '~/out'\n"
+    )
+    settings = load()
+    environment, kafka, (schedule,) = (
+        settings.environment,
+        settings.configuration.kafka,
+        settings.configuration.schedule,
+    )
+    paths = (environment.log_path, environment.warehouse, environment.replica, environment.schedules)
+    assert [str(path) for path in paths] == [f"/home/somebody/{name}" for name in "lwrs"]
+    assert [str(path) for path in (kafka.ca_file, kafka.spool, schedule.folder)] == [
+        f"/home/somebody/{name}" for name in ("ca", "spool", "out")
+    ]
+
+
+def test_every_path_that_cannot_be_one_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (
+        *(("LOG", "sqlite::memory:"), ("WAREHOUSE", "md:x"), ("REPLICA", ":memory:"), ("SCHEDULES", "~nosuchuser/s")),
+        ("HTTP_PORT", "x"),
+    ):
+        monkeypatch.setenv(f"HOLDTIME_{name}", text)
+    faults = faults_of("[kafka]\nca_file = ''\nspool = 'http://x/y'\n")
+    for name in ("LOG", "WAREHOUSE", "REPLICA", "SCHEDULES", "HTTP_PORT"):
+        assert sum(fault.startswith(f"HOLDTIME_{name}: ") for fault in faults) == 1, faults
+    assert sum("kafka.ca_file" in fault or "kafka.spool" in fault for fault in faults) == 2
+    assert len(faults) == 7
+    assert [each.name for each in Path().iterdir()] == ["holdtime.toml"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    CONFIG_FILE.write_bytes(b"\xef\xbb\xbftimezone = 'Europe/Athens'\n")
+    assert load().configuration.timezone == "Europe/Athens"
+
+
+@pytest.mark.parametrize(
+    "content", [b"x = " + b"[" * 100_000, b"x = " + b"9" * 5_000, b"#" * (2 << 20), b"\0", b"a.b" * 9]
+)
+def test_a_file_of_nonsense_is_a_fault_in_one_line(content: bytes) -> None:
+    CONFIG_FILE.write_bytes(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load()
+    (fault,) = raised.value.faults
+    assert fault.startswith("holdtime.toml: ")
+    assert len(fault) < 300

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.errors import RequestError
-from reports.intervals import Interval, fitting, interval, midnight, spine, zone
+from reports.intervals import Interval, fitting, interval, midnight, require_bounded, spine, zone
 
 NEW_YORK = ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
@@ -152,3 +152,10 @@ def test_an_unknown_zone_is_named_in_the_error(name: str) -> None:
 def test_an_unknown_interval_is_answered_with_those_there_are() -> None:
     with pytest.raises(RequestError, match="'2h' is not known: expected one of 15m, 30m, 1h, 1d, 1w, 1mo"):
         interval("2h")
+
+
+def test_a_table_of_too_many_rows_is_refused_with_what_to_narrow() -> None:
+    year = spine(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone("UTC"), Interval.HALF_HOUR)
+    require_bounded(57, year)
+    with pytest.raises(RequestError, match=r"58 queues in 17,520 intervals are 1,016,160 rows.*--queue"):
+        require_bounded(58, year)

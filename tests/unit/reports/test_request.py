@@ -83,3 +83,28 @@ def test_thresholds_are_whole_milliseconds() -> None:
 
 def test_names_to_group_by_may_stand_together_or_apart_and_count_once() -> None:
     assert parse(now=NOW, by=("queue,hour", "weekday", "hour")).by == ("queue", "hour", "weekday")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"from_": "0001-01-01"},
+        {"from_": "2026-03", "to": "9999-12-31"},
+        {"from_": "2026-03", "to": "2300-01-02"},
+        {"from_": "9999-12-31T23:59:59-14:00"},
+        {"from_": "0001-01-01T00:00+14:00"},
+        {"from_": "9999-12"},
+        {"from_": "last 2000 years"},
+        {"from_": "99999 weeks ago"},
+    ],
+)
+@pytest.mark.parametrize("tz", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+def test_a_time_far_from_any_event_is_refused(times: dict[str, str], tz: str) -> None:
+    with pytest.raises(RequestError):
+        parse(now=NOW, tz=tz, **times)  # type: ignore[arg-type]
+
+
+def test_a_period_reaches_as_far_as_events_count_and_a_century_around() -> None:
+    asked = parse(now=NOW, from_="1900-01-02", to="2299-12-31", tz="America/New_York")
+    assert asked.from_ is not None
+    assert asked.to is not None

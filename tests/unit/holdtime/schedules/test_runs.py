@@ -358,7 +358,7 @@ def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Pla
     with a_web_server() as server:
         place.run(a_schedule(server.url(), folder=str(place.folder / "out"), retry_minutes=0.001))
     assert place.came_to()[1] == {"folder": State.FAILED, "recipients 1 (json)": State.SENT}
-    assert "folder: failed; the folder cannot be written: File exists." in server.came[-1]["message"]
+    assert "folder: failed; the folder cannot be written: Not a directory." in server.came[-1]["message"]
 
 
 def test_who_is_not_configured_any_more_gets_nothing(place: Place) -> None:
