@@ -29,7 +29,8 @@ from ingest.sqlite_writer import Bounds
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
 from processors.migration import open_current
-from warehouse.database import LANDING_MEMORY, OutdatedError, WarehouseError, open_writer
+from warehouse.database import LANDING_MEMORY, open_writer
+from warehouse.errors import OutdatedError, WarehouseError
 from warehouse.replica import publish
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from holdtime.watchdog import Watchdog
 from ingest.log import Extent, LogUnavailableError
 from processors.app import Processor
 from processors.outbox import Change
-from warehouse.database import LockedError
+from warehouse.errors import LockedError
 from warehouse.replica import publish
 
 DRAIN = timedelta(seconds=10)
