@@ -55,7 +55,7 @@ async def reconciling(service: Service) -> AsyncIterator[None]:
 @asynccontextmanager
 async def telling(service: Service) -> AsyncIterator[None]:
     """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
-    if service.parts.warehouse or not (service.ingests and service.settings.environment.log_is_kafka):
+    if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
         yield
         return
     from ingest.kafka_liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import

@@ -76,6 +76,7 @@ def doctor(
     most: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="How many of the oldest open items of a kind to show.")
     ] = 5,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every value of the warehouse and the replica.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
@@ -86,7 +87,14 @@ def doctor(
     from holdtime import doctor as examining
     from holdtime import findings
 
-    found = examining.examine(config, now=datetime.now(UTC), most=most)
+    with errors.status("examining") as status:
+        found = examining.examine(
+            config,
+            now=datetime.now(UTC),
+            most=most,
+            deep=deep,
+            told=lambda column: status.update(f"reading {column}"),
+        )
     if as_json:
         typer.echo(findings.as_json(found))
     else:

@@ -4,14 +4,14 @@ import asyncio
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from holdtime import event_log, open_work, settings, trust
+from holdtime import event_log, open_work, settings, soundness, trust
 from holdtime.checks import Check, Verdict
 from holdtime.open_work import Kind
 from holdtime.parts import EXPECTED, public_keys, require_apart, said
@@ -35,8 +35,6 @@ CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
 
 OFF = timedelta(seconds=5)
 """A clock that is off by less is not worth a word; Telnyx's tolerance is 300 s."""
-
-_DUCKDB = b"DUCK"
 
 # Bounded: the newest day says what the clock does now. The median, because one event from the future is no clock.
 _AHEAD_US = """
@@ -62,10 +60,13 @@ class Examination:
         return any(check.verdict is Verdict.FAILED for check in self.checks)
 
 
-def examine(config: Path, *, now: datetime, most: int) -> Examination:
+def examine(
+    config: Path, *, now: datetime, most: int, deep: bool = False, told: Callable[[str], None] = lambda _: None
+) -> Examination:
     """Check everything that can be checked, also while `holdtime up` runs and before it ever did; never raises for it.
 
-    `most` bounds the open items that are named one by one.
+    `most` bounds the open items that are named one by one. With `deep` all of the warehouse and the replica is read;
+    `told` hears how far that is.
     """
     try:
         configured = settings.load(config)
@@ -75,7 +76,10 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
     environment, timezone = configured.environment, configured.configuration.timezone
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
-    checks += [log, _warehouse(environment.warehouse), _server(environment), *_schedules(configured, now)]
+    checks += [log, *soundness.checks(environment, deep=deep, told=told)]
+    checks += [_server(environment), *_schedules(configured, now)]
+    if any(check.name == "replica" for check in checks):
+        return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
     try:
         with opened(environment.replica) as source:
             checks += [_replica(source, now), *_inside(source, extent, now), *_trust(configured, source, now)]
@@ -130,25 +134,6 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
     except CANNOT_LOOK as error:
         return Check("log", Verdict.FAILED, "; ".join(said(error))), None
     return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
-
-
-def _warehouse(path: Path) -> Check:
-    """The file from outside: opening it could keep a starting `up` out of it."""
-    if is_absent(path):
-        return Check("warehouse", Verdict.NOTE, f"{path} is not there yet", "`holdtime up` makes it")
-    try:
-        with path.open("rb") as file:
-            magic = file.read(12)[8:]
-    except OSError as error:
-        return Check("warehouse", Verdict.FAILED, os_error.line(error))
-    if magic != _DUCKDB:
-        return Check(
-            "warehouse",
-            Verdict.FAILED,
-            f"{path} is no DuckDB file",
-            "put a copy of the replica in its place (docs/operations.md, Backup)",
-        )
-    return Check("warehouse", Verdict.OK, f"{path}, {path.stat().st_size / 1e6:,.1f} MB")
 
 
 def _server(environment: Environment) -> Check:

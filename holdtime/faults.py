@@ -1,6 +1,7 @@
 """Which errors are the user's to mend, and how they read."""
 
 import sqlite3
+from pathlib import Path
 
 import duckdb
 
@@ -13,7 +14,7 @@ from ingest.sqlite_file import UnusableLogError
 from processors.as_of import UnreachedError
 from reports.errors import RequestError, SourceError
 from warehouse import os_error
-from warehouse.database import WarehouseError
+from warehouse.errors import Trouble, WarehouseError, described, trouble
 
 _WORDED = (
     LedgerError,
@@ -45,6 +46,8 @@ def named(error: BaseException) -> list[str] | None:
         return [str(error)]
     if isinstance(error, OSError):
         return [os_error.line(error)]
+    if isinstance(error, duckdb.Error) and trouble(error) not in {Trouble.FAULT, Trouble.OUT_OF_MEMORY}:
+        return [described(error, Path("the warehouse"))]
     found = next((words.format(_said(error)) for kinds, words in _OF_LIBRARIES if isinstance(error, kinds)), "")
     return [found] if found else None
 

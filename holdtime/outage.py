@@ -15,6 +15,7 @@ import structlog
 
 from holdtime.reconciler.found import observed
 from ingest.log import Log, LogUnavailableError, Origin, Record
+from ingest.sqlite_log import SqliteLog
 from processors.history import EPOCH
 from warehouse.query import value
 
@@ -36,10 +37,29 @@ class Liveness(Protocol):
         """Tell that one is there now."""
 
 
-def outage(db: duckdb.DuckDBPyConnection, now: datetime) -> Record | None:
-    """The time since anything landed in this warehouse, be it only time, as a record; None if it is short."""
+def outage(db: duckdb.DuckDBPyConnection, now: datetime, *, heard_at: datetime | None = None) -> Record | None:
+    """The time since anything landed in this warehouse, be it only time, as a record; None if it is short.
+
+    `heard_at` is when the log took something last: it may have taken deliveries while nothing landed.
+    """
     judged_us = value(db, "select epoch_us(judged_at) from warehouse")
-    return None if judged_us is None else between(EPOCH + timedelta(microseconds=judged_us), now)
+    if judged_us is None:
+        return None
+    judged_at = EPOCH + timedelta(microseconds=judged_us)
+    return between(max(judged_at, heard_at or judged_at), now)
+
+
+def last_received(log: Log) -> datetime | None:
+    """When the record was received that a log in a file took last; None where it has none, or cannot be read now."""
+    if not isinstance(log, SqliteLog):
+        return None
+    try:
+        ends = log.end()
+        last = log.read({partition: end - 1 for partition, end in ends.items()}, 1)
+    except LogUnavailableError:
+        return None
+    times = last.table["received_at"].to_pylist()
+    return times[-1] if times else None
 
 
 def between(since: datetime, now: datetime) -> Record | None:

@@ -1,6 +1,5 @@
 """What a running holdtime is made of, opened only when all of it can be."""
 
-import asyncio
 import errno
 import os
 import socket
@@ -8,46 +7,35 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-import structlog
 from nacl.signing import VerifyKey
 from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
 from holdtime.faults import named
+from holdtime.opening import Warehouse, agree, open_now, open_warehouse
 from holdtime.settings import ConfigurationError, Settings
-from ingest.batch import Positions
 from ingest.log import Log, LogUnavailableError
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
-from ingest.sqlite_log import PARTITION, SqliteLog
+from ingest.sqlite_log import SqliteLog
 from ingest.sqlite_writer import Bounds
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
-from processors.migration import open_current
-from warehouse.database import LANDING_MEMORY, OutdatedError, WarehouseError, open_writer
-from warehouse.replica import publish
+from warehouse.connection import name_fault
+from warehouse.database import LANDING_MEMORY
+from warehouse.errors import LockedError, WarehouseError
+from warehouse.replica import Publisher
 
 T = TypeVar("T")
 
-logger = structlog.get_logger("warehouse")
-
 EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueError, duckdb.Error, sqlite3.Error)
 """What can be wrong with a configuration, as against with holdtime."""
-
-
-@dataclass(frozen=True, slots=True)
-class Warehouse:
-    """A warehouse that is ours alone."""
-
-    db: duckdb.DuckDBPyConnection
-    landing: Landing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +60,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
     """
     environment = settings.environment
     faults: list[str] = []
+    waits: list[str] = []
 
     def attempt(act: Callable[[], T]) -> T | None:
         try:
@@ -89,24 +78,24 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         for require in _requirements(settings):
             attempt(require)
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
-        db = attempt(lambda: _open_existing(environment.warehouse, stack)) if lands else None
+        warehouse = attempt(lambda: open_now(settings, stack, lands=lands, waits=waits))
         exists = isinstance(log, SqliteLog) and _is_there(environment.log_path)
         if log and ingests and exists:
             await _start(log, stack, faults)
         if faults or keys is None or listener is None or log is None:
-            raise ConfigurationError(faults)
+            raise ConfigurationError([*faults, *waits])
         metrics.spooled = partial(event_log.spooled, log)
         if ingests and not exists:
             await _start(log, stack, faults)
         elif not ingests:
             stack.push_async_callback(log.close)
-        db = db or (attempt(lambda: open_warehouse(environment.warehouse, stack)) if lands else None)
-        landing = attempt(lambda: landing_of(db, settings)) if db else None
-        if faults or (lands and landing is None):
+        warehouse = warehouse or attempt(
+            lambda: open_now(settings, stack, lands=lands, waits=waits, makes=True, log=log)
+        )
+        if faults:
             raise ConfigurationError(faults)
-        warehouse = Warehouse(db, landing) if db and landing else None
-        if landing:
-            await agree(log, landing)
+        if warehouse:
+            await agree(log, warehouse.landing)
         listener.listen(2048)
         yield Parts(keys, log, warehouse, listener, registry, metrics, ProcessorMetrics(registry))
 
@@ -137,19 +126,7 @@ def said(error: Exception) -> list[str]:
     return named(error) or [str(error)]
 
 
-def longest_wait(settings: Settings) -> timedelta:
-    """How long a visit may last."""
-    return timedelta(hours=settings.configuration.longest_wait_hours)
-
-
-def landing_of(db: duckdb.DuckDBPyConnection, settings: Settings) -> Landing:
-    """The landing as the settings want it: where changed facts are published, it notes them. Raises ValueError."""
-    return Landing(db, longest_wait=longest_wait(settings), tells=tells_facts(settings))
-
-
-def tells_facts(settings: Settings) -> bool:
-    """Whether changed facts are published."""
-    return settings.environment.log_is_kafka and settings.configuration.kafka.facts
+_DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", "HOLDTIME_REPLICA")
 
 
 def _files(settings: Settings) -> list[tuple[str, Path]]:
@@ -167,7 +144,7 @@ def _files(settings: Settings) -> list[tuple[str, Path]]:
 def _requirements(settings: Settings) -> list[Callable[[], None]]:
     """What has to be so of the files that the settings name, as looks that raise OSError or ValueError."""
     files = _files(settings)
-    writable = [partial(_require_writable, name, path) for name, path in files]
+    writable = [partial(_require_usable, name, path) for name, path in files]
     return [*writable, partial(require_apart, *(path for _, path in files))]
 
 
@@ -177,7 +154,7 @@ class Store:
 
     log: Log
     landing: Landing
-    publish: Callable[[], None]
+    publisher: Publisher
 
 
 @asynccontextmanager
@@ -186,7 +163,7 @@ async def opened_store(settings: Settings, bounds: Bounds, memory_limit: str = L
     async with AsyncExitStack() as stack:
         try:
             store = await _open_store(settings, bounds, stack, memory_limit)
-        except (UnusableLogError, WarehouseError) as error:
+        except (UnusableLogError, LockedError) as error:
             alone = (
                 "this command needs the log and the warehouse to itself: `holdtime up` must not run meanwhile, "
                 "nor `process`"
@@ -204,41 +181,9 @@ async def _open_store(settings: Settings, bounds: Bounds, stack: AsyncExitStack,
     log = event_log.of(settings, bounds=bounds)
     await log.start()
     stack.push_async_callback(log.close)
-    db = open_warehouse(warehouse, stack, memory_limit)
-    landing = landing_of(db, settings)
-    await agree(log, landing)
-    return Store(log, landing, partial(publish, db, warehouse, replica))
-
-
-async def agree(log: Log, landing: Landing) -> None:
-    """See to it that what the log will hold is not taken for what has landed from an older log.
-
-    Raises ConfigurationError; of a cluster that is away there is nothing to be said yet.
-    """
-    try:
-        ends = await asyncio.to_thread(log.end)
-    except LogUnavailableError:
-        return
-    landed = landing.positions()
-    if isinstance(log, SqliteLog) and not ends and landed.get(PARTITION):
-        await log.continue_after(landed[PARTITION])
-        return
-    if short := ends_before(log, ends, landed):
-        partition = short[0]
-        raise ConfigurationError(
-            [
-                f"HOLDTIME_LOG ends at position {ends.get(partition, 'none')}"
-                + (f" of partition {partition}" if partition else "")
-                + f", but the warehouse has landed up to {landed[partition]}: expected the log that it was made from, "
-                "or a new one; put that log back, or move this one away"
-            ]
-        )
-
-
-def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:
-    """The partitions that end before what has landed of them: it is another log, or has lost what it had confirmed."""
-    ours = {PARTITION} if isinstance(log, SqliteLog) else landed.keys() - {PARTITION}
-    return [partition for partition in sorted(ours & landed.keys()) if ends.get(partition, -1) < landed[partition]]
+    opened_warehouse = open_warehouse(settings, stack, memory_limit)
+    await agree(log, opened_warehouse.landing)
+    return Store(log, opened_warehouse.landing, Publisher(opened_warehouse.db, warehouse, replica))
 
 
 def public_keys(text: str) -> tuple[VerifyKey, ...]:
@@ -278,7 +223,9 @@ def _is_there(path: Path) -> bool:
     return os.path.exists(path)  # never an error, also where the folder is another user's
 
 
-def _require_writable(name: str, path: Path) -> None:
+def _require_usable(name: str, path: Path) -> None:
+    if name in _DUCKDB_FILES and (fault := name_fault(str(path))) is not None:
+        raise ValueError(f"{name}: {fault}")
     if path.is_dir():
         raise OSError(f"{name}: {path} is a folder, expected a file or a path for a new one")
     folder = path.absolute().parent
@@ -288,28 +235,6 @@ def _require_writable(name: str, path: Path) -> None:
         raise OSError(f"{name}: cannot write in {folder}: make it writable for this user, or name another place")
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise OSError(f"{name}: {path} is not readable and writable for this user: change its mode or owner")
-
-
-def _open_existing(path: Path, stack: AsyncExitStack) -> duckdb.DuckDBPyConnection | None:
-    if not path.is_file():
-        return None
-    try:
-        db = open_writer(path)
-    except OutdatedError:
-        return None  # bringing it up to date takes a while: once there is no other fault
-    stack.callback(db.close)
-    return db
-
-
-def open_warehouse(path: Path, stack: AsyncExitStack, memory_limit: str = LANDING_MEMORY) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse, brought up to date if need be, until the stack ends. Raises WarehouseError, LockedError."""
-
-    def told(done: int, total: int) -> None:
-        logger.info("warehouse_migrating", done=done, total=total)
-
-    db = open_current(path, told=told, memory_limit=memory_limit)
-    stack.callback(db.close)
-    return db
 
 
 async def _start(log: Log, stack: AsyncExitStack, faults: list[str]) -> None:

@@ -132,7 +132,7 @@ async def _reconciling(
         processor = Processor(
             reader=store.log,
             landing=store.landing,
-            publish=store.publish,
+            publisher=store.publisher,
             metrics=ProcessorMetrics(registry or CollectorRegistry()),
         )
 
@@ -153,7 +153,7 @@ def _land(processor: Processor, store: Store) -> None:
     """Land all that the log holds, and show it."""
     while processor.land_next():
         pass
-    store.publish()
+    store.publisher.publish()
 
 
 @asynccontextmanager

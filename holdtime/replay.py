@@ -19,13 +19,14 @@ from processors.app import Processor
 from processors.landing import Landed
 from processors.metrics import ProcessorMetrics
 from warehouse import os_error
+from warehouse.errors import UnavailableError
 
 CHUNK_LINES = 20_000
 CHUNK_BYTES = 32 << 20
 LINE_BYTES = 16 << 20
 """A longer line is no event that Telnyx ever sent: a body has 1 MiB at most, and an item of a list little more."""
 
-INTERRUPTED = (LogUnavailableError, duckdb.IOException, OSError)
+INTERRUPTED = (LogUnavailableError, duckdb.OperationalError, duckdb.FatalException, UnavailableError, OSError)
 """What a disk raises that is full or fails."""
 
 _GZIP = b"\x1f\x8b"
@@ -70,7 +71,7 @@ async def _replay(
         processor = Processor(
             reader=store.log,
             landing=store.landing,
-            publish=store.publish,
+            publisher=store.publisher,
             metrics=ProcessorMetrics(CollectorRegistry()),
         )
         while processor.land_next():
@@ -86,7 +87,7 @@ async def _replay(
                     progress(replayed)
         except ConfigurationError as error:
             fault = error
-        store.publish()
+        store.publisher.publish()
         if fault is not None:
             raise fault
     return replayed

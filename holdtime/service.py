@@ -1,33 +1,19 @@
 """The service: what a process that serves does with the log and the warehouse, and how far it is."""
 
-import asyncio
-import os
 import threading
-import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 
 import structlog
 
-from holdtime import event_log
-from holdtime.parts import Parts, Warehouse, agree, ends_before, landing_of, open_warehouse, tells_facts
+from holdtime.parts import Parts
 from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
-from holdtime.watchdog import Watchdog
+from holdtime.supervisor import DRAIN, Supervisor
 from ingest.log import Extent, LogUnavailableError
-from processors.app import Processor
-from processors.outbox import Change
-from warehouse.database import LockedError
-from warehouse.replica import publish
+from warehouse.errors import Trouble
 
-DRAIN = timedelta(seconds=10)
-"""How long a stop waits for what is in flight, and then for what the log still holds."""
-
-_TURN_S = 1.0
-_WATCH_S = 2.0
+__all__ = ["DRAIN", "Service"]
 
 log = structlog.get_logger("holdtime")
 
@@ -41,22 +27,33 @@ class Service:
     ingests: bool
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
-    processor: Processor | None = None
+    supervisor: Supervisor = field(init=False)
     reconciling: Standing | None = None
 
+    def __post_init__(self) -> None:
+        """Nothing lands yet."""
+        parts = self.parts
+        self.supervisor = Supervisor(self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop)
+
     def unready(self) -> str | None:
-        """Why nothing should be sent here now, or None."""
+        """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""
         if self.ingests and self.parts.log.unavailable:
             return self.parts.log.unavailable
         if not self.lands:
             return None
-        if self.processor is None:
-            return "standby: another process has the warehouse"
-        return None if self.processor.progress.replica_at else "the warehouse is still being opened"
+        away = self.supervisor.away
+        if self.ingests and (away is not None or self.parts.warehouse is None):
+            return None
+        if away is not None:
+            return _reason(away.why, away.reason, by_holdtime=away.by_holdtime)
+        progress = self.supervisor.progress
+        if progress is None or not (progress.replica_at or progress.unpublished):
+            return "the warehouse is still being opened"
+        return None
 
     def status(self) -> dict[str, object]:
         """How far log, warehouse and replica are; null where that cannot be said."""
-        progress = self.processor.progress if self.processor else None
+        progress, away = self.supervisor.progress, self.supervisor.away
         held = lag = None
         try:
             extent = Extent.of(self.parts.log)
@@ -69,87 +66,21 @@ class Service:
             "lag_events": lag if progress else None,
             "last_landed_at": _iso(progress.last_landed_at if progress else None),
             "replica_at": _iso(progress.replica_at if progress else None),
-            "standby": self.lands and self.processor is None,
+            "replica_failing": progress.unpublished if progress else None,
+            "standby": away is not None and away.why is Trouble.HELD,
+            "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 
     async def process(self) -> None:
-        """Land until told to stop, as soon as the warehouse is ours."""
-        async with AsyncExitStack() as stack:
-            warehouse = self.parts.warehouse or await self._our_turn(stack)
-            if warehouse is None:
-                return
-            paths = self.settings.environment
-            tell = await self._fact_stream(stack)
-            self.processor = Processor(
-                reader=self.parts.log,
-                landing=warehouse.landing,
-                publish=partial(publish, warehouse.db, paths.warehouse, paths.replica),
-                metrics=self.parts.processor_metrics,
-                tell=tell,
-                keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
-            )
-            watching = asyncio.create_task(self._watch(self.processor))
-            try:
-                await asyncio.to_thread(self.processor.run, self.stop, drain_for=DRAIN)
-            finally:
-                watching.cancel()
+        """Land until told to stop, as soon as the warehouse is ours, and again after whatever ended landing."""
+        await self.supervisor.run(self.parts.warehouse)
 
-    async def _fact_stream(self, stack: AsyncExitStack) -> Callable[[list[Change]], None] | None:
-        if not tells_facts(self.settings):
-            return None
-        from processors.fact_stream import FactStream  # noqa: PLC0415 - only those who use Kafka wait for its import
 
-        stream = FactStream(event_log.connection_of(self.settings))
-        await stream.start()
-        stack.push_async_callback(stream.close)
-        return stream.publish
-
-    async def _our_turn(self, stack: AsyncExitStack) -> Warehouse | None:
-        """Wait until nobody else has the warehouse, then open it; None if told to stop before."""
-        standby = self.parts.processor_metrics.standby
-        while not self.stop.is_set():
-            try:
-                db = await asyncio.to_thread(open_warehouse, self.settings.environment.warehouse, stack)
-            except LockedError:
-                if standby._value.get() == 0:
-                    log.info("standing_by")
-                standby.set(1)
-                await asyncio.to_thread(self.stop.wait, _TURN_S)
-                continue
-            standby.set(0)
-            landing = landing_of(db, self.settings)
-            await agree(self.parts.log, landing)
-            log.info("taking_over")
-            return Warehouse(db, landing)
-        return None
-
-    async def _watch(self, processor: Processor) -> None:
-        """Keep the lag's metric true, and end the process when landing is stuck: what was promised is in the log."""
-        watchdog = Watchdog()
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            done = dict(processor.progress.landed)  # before the log's end is: what lands meanwhile is not beyond it
-            try:
-                extent = await asyncio.to_thread(Extent.of, self.parts.log)
-            except LogUnavailableError:
-                watchdog.excuse()
-                continue
-            short = ends_before(self.parts.log, extent.ends, done)
-            if watchdog.has_lost(short):
-                # What comes now gets positions that have landed, and would be passed over: starting again says so.
-                log.error("log_ends_before_landed", partitions=short)
-                os._exit(1)
-            lag = extent.lag(done)
-            landed = extent.held - lag
-            metrics = self.parts.processor_metrics
-            metrics.lag.set(lag)
-            if processor.progress.replica_at:
-                metrics.replica_at.set(processor.progress.replica_at.timestamp())
-            publishing = processor.progress.publishing
-            if watchdog.is_stuck(landed, lag, time.monotonic(), publishing=publishing):
-                log.error("no_progress", landed=landed, lag=lag, patience_s=watchdog.patience.total_seconds())
-                os._exit(1)  # a thread that is stuck would keep any gentler end waiting
+def _reason(why: Trouble, reason: str, *, by_holdtime: bool) -> str:
+    if why is not Trouble.HELD:
+        return f"landing is away: {reason}"
+    return "standby: another process has the warehouse" if by_holdtime else f"standby: {reason}"
 
 
 def _iso(at: datetime | None) -> str | None:

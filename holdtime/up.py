@@ -4,14 +4,12 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 
 import structlog
 import uvicorn
 import uvloop
 
 from holdtime.beside import reconciling, scheduling, telling
-from holdtime.outage import outage
 from holdtime.parts import Parts, opened
 from holdtime.service import DRAIN, Service
 from holdtime.settings import Settings
@@ -27,8 +25,8 @@ log = structlog.get_logger("holdtime")
 def run(settings: Settings, *, ingests: bool = True, lands: bool = True) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and return.
 
-    Raises ConfigurationError, with every fault in it, before anything has started; what stops the processor on its own
-    is raised when the server has stopped. A process that only lands waits while another one has the warehouse.
+    Raises ConfigurationError, with every fault in it, before anything has started. Whatever ends landing, it resumes by
+    itself (`holdtime.supervisor`); it waits while another process has the warehouse.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, ingests=ingests, lands=lands))
@@ -38,8 +36,6 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
     waits = lands and not ingests
     async with opened(settings, ingests=ingests, lands=lands and not waits) as parts, AsyncExitStack() as stack:
         service = Service(settings, parts, ingests, lands)
-        if ingests and parts.warehouse and (down := outage(parts.warehouse.db, datetime.now(UTC))) is not None:
-            await parts.log.append(down)
         topics = Topics(settings)
         pages = {"/asyncapi": topics.page, "/asyncapi.json": topics.document}
         endpoint = await _endpoint(parts, stack) if ingests else None
@@ -73,10 +69,11 @@ async def _endpoint(parts: Parts, stack: AsyncExitStack) -> WebhookEndpoint:
 
 @asynccontextmanager
 async def _processing(service: Service, stop_serving: Callable[[], None]) -> AsyncIterator[None]:
-    """Process beside serving, if we are to; if it ends of itself, stop serving too, and raise what ended it."""
+    """Process beside serving, if we are to, until told to stop; should that end by itself, stop serving too."""
     if not service.lands:
         yield
         return
+    await service.supervisor.look_back()
     processing = asyncio.create_task(service.process())
     processing.add_done_callback(lambda _: stop_serving())
     try:

@@ -1,4 +1,4 @@
-"""A watch over the processor: a process that no longer gets anywhere had better end, and be started anew."""
+"""A watch over the processor: says when it no longer gets anywhere, and when the log has lost what landed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

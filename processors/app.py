@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import structlog
 
-from ingest.batch import NOTHING, Batch, Positions
+from ingest.batch import NOTHING, Batch
 from ingest.log import LogUnavailableError, Reader
 from processors.ahead import ReadAhead
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
 from processors.outbox import Change
+from processors.progress import Duty, Progress
+from processors.publishing import Publisher, Publishing
 from processors.telling import Telling
 from warehouse.database import ROW_GROUP_SIZE
 
@@ -39,27 +41,16 @@ log = structlog.get_logger("processor")
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far the processor is. Written by its thread, read by any."""
-
-    landed: Positions = field(default_factory=dict)
-    last_landed_at: datetime | None = None
-    replica_at: datetime | None = None
-    publishing: bool = False
-
-
-@dataclass(slots=True)
 class Processor:
     """Lands batches one after the other. `run` belongs in a thread of its own, and so does everything it is given.
 
-    `publish` puts out the replica; it is called when something landed and the last copy is `publish_every` old, or
-    ten times as old as a copy takes, so that copying never takes more than a tenth of the time. `tell` publishes
-    facts that changed, for a landing that tells.
+    `publisher` puts out the replica when something landed and the last copy is `publish_every` old, or ten times as old
+    as a copy takes. `tell` publishes facts that changed, for a landing that tells.
     """
 
     reader: Reader
     landing: Landing
-    publish: Callable[[], None]
+    publisher: Publisher
     metrics: ProcessorMetrics
     tell: Callable[[list[Change]], None] | None = None
     publish_every: timedelta = timedelta(seconds=2)
@@ -70,38 +61,45 @@ class Processor:
     def run(self, stop: threading.Event, *, drain_for: timedelta = timedelta(seconds=10)) -> None:
         """Land until `stop` is set, then what the log still holds for up to `drain_for`, and publish.
 
-        A log or a disk that cannot serve now is asked again. Whatever else is raised is raised: what has landed is
-        safe, and the process had better start anew.
+        A log that cannot serve now is asked again, and a replica that cannot be put out is tried again. Whatever else
+        is raised, by the warehouse's disk say, is raised: what has landed is safe, and the warehouse has to be opened
+        anew.
         """
-        with ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading, ExitStack() as stack:
+        self.progress.landed = self.landing.positions()
+        with (
+            ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading,
+            Publishing(self.publisher, self.progress, self.metrics, self.clock, self.publish_every) as publishing,
+            ExitStack() as stack,
+        ):
             telling = stack.enter_context(Telling(self.landing, self.tell)) if self.tell else None
-            self._run(reading, telling, stop, drain_for)
+            self._run(reading, publishing, telling, stop, drain_for)
 
     def land_next(self) -> Landed | None:
         """Land the log's next batch, for whoever has log and warehouse to himself; None when all has landed.
 
-        Raises LogUnavailableError, and duckdb.IOException where the disk cannot serve: what has landed is safe.
+        Raises LogUnavailableError, and duckdb.Error where the disk cannot serve: what has landed is safe.
         """
         batch = self.reader.read(self.landing.positions(), MOST_RECORDS)
         return self._land(batch) if len(batch) else None
 
-    def _run(self, reading: ReadAhead, telling: Telling | None, stop: threading.Event, drain_for: timedelta) -> None:
-        self.progress.landed = self.landing.positions()
-        self._publish()
-        publishing = _Duty(self.publish_every, self.clock())
-        trimming = _Duty(TRIM_EVERY, self.clock() - TRIM_EVERY)
-        ticking = _Duty(TIME_PASSES, self.clock())
-        unpublished = False
+    def _run(
+        self,
+        reading: ReadAhead,
+        publishing: Publishing,
+        telling: Telling | None,
+        stop: threading.Event,
+        drain_for: timedelta,
+    ) -> None:
+        publishing.now()
+        trimming = Duty(TRIM_EVERY, self.clock() - TRIM_EVERY)
+        ticking = Duty(TIME_PASSES, self.clock())
         while not stop.is_set():
             landed = self._step(reading)
             self._tell(telling)
             now = self.clock()
             if not landed and ticking.is_due(now):
                 landed = self._let_time_pass(now)
-            unpublished = unpublished or landed
-            if unpublished and publishing.is_due(now):
-                publishing.every = max(self.publish_every, 10 * self._publish())
-                unpublished = False
+            publishing.go_on(changed=landed)
             if trimming.is_due(now):
                 self._trim(now)
             if not landed:
@@ -109,7 +107,7 @@ class Processor:
         give_up = self.clock() + drain_for
         while self.clock() < give_up and (self._step(reading) or self._tell(telling, wait_s=IDLE_S)):
             pass
-        self._publish()
+        publishing.now()
 
     def _step(self, reading: ReadAhead) -> bool:
         """Land one batch; returns whether there was one, and it landed."""
@@ -119,7 +117,7 @@ class Processor:
                 return False
             with self.metrics.landing_seconds.time():
                 landed = self._land(batch)
-        except (LogUnavailableError, duckdb.IOException) as error:
+        except LogUnavailableError as error:
             log.error("not_landed", reason=str(error), retry_s=RETRY_S)
             time.sleep(RETRY_S)
             return False
@@ -144,17 +142,13 @@ class Processor:
         try:
             self.metrics.untold.set(self.landing.untold())
             return telling.go_on(wait_s=wait_s)
-        except (LogUnavailableError, duckdb.IOException) as error:
+        except LogUnavailableError as error:
             log.warning("facts_not_told", reason=str(error))
             return False
 
     def _let_time_pass(self, now: datetime) -> bool:
         """Land nothing but the time; returns whether that changed a fact."""
-        try:
-            return any(self.landing.land(NOTHING, now).facts.values())
-        except duckdb.IOException as error:
-            log.error("not_landed", reason=str(error))
-            return False
+        return any(self.landing.land(NOTHING, now).facts.values())
 
     def _land(self, batch: Batch) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
@@ -169,41 +163,15 @@ class Processor:
         half = len(batch) // 2
         return self._land(batch.part(0, half)) + self._land(batch.part(half))
 
-    def _publish(self) -> timedelta:
-        """Put out the replica; returns how long that took."""
-        at, began = self.clock(), time.monotonic()
-        self.progress.publishing = True
-        try:
-            self.publish()
-        except (OSError, duckdb.IOException) as error:
-            log.error("replica_not_published", reason=str(error))
-        else:
-            self.progress.replica_at = at
-        finally:
-            self.progress.publishing = False
-        return timedelta(seconds=time.monotonic() - began)
-
     def _trim(self, now: datetime) -> None:
-        """Let the log forget what landed long enough ago."""
+        """Let the log forget what is old enough, and in a replica that would outlast a damaged warehouse."""
         try:
-            forgotten = self.reader.forget(self.progress.landed, int((now - self.keep_landed).timestamp() * 1_000_000))
-        except LogUnavailableError as error:
+            if self.progress.published:
+                self.publisher.make_last()
+            before_us = int((now - self.keep_landed).timestamp() * 1_000_000)
+            forgotten = self.reader.forget(self.progress.published, before_us)
+        except (LogUnavailableError, OSError) as error:
             log.warning("log_not_trimmed", reason=str(error))
         else:
             if forgotten:
                 log.info("log_trimmed", records=forgotten)
-
-
-@dataclass(slots=True)
-class _Duty:
-    """Something to be done now and then."""
-
-    every: timedelta
-    done_at: datetime
-
-    def is_due(self, now: datetime) -> bool:
-        """Say whether it is time, and if so take it as done."""
-        if timedelta(0) <= now - self.done_at < self.every:  # a clock that was set back is no reason to wait
-            return False
-        self.done_at = now
-        return True

@@ -7,13 +7,13 @@ landing sees.
 
 from datetime import timedelta
 
-import duckdb
 import pyarrow as pa
 
 from ingest.batch import Batch
 from processors import contradictions, derivation, history, reading
 from processors.derivation import Judgement
 from processors.reading import Read, Said, registered
+from warehouse.connection import in_memory
 from warehouse.database import HARDENING, UNHELPFUL, create_tables
 from warehouse.query import run, value
 
@@ -28,7 +28,7 @@ class Aside:
         """Open the database. `longest_wait` as in `Landing`."""
         self._longest_wait = longest_wait
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
-        self._db = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": "", "threads": 1})
+        self._db = in_memory(memory_limit=MEMORY_LIMIT, temp_directory="", threads=1)
         self._db.execute("set preserve_insertion_order = true")  # what was read is put beside the texts it was read in
         self._db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
         create_tables(self._db)

@@ -14,6 +14,7 @@ from ingest.log import LogUnavailableError
 from processors.facts import FACTS
 from processors.outbox import Change
 from warehouse.catalog import describe
+from warehouse.connection import in_memory
 from warehouse.database import create_tables
 
 DEADLINE_S = 10.0
@@ -119,7 +120,7 @@ def specification(connection: Connection) -> AsyncAPI:
         description="Authentic deliveries that nobody can read, or whose time is off: the body as received. "
         "Header rejection: why, where ingest knows already.",
     )
-    with duckdb.connect() as db:
+    with in_memory() as db:
         create_tables(db)
         describe(db)
         for fact in FACTS:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ingest.batch import Batch
 from processors.landing import Landed
+from warehouse.errors import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ FACTS_UNTOLD = Metric(
     "holdtime_facts_untold", "Changes of facts that have still to go to holdtime.facts.*; always 0 where none are told."
 )
 STANDBY = Metric("holdtime_standby", "1 while another process has the warehouse and this one waits to take over.")
+LANDING_AWAY = Metric(
+    "holdtime_landing_away",
+    f"1 while nothing lands, by why: {', '.join(Trouble)}.",
+)
+UNPUBLISHED = Metric(
+    "holdtime_replica_failing", "1 while the last try to publish the replica failed; it is tried again by itself."
+)
+WAREHOUSE_RECOVERED = Metric(
+    "holdtime_warehouse_recovered", "How often a damaged warehouse was set aside and made anew, since start."
+)
 METRICS = (
     RECORDS_LANDED,
     FACTS_WRITTEN,
@@ -51,6 +62,9 @@ METRICS = (
     REPLICA_AGE_SECONDS,
     FACTS_UNTOLD,
     STANDBY,
+    LANDING_AWAY,
+    UNPUBLISHED,
+    WAREHOUSE_RECOVERED,
 )
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -71,8 +85,17 @@ class ProcessorMetrics:
         self.replica_at = Gauge(*_told(REPLICA_AGE_SECONDS), registry=registry)
         self.untold = Gauge(*_told(FACTS_UNTOLD), registry=registry)
         self.standby = Gauge(*_told(STANDBY), registry=registry)
+        self._away = Gauge(*_told(LANDING_AWAY), ["why"], registry=registry)
+        self.unpublished = Gauge(*_told(UNPUBLISHED), registry=registry)
+        self.recovered = Counter(*_told(WAREHOUSE_RECOVERED), registry=registry)
+        self.landing_away(None)
         for outcome in ("event", "duplicate", "rejected"):
             self._records.labels(outcome)  # dashboards see zeros, not gaps
+
+    def landing_away(self, why: Trouble | None) -> None:
+        """Say why nothing lands, or that it does (None)."""
+        for each in Trouble:
+            self._away.labels(each).set(each is why)
 
     def count(self, landed: Landed, batch: Batch, now: datetime) -> None:
         """Add one batch, which was visible at `now`."""

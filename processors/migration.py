@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -17,15 +16,9 @@ from processors.landing import LONGEST_WAIT, transaction
 from processors.rebuild import MEMORY_LIMIT, rebuild
 from processors.slices import BY_THE_DAY, Slicing
 from warehouse import tables
-from warehouse.database import (
-    LANDING_MEMORY,
-    SCHEMA_VERSION,
-    LockedError,
-    OutdatedError,
-    WarehouseError,
-    open_successor,
-    open_writer,
-)
+from warehouse.copying import sync_folder
+from warehouse.database import LANDING_MEMORY, SCHEMA_VERSION, open_successor, open_writer
+from warehouse.errors import LockedError, OutdatedError, WarehouseError
 from warehouse.query import value
 
 BY_THE_HOUR = Slicing(events=250_000, granule=timedelta(hours=1))
@@ -86,7 +79,7 @@ def migrate(
     finally:
         db.close()
     new.replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _begun(new: Path, *, old: Path) -> duckdb.DuckDBPyConnection:
@@ -209,12 +202,3 @@ def _keep(db: duckdb.DuckDBPyConnection) -> None:
         [SCHEMA_VERSION],
     )
     db.execute("update migrating set kept = true")
-
-
-def _sync(folder: Path) -> None:
-    """See to it that what was renamed in the folder stays so when the power fails."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

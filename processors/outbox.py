@@ -6,6 +6,7 @@ from functools import cache
 import duckdb
 
 from processors.spans import Span
+from warehouse.connection import in_memory
 from warehouse.database import create_tables
 from warehouse.query import run
 
@@ -81,7 +82,7 @@ def note(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> None:
 @cache
 def _keys() -> dict[str, str]:
     """The first column of each table, which says which fact it is; the schema's, so one look a process is enough."""
-    with duckdb.connect() as db:
+    with in_memory() as db:
         create_tables(db)
         rows = db.execute("select table_name, column_name from duckdb_columns() where column_index = 1").fetchall()
     return dict(rows)

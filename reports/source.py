@@ -11,7 +11,8 @@ import duckdb
 from reports.errors import SourceError
 from reports.report import Basis
 from warehouse import os_error
-from warehouse.database import WarehouseError, open_reader
+from warehouse.database import open_reader
+from warehouse.errors import WarehouseError
 
 
 @dataclass(frozen=True, slots=True)

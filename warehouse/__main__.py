@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-import duckdb
-
 from warehouse.catalog import GENERATED, describe, page
+from warehouse.connection import in_memory
 from warehouse.database import create_tables
 
-db = duckdb.connect()
+db = in_memory()
 create_tables(db)
 describe(db)
 document = Path(sys.argv[1])

@@ -1,16 +1,14 @@
 """Opening the warehouse file: for its one writer, or for readers."""
 
-import errno
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 
-from warehouse import migrations, os_error, tables
+from warehouse import damage, migrations, tables
 from warehouse.catalog import describe
+from warehouse.connection import attach, in_memory, name_fault, open_file, quoted, require_duckdb
+from warehouse.errors import OutdatedError, WarehouseError, explained
 from warehouse.query import value
 
 SCHEMA_VERSION = 3
@@ -43,34 +41,35 @@ HARDENING = (
 """Queries can reach no file, network or extension: every text in the warehouse came from outside."""
 
 
-class WarehouseError(Exception):
-    """The warehouse cannot be opened; the text says what was expected, what came and what to do."""
-
-
-class LockedError(WarehouseError):
-    """Another process writes the warehouse."""
-
-
-class OutdatedError(WarehouseError):
-    """The warehouse was made by an older holdtime, and its events have to be read anew (`processors.migration`)."""
-
-
 def open_writer(path: Path, *, memory_limit: str = LANDING_MEMORY, bulk: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing, creating it and its tables when new, and making its views anew.
 
     An older schema is brought up to date first, where SQL alone can do that; `bulk` is for a few statements over much,
     from two threads at a time.
-    Raises OutdatedError where it cannot, and WarehouseError when another process has the file, when it is not a
-    warehouse, or a later holdtime's.
+    Raises OutdatedError where it cannot, LockedError when another process has the file, DamagedError, UnavailableError
+    when the disk cannot serve now, and WarehouseError when it is not a warehouse, or a later holdtime's.
     """
+    with explained(path):
+        return _open_writer(path, memory_limit=memory_limit, bulk=bulk)
+
+
+def _open_writer(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyConnection:
     db = _connected(path, memory_limit=memory_limit, bulk=bulk)
+    try:
+        _make_ready(db, path, bulk=bulk)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _make_ready(db: duckdb.DuckDBPyConnection, path: Path, *, bulk: bool) -> None:
     if not tables.names(db):
         create_tables(db)
     found = _schema_version(db, path)
     if found < SCHEMA_VERSION:
         steps = migrations.statements(found, SCHEMA_VERSION)
         if steps is None:
-            db.close()
             raise OutdatedError(
                 f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: "
                 "`holdtime up` and `holdtime rebuild` bring it up to date"
@@ -82,7 +81,6 @@ def open_writer(path: Path, *, memory_limit: str = LANDING_MEMORY, bulk: bool = 
         # Ours are among as many threads as there are cores: more would take a sixth more processor time.
         db.execute("set external_threads = ?", [min(2, value(db, "select current_setting('threads')"))])
     _harden(db)
-    return db
 
 
 def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
@@ -90,12 +88,11 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
 
     Everything that the old one's write-ahead log held is in its file then. Raises WarehouseError as `open_writer`.
     """
-    with _explained(old), duckdb.connect() as db:
-        db.execute(f"attach {_quoted(old)} as old")
+    with explained(old), in_memory() as db:
+        attach(db, old, "old", must_exist=True)
         db.execute("checkpoint old")
     db = _connected(new, memory_limit=memory_limit, bulk=True)
-    with _explained(old):
-        db.execute(f"attach {_quoted(old)} as old (read_only)")
+    attach(db, old, "old", "read_only", must_exist=True)
     if not tables.names(db):
         create_tables(db)
     describe(db)
@@ -106,23 +103,27 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
 
 def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
     """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
-    with _explained(path):
-        is_there = path.is_file()
-    if not is_there:
+    if (fault := name_fault(str(path))) is not None:
+        raise WarehouseError(fault)
+    if not path.is_file():
         raise WarehouseError(
             f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
             "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
         )
-    with _explained(path):
-        db = duckdb.connect(path, read_only=True, config={"memory_limit": memory_limit})
-    found = _schema_version(db, path)
+    db = open_file(path, memory_limit=memory_limit)
+    try:
+        with explained(path):
+            found = _schema_version(db, path)
+            _harden(db)
+    except BaseException:
+        db.close()
+        raise
     if found < SCHEMA_VERSION:
         db.close()
         raise WarehouseError(
             f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: start this version's "
             "`holdtime up`, which brings the warehouse up to date and publishes a new replica"
         )
-    _harden(db)
     return db
 
 
@@ -135,13 +136,12 @@ def create_tables(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyConnection:
-    with _explained(path):
+    require_duckdb(path)
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        db = duckdb.connect(config={"memory_limit": memory_limit})
-        db.execute(
-            f"attach {_quoted(path)} as warehouse_file "
-            f"(storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP_SIZE})"
-        )
+        damage.finish(path)
+        db = in_memory(memory_limit=memory_limit)
+        attach(db, path, "warehouse_file", f"storage_version '{STORAGE_VERSION}'", f"row_group_size {ROW_GROUP_SIZE}")
         db.execute("use warehouse_file")
         # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
         db.execute("set wal_autocheckpoint = '256MB'")
@@ -155,29 +155,8 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
             # Landing names the larger side of a join first, and joins in the order that it wants; left to guess, DuckDB
             # takes the batch for the smaller. The others make statements slower to plan, and none over a batch faster.
             db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
-        db.execute(f"set temp_directory = {_quoted(path.with_suffix('.tmp'))}")
+        db.execute(f"set temp_directory = {quoted(path.with_suffix('.tmp'))}")
     return db
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except duckdb.ConnectionException as error:
-        raise WarehouseError(f"{path} is open in this very process with other settings: {_first(error)}") from None
-    except OSError as error:
-        raise WarehouseError(os_error.line(error)) from None
-    except duckdb.IOException as error:
-        if path.exists() and not os.access(path, os.R_OK):
-            raise WarehouseError(f"{path}: {os.strerror(errno.EACCES)}: {os_error.denied(path)}") from None
-        if "lock" in str(error).lower():
-            raise LockedError(
-                f"{path} is locked by the process that writes it, and DuckDB lets nobody else in: "
-                "read the replica instead (HOLDTIME_REPLICA), or stop the other holdtime first"
-            ) from None
-        raise WarehouseError(f"{path} cannot be opened: expected a DuckDB file, or none yet; {_first(error)}") from None
-    except duckdb.Error as error:
-        raise WarehouseError(f"{path} cannot be opened as a warehouse: {_first(error)}") from None
 
 
 def _harden(db: duckdb.DuckDBPyConnection) -> None:
@@ -186,22 +165,12 @@ def _harden(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _schema_version(db: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """The version of the warehouse in `path`; closes what is none, or a later one, with an error."""
+    """The version of the warehouse in `path`. Raises WarehouseError for a file that is none, or a later version's."""
     if "warehouse" not in tables.names(db):
-        db.close()
         raise WarehouseError(f"{path} is not a holdtime warehouse: expected its tables in that DuckDB file")
     found: int = value(db, "select schema_version from warehouse")
     if found > SCHEMA_VERSION:
-        db.close()
         raise WarehouseError(
             f"{path} has schema version {found}, this holdtime expects {SCHEMA_VERSION}: use the holdtime that made it"
         )
     return found
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

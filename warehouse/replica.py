@@ -1,47 +1,123 @@
-"""The replica: a copy of the warehouse that readers open while we go on writing."""
+"""The replica: a copy of the warehouse that readers open while we go on writing. It is the backup as well."""
 
 import os
-import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-COPY_BYTES = 16 << 20
+from warehouse.blocks import HEADER_BYTES, HEADERS, Mismatch, UnknownFormatError, mismatches
+from warehouse.copying import copy_open_file, sync_file
+from warehouse.errors import DamagedError, UnavailableError
+from warehouse.query import value
+from warehouse.verify import State, Verdict, verify
+
+_EXTENT = "select total_blocks * block_size from pragma_database_size() where database_name = current_database()"
+
+
+class DamagedCopyError(Exception):
+    """A copy is not as a warehouse ought to be, and was not put out; `found` are its wrong checksums."""
+
+    def __init__(self, text: str, found: list[Mismatch]) -> None:
+        super().__init__(text)
+        self.found = found
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes the warehouse that `db` writes, in two steps: a copy, then a check of it, which may take its time.
+
+    `copy` and `blame` belong in the writer's own thread: the file stands still only while nothing is committed.
+    `put_out` may run in any thread meanwhile, one at a time.
+    """
+
+    db: duckdb.DuckDBPyConnection
+    warehouse: Path
+    replica: Path
+    _harmless: set[Mismatch] = field(default_factory=set)
+
+    def copy(self) -> None:
+        """Copy the warehouse as it is now. On a file system that can share blocks that costs nothing.
+
+        Raises OSError or duckdb.Error where there is no room, DamagedError; what is published stays.
+        """
+        self.db.execute("checkpoint")
+        size, held = self.warehouse.stat().st_size, value(self.db, _EXTENT)
+        if size < HEADERS * HEADER_BYTES + held:
+            raise DamagedError(f"{self.warehouse} is damaged: expected blocks of {held:,} bytes, found {size:,} in all")
+        self.replica.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            copy_open_file(_kept_open(self.warehouse), self._unfinished)
+        except BaseException:
+            self._unfinished.unlink(missing_ok=True)
+            raise
+
+    def put_out(self) -> None:
+        """Put the copy where readers look for it, in one step, if it is as DuckDB wrote it.
+
+        A reader has either the old copy, until it closes it, or the new one. Raises DamagedCopyError, UnavailableError
+        and OSError; what is published stays.
+        """
+        try:
+            self._check()
+            self._unfinished.replace(self.replica)
+        finally:
+            self._unfinished.unlink(missing_ok=True)
+
+    def blame(self, error: DamagedCopyError) -> None:
+        """Raise DamagedError if the warehouse has what is wrong with its copy; else the copy's disk is at fault."""
+        if error.found:
+            mine = mismatches(_kept_open(self.warehouse))
+            if not any(each in error.found for each in mine):
+                return
+        raise DamagedError(f"{self.warehouse} is damaged: {error}")
+
+    def publish(self) -> None:
+        """Do all of it in the writer's own thread.
+
+        Raises DamagedError where the warehouse is damaged, and OSError, duckdb.Error or UnavailableError where there is
+        no room; what was published before then stays.
+        """
+        self.copy()
+        try:
+            self.put_out()
+        except DamagedCopyError as error:
+            self.blame(error)
+            raise UnavailableError(f"{error}; the warehouse itself is sound: look at {self.replica}'s disk") from None
+
+    def make_last(self) -> None:
+        """See to it that what is published stays so when the power fails. Raises OSError."""
+        sync_file(self.replica)
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.replica.with_name(f".{self.replica.name}.unfinished")
+
+    def _check(self) -> None:
+        """Compute the copy's checksums; where some are wrong only DuckDB knows whether they are of blocks in use."""
+        descriptor = os.open(self._unfinished, os.O_RDONLY)
+        try:
+            found = [each for each in mismatches(descriptor) if each not in self._harmless]
+            known = True
+        except UnknownFormatError:
+            found, known = [], False
+        finally:
+            os.close(descriptor)
+        if known and not found:
+            return
+        verdict = Verdict(State.NOT_OPENED, "a header has a wrong checksum")
+        if not any(each.header for each in found):
+            verdict = verify(self._unfinished, deep=True)
+        if verdict.state in {State.UNKNOWN, State.HELD}:
+            raise UnavailableError(f"the copy of {self.warehouse} cannot be checked now: {verdict.reason}")
+        if verdict.damaged:
+            raise DamagedCopyError(f"a copy of {self.warehouse} was not published: {verdict.reason}", found)
+        self._harmless.update(found)
 
 
 def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> None:
-    """Put a copy of the warehouse as it is now where readers look for it, in one step.
-
-    A reader has either the old copy, until it closes it, or the new one. Call it from the writer's own thread: the
-    file stands still only while nothing is committed. On a file system that can share blocks the copy costs nothing.
-    Raises OSError or
-    duckdb.IOException when there is no room; what was published before then stays.
-    """
-    db.execute("checkpoint")
-    replica.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = replica.with_name(f".{replica.name}.unfinished")
-    try:
-        _copy(warehouse, unfinished)
-        unfinished.replace(replica)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with (
-        open(_kept_open(source), "rb", closefd=False) as original,
-        os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as copy,
-    ):
-        original.seek(0)
-        try:
-            left = os.fstat(original.fileno()).st_size
-            while left > 0 and (moved := os.copy_file_range(original.fileno(), copy.fileno(), left)):
-                left -= moved
-        except (AttributeError, OSError):  # not on this system, or not between these two file systems
-            original.seek(0)
-            copy.seek(0)
-            copy.truncate()
-            shutil.copyfileobj(original, copy, COPY_BYTES)
+    """Put a checked copy of the warehouse where readers look for it (`Publisher.publish`)."""
+    Publisher(db, warehouse, replica).publish()
 
 
 _descriptors: dict[Path, int] = {}

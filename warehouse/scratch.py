@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.connection import attach, in_memory
 from warehouse.database import HARDENING, open_reader
 
 SOURCE = "source"
@@ -26,10 +27,10 @@ def opened_scratch(source: Path, *, memory_limit: str = "1GB") -> Iterator[duckd
     open_reader(source).close()  # says what is wrong with it, if anything is
     with tempfile.TemporaryDirectory(prefix="holdtime-") as folder:
         spilled = str(Path(folder, "spilled"))
-        db = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spilled})
+        db = in_memory(memory_limit=memory_limit, temp_directory=spilled)
         try:
-            db.execute(f"attach ? as {SOURCE} (read_only)", [str(source)])
-            db.execute(f"attach ? as {SCRATCH}", [str(Path(folder, "scratch.duckdb"))])
+            attach(db, source, SOURCE, "read_only", must_exist=True)
+            attach(db, Path(folder, "scratch.duckdb"), SCRATCH)
             db.execute(f"use {SCRATCH}")
             for setting in ("preserve_insertion_order = false", *HARDENING):
                 db.execute(f"set {setting}")

@@ -10,7 +10,7 @@ import structlog
 
 from holdtime.reconciler.known import Known
 from ingest.log import LogUnavailableError
-from warehouse.database import WarehouseError
+from warehouse.errors import WarehouseError
 
 LOOK_S = 30.0
 """How often to look whether ingest was down meanwhile."""

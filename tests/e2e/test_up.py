@@ -76,6 +76,11 @@ class Center:
         return (self.folder / "server.log").read_text()[-3000:]
 
     @property
+    def words_of_all(self) -> str:
+        """All that the servers of this folder said."""
+        return (self.folder / "server.log").read_text()
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a command on the folder is told."""
         return {
@@ -113,6 +118,10 @@ class Center:
         """What the server answers."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE_S) as answer:
             return bytes(answer.read())
+
+    def status(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        return dict(json.loads(self.get("/status")))
 
     def stop(self, kind: signal.Signals) -> int:
         """End the server with a signal; returns its exit code."""

@@ -6,6 +6,8 @@ import http.server
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -335,3 +337,72 @@ def test_findings_are_told_to_people_and_texts_from_outside_cannot_drive_the_scr
     assert "\x1b[2J" not in shown
     assert "3 h" in shown
     assert "call.enqueued, 3 h ago" in shown
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+
+
+@pytest.mark.parametrize(("name", "deep"), [("warehouse", False), ("replica", False), ("warehouse", True)])
+def test_a_damaged_block_is_found_wherever_it_is(place: Place, name: str, *, deep: bool) -> None:
+    place.landed(a_call().queued(at=NOON).answered(after=41).talked(300), received=LATER)
+    file = place.path(f"{name}.duckdb")
+    content, found = file.read_bytes(), 0
+    for at in (20, 4_200, *range(3 * 4_096 + 600, 6 * 262_144, 262_144)):
+        file.write_bytes(content)
+        flip(file, at)
+        examined = examine(place.path("holdtime.toml"), now=LATER, most=5, deep=deep)
+        failed = {check.name for check in examined.checks if check.verdict is Verdict.FAILED}
+        assert failed in ({name}, set())
+        found += name in failed
+    assert found > 2
+
+
+def test_a_read_of_everything_says_what_it_reads(place: Place) -> None:
+    place.landed(a_call().queued(at=NOON).answered(after=41).talked(300), received=LATER)
+    read: list[str] = []
+    examined = examine(place.path("holdtime.toml"), now=LATER, most=5, deep=True, told=read.append)
+    assert not examined.failed
+    assert read.count("stored_events.body") == 2, "of the warehouse, and of the replica"
+    assert next(check.found for check in examined.checks if check.name == "warehouse").endswith("every value read")
+
+
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "replica.duckdb"])
+@pytest.mark.parametrize("length", [0, 3, 4_096, 20_000])
+def test_a_file_of_which_most_is_missing_is_a_failed_check_and_no_crash(place: Place, name: str, length: int) -> None:
+    place.landed(a_call().queued(at=NOON).answered(after=41).talked(300), received=LATER)
+    os.truncate(place.path(name), length)
+    assert place.examined().failed
+
+
+def test_files_that_were_set_aside_are_named(place: Place) -> None:
+    place.landed(a_call().queued(at=NOON))
+    place.path("warehouse.duckdb.damaged-20260302T120000Z").write_bytes(b"x")
+    assert "warehouse.duckdb.damaged-20260302T120000Z" in place.check("set aside").found
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1], read_only=True)",
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1])",
+    ],
+)
+def test_another_program_that_holds_the_warehouse_is_named(place: Place, holds: str) -> None:
+    place.landed(a_call().queued(at=NOON))
+    script = f"{holds}; print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(place.path("warehouse.duckdb"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"1\n"
+        found = place.check("warehouse")
+    assert found.verdict is Verdict.FAILED
+    assert f"process {holder.pid} (python" in found.found
+    assert "close it there" in found.do

@@ -10,7 +10,8 @@ import pytest
 from nacl.signing import SigningKey
 
 from holdtime import settings
-from holdtime.parts import ends_before, opened
+from holdtime.opening import ends_before
+from holdtime.parts import opened
 from holdtime.settings import ConfigurationError
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog

@@ -18,7 +18,8 @@ from processors.migration import migrate, open_current
 from processors.slices import Slicing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse import tables
-from warehouse.database import SCHEMA_VERSION, OutdatedError, WarehouseError, open_reader, open_writer
+from warehouse.database import SCHEMA_VERSION, open_reader, open_writer
+from warehouse.errors import OutdatedError, WarehouseError
 from warehouse.query import value
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -1,12 +1,13 @@
 """The processor in its thread, between a real log and a real warehouse."""
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -19,10 +20,12 @@ from ingest.sqlite_log import SqliteLog
 from processors.app import Processor
 from processors.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
+from processors.publishing import Publisher
 from tests.builders import LATER, NOON, a_call, bodies, microseconds
+from warehouse import replica
 from warehouse.database import open_reader, open_writer
 from warehouse.query import value
-from warehouse.replica import publish
+from warehouse.replica import DamagedCopyError
 
 PATIENCE_S = 30.0
 
@@ -57,14 +60,14 @@ class Center:
         *,
         reader: Reader | None = None,
         landing: Landing | None = None,
-        put_out: Callable[[], None] | None = None,
+        publisher: Publisher | None = None,
         publish_every: timedelta = timedelta(0),
         keep_landed: timedelta = timedelta(days=7),
     ) -> Processor:
         return Processor(
             reader=reader or self.log,
             landing=landing or Landing(self.db),
-            publish=put_out or partial(publish, self.db, self.folder / "warehouse.duckdb", self.replica),
+            publisher=publisher or replica.Publisher(self.db, self.folder / "warehouse.duckdb", self.replica),
             metrics=ProcessorMetrics(self.registry),
             publish_every=publish_every,
             keep_landed=keep_landed,
@@ -107,6 +110,26 @@ async def running(processor: Processor) -> AsyncIterator[asyncio.Task[None]]:
         stop.set()
         await asyncio.wait([task])
     await task
+
+
+@dataclass
+class Quick:
+    """Puts out nothing but what `do` does."""
+
+    do: Callable[[], None]
+
+    def copy(self) -> None:
+        """As landing stands still."""
+        self.do()
+
+    def put_out(self) -> None:
+        """There is nothing to check."""
+
+    def blame(self, error: DamagedCopyError) -> None:
+        """The copy's disk is."""
+
+    def make_last(self) -> None:
+        """There is nothing to keep."""
 
 
 async def until(happened: Callable[[], object], seen: Callable[[], object]) -> None:
@@ -193,9 +216,60 @@ def test_what_has_landed_long_ago_is_forgotten_by_the_log_and_kept_by_the_wareho
             processor = center.processor()
             async with running(processor):
                 await all_landed(center, processor)
-                center.clock.now = LATER + timedelta(hours=1)
-                await until(lambda: list(center.log.read({}, 9).offsets) == [2], lambda: center.log.read({}, 9).offsets)
+
+                def is_forgotten() -> bool:
+                    center.clock.now += timedelta(hours=1)
+                    return list(center.log.read({}, 9).offsets) == [2]
+
+                await until(is_forgotten, lambda: center.log.read({}, 9).offsets)
             assert value(center.db, "select count(*) from events") == 2
+
+    asyncio.run(scenario())
+
+
+@dataclass
+class Asked:
+    """A log that notes up to where it was asked to forget."""
+
+    log: SqliteLog
+    up_to: list[Positions] = field(default_factory=list)
+
+    FIRST_OFFSET = SqliteLog.FIRST_OFFSET
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """As the log."""
+        return self.log.read(after, limit)
+
+    def end(self) -> Positions:
+        """As the log."""
+        return self.log.end()
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """As the log."""
+        self.up_to.append(dict(landed))
+        return self.log.forget(landed, before_us)
+
+
+def test_the_log_is_never_told_to_forget_what_no_replica_holds(tmp_path: Path) -> None:
+    def no_room() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            await center.append(*call_bodies(), received=NOON - timedelta(days=30))
+            asked = Asked(center.log)
+            processor = center.processor(reader=asked, publisher=Quick(no_room))
+
+            def asked_again() -> bool:
+                center.clock.now += timedelta(hours=1)
+                return len(asked.up_to) > 3
+
+            async with running(processor):
+                await all_landed(center, processor)
+                asked.up_to.clear()
+                await until(asked_again, lambda: asked.up_to)
+            assert set(map(str, asked.up_to)) == {"{}"}
+            assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4]
 
     asyncio.run(scenario())
 
@@ -233,7 +307,7 @@ def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_read
 
             first, *rest = call_bodies()
             await center.append(first)
-            async with running(center.processor(put_out=put_out)):
+            async with running(center.processor(publisher=Quick(put_out))):
                 await until(lambda: 1 in seen, lambda: seen)
                 await center.append(*rest)
                 await until(lambda: seen[-1] > 1, lambda: seen)
@@ -307,14 +381,15 @@ def test_a_log_that_cannot_be_read_now_is_asked_again(tmp_path: Path) -> None:
 
 def test_a_replica_that_cannot_be_put_out_stops_no_landing(tmp_path: Path) -> None:
     def no_room() -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def scenario() -> None:
         async with a_center(tmp_path) as center:
             await center.append(*call_bodies())
-            processor = center.processor(put_out=no_room)
+            processor = center.processor(publisher=Quick(no_room))
             async with running(processor):
                 await all_landed(center, processor)
+                assert "No space left" in (processor.progress.unpublished or "")
             assert processor.progress.replica_at is None
 
     asyncio.run(scenario())

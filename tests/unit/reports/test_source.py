@@ -70,7 +70,7 @@ def test_a_warehouse_that_is_being_written_points_to_the_replica(replica: Path) 
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"held\n"
         with (
-            pytest.raises(SourceError, match=r"locked by the process that writes it.*read the replica"),
+            pytest.raises(SourceError, match=r"is locked: held by process .*read the replica"),
             opened(replica),
         ):
             pass

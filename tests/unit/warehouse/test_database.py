@@ -12,7 +12,8 @@ import pytest
 
 from processors.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
-from warehouse.database import SCHEMA_VERSION, WarehouseError, create_tables, open_reader, open_writer
+from warehouse.database import SCHEMA_VERSION, create_tables, open_reader, open_writer
+from warehouse.errors import WarehouseError
 from warehouse.query import value
 
 TABLES = {
@@ -104,7 +105,7 @@ def test_a_second_writer_is_told_to_read_the_replica(path: Path) -> None:
             assert str(path) in text
             assert "replica" in text
             assert "HOLDTIME_REPLICA" in text
-            assert "stop the other" in text
+            assert "or stop the other" in text
 
 
 def test_a_reader_of_nothing_is_told_what_makes_it(path: Path) -> None:

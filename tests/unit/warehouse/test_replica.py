@@ -1,5 +1,6 @@
 """The replica: published whole, read by anybody, while the writer goes on."""
 
+import os
 import resource
 import stat
 import subprocess
@@ -12,8 +13,10 @@ import duckdb
 import pytest
 
 from warehouse.database import open_writer
+from warehouse.errors import DamagedError
 from warehouse.query import value
 from warehouse.replica import publish
+from warehouse.verify import verify
 
 # A client that knows nothing of holdtime: it opens the file, and counts whenever it is asked to.
 CLIENT = """
@@ -106,7 +109,7 @@ def test_publishing_lets_no_second_writer_in(place: Place) -> None:
             check=False,
             text=True,
         )
-        assert "is locked by the process that writes it" in ended.stderr
+        assert "warehouse.duckdb is locked: held by process" in ended.stderr
 
 
 def test_a_warehouse_that_was_made_anew_under_the_same_name_is_what_is_published(
@@ -171,3 +174,55 @@ def test_the_replica_is_in_a_format_that_older_clients_open(place: Place) -> Non
     with duckdb.connect(place.replica, read_only=True) as db:
         tags = value(db, "select tags from duckdb_databases() where database_name = 'replica'")
     assert "v1.2" in str(tags), tags
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+
+
+def test_a_damaged_warehouse_does_not_replace_the_good_copy(place: Place, clients: list[Client]) -> None:
+    place.add()
+    place.publish()
+    before = place.replica.read_bytes()
+    place.add()
+    flip(place.folder / "warehouse.duckdb", 20)
+    with pytest.raises(DamagedError, match="checksum"):
+        place.publish()
+    assert place.replica.read_bytes() == before
+    assert [each.name for each in place.replica.parent.iterdir()] == ["replica.duckdb"]
+    assert opened_by_a_client(place, clients).count() == 1
+
+
+def test_a_block_that_nothing_uses_keeps_no_copy_from_being_published(place: Place) -> None:
+    for table in ("first", "second"):
+        place.db.execute(f"create table {table} as select uuid() from range(60_000)")
+        place.db.execute("checkpoint")
+    place.db.execute("drop table first")
+    place.publish()
+    warehouse = place.folder / "warehouse.duckdb"
+    content = place.replica.read_bytes()
+    for at in range(3 * 4_096 + 500, len(content), 262_144):
+        place.replica.write_bytes(content)
+        flip(place.replica, at)
+        if not verify(place.replica, deep=True).damaged:
+            break
+    else:
+        pytest.fail("every block is in use")
+    flip(warehouse, at)
+    place.publish()
+    assert place.replica.read_bytes()[at] == warehouse.read_bytes()[at] != content[at]
+
+
+def test_a_warehouse_that_lost_its_end_is_not_published(place: Place) -> None:
+    place.add(100_000)
+    place.publish()
+    before = place.replica.stat()
+    warehouse = place.folder / "warehouse.duckdb"
+    os.truncate(warehouse, warehouse.stat().st_size - 262_144)
+    with pytest.raises(DamagedError, match="expected blocks of"):
+        place.publish()
+    assert place.replica.stat() == before
