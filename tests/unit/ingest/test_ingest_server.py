@@ -16,9 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from uvicorn import Server
 
-from ingest.app import IngestApp, build, serve_config
+from ingest.app import build, serve_config
+from ingest.http.limits import Limits
 from ingest.metrics import METRICS, IngestMetrics, Outcome
 from ingest.signature import Verifier
+from ingest.site import Site
 from ingest.sqlite_log import SqliteLog
 from ingest.webhook import ANSWERS, WebhookEndpoint
 from tests.unit.ingest.deliveries import EVENT, KEY, OTHER_KEY, signed
@@ -31,7 +33,7 @@ class Running:
     """A server with short deadlines, in a thread of its own."""
 
     port: int
-    app: IngestApp
+    app: Site
     log: SqliteLog
     unready: str | None = None
     since: dict[int, int] = field(default_factory=dict)
@@ -95,7 +97,7 @@ def served(folder: Path, keep_alive_s: int = 75) -> Iterator[Running]:
         yield
         await log.close()
 
-    webhook = WebhookEndpoint(verifier=Verifier((KEY.verify_key,)), appender=log, metrics=metrics, body_deadline_s=0.3)
+    webhook = WebhookEndpoint(verifier=Verifier((KEY.verify_key,)), appender=log, metrics=metrics)
     server_is = Running(0, None, log)  # type: ignore[arg-type] # the app needs what the fixture gives
     app = build(
         webhook,
@@ -104,7 +106,8 @@ def served(folder: Path, keep_alive_s: int = 75) -> Iterator[Running]:
         status=lambda: {"log_end": log.end().get(0, 0)},
         lifespan=lifespan,
     )
-    server = Server(serve_config(app, host="127.0.0.1", port=0, head_deadline_s=2.0, keep_alive_s=keep_alive_s))
+    limits = Limits(head_s=2.0, body_s=0.3, idle_s=keep_alive_s)
+    server = Server(serve_config(app, host="127.0.0.1", port=0, limits=limits))
     thread = threading.Thread(target=server.run)
     thread.start()
     give_up = time.monotonic() + 10
@@ -183,7 +186,7 @@ def test_a_chunked_body_over_the_limit_is_413_and_the_connection_is_closed(fresh
         with contextlib.suppress(ConnectionError):
             for _ in range(64):
                 connection.sendall(b"10000\r\n" + b"x" * 65_536 + CRLF)
-        assert statuses(everything(connection)) in ([413], [])  # a reset can overtake the answer
+        assert statuses(everything(connection)) == [413]
     assert fresh.stored() == []
     assert 'outcome="too_large"} 1.0' in fresh.get("/metrics")[1]
 
@@ -200,24 +203,6 @@ def test_a_body_that_stops_is_408_and_the_connection_is_closed(running: Running,
     request = head(*signed(EVENT, at=int(time.time())), (b"content-length", b"%d" % len(EVENT)))
     assert statuses(running.exchange(request, part)) == [408]
     assert running.stored() == []
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00",
-        b"hello\r\n\r\n",
-        head((b"content-length", b"five")),
-        head((b"content-length", b"-5")),
-        head((b"content-length", b"5"), (b"content-length", b"6")),
-        head((b"content-length", b"5"), (b"transfer-encoding", b"chunked")) + b"0\r\n\r\n",
-        b"POST /webhooks/telnyx HTTP/9.9\r\n\r\n",
-        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-    ],
-)
-def test_what_is_not_http_is_400_and_closed(running: Running, garbage: bytes) -> None:
-    assert statuses(running.exchange(garbage)) == [400]
 
 
 @pytest.mark.parametrize("part", [b"", b"POST /webh", b"POST /webhooks/telnyx HTTP/1.1\r\nHost: x\r\nA", b"\r\n" * 5])
