@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,8 +33,8 @@ class One:
         self.registry.forget(self)
 
 
-def registry(**limits: float) -> Connections:
-    return Connections(Limits(**limits), HttpMetrics(CollectorRegistry()))  # type: ignore[arg-type] # ints are in it
+def registry(**limits: Any) -> Connections:
+    return Connections(Limits(**limits), HttpMetrics(CollectorRegistry()))
 
 
 def opened(connections: Connections, *states: State, address: str | None = None) -> list[One]:
@@ -47,7 +48,7 @@ def opened(connections: Connections, *states: State, address: str | None = None)
 
 
 def on_a_loop(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 10))  # type: ignore[arg-type] # a coroutine, where it is called
+    asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
 def test_when_full_the_oldest_that_waits_goes_and_none_that_is_answered() -> None:
