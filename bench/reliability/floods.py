@@ -61,6 +61,7 @@ async def _flooded(server: Server, key: SigningKey, bodies: "cycle[bytes]", seco
         failed = [status for status, _ in answers if status != 200]
         p99_ms = round(sorted(took for _, took in answers)[len(answers) * 99 // 100] * 1000)
         tally.counts[f"floods_{kind}_p99_ms"] = p99_ms
+        tally.counts[f"floods_{kind}_rss_growth_mib"] = round(grown)
         tally.counts["floods_p99_ms"] = max(tally.counts["floods_p99_ms"], p99_ms)
         tally.counts["floods_rss_growth_mib"] = max(tally.counts["floods_rss_growth_mib"], round(grown))
         tally.counts["floods_failures"] += len(failed)

@@ -72,7 +72,8 @@ def _exchanged(port: int, pieces: list[bytes], *, half_closes: bool) -> list[int
         for piece in pieces:
             connection.sendall(piece)
         if half_closes:
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # reset meanwhile
+                connection.shutdown(socket.SHUT_WR)
         else:
             connection.settimeout(0.02)
         with suppress(TimeoutError):

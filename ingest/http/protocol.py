@@ -122,6 +122,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._ours.discard(self)
         if self._body is not None:
             self._cut_off(Outcome.DISCONNECTED)
+        self._reader.forget()
         self._connections.forget(self)
         if self._exchange is not None:
             self._exchange.client_gone()

@@ -102,8 +102,13 @@ class HeadReader:
             self._tail = (self._tail + piece)[-3:]
         self._parse(piece)
         if at >= 0:
+            self.forget()
             self.head = self._completed()
         return stop
+
+    def forget(self) -> None:
+        """Let go of the parser, which holds this reader: nobody else would look for that cycle soon."""
+        self._parser = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field, as llhttp found it."""
@@ -127,6 +132,7 @@ class HeadReader:
         except httptools.HttpParserUpgrade:
             pass  # a server may ignore the offer, and the body is read by what the fields say
         except httptools.HttpParserError as error:
+            self.forget()
             raise RefusedError(400, f"malformed request: {error}") from None
 
     def _check_line(self, piece: bytes) -> None:

@@ -97,7 +97,7 @@ def a_receiver(
     *keys: SigningKey,
     keep_deadline_s: float = 1.5,
     max_in_flight: int = 1000,
-    max_held_bytes: int = 32 << 20,
+    max_held_bytes: int = 16 << 20,
 ) -> Receiver:
     """Return a receiver that trusts `keys`, or KEY."""
     log, registry = MemoryLog(), CollectorRegistry()

@@ -391,7 +391,8 @@ def test_no_request_stops_it_or_is_stored(running: Running, rng: random.Random) 
     with running.connect() as connection, contextlib.suppress(ConnectionError):
         for piece in conversation(rng):
             connection.sendall(piece)
-        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # reset meanwhile
+            connection.shutdown(socket.SHUT_WR)
         everything(connection)
     assert running.stored() == []
     assert running.get("/livez")[0] == 200

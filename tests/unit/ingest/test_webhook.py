@@ -167,6 +167,20 @@ def test_complete_bodies_that_nobody_vouched_for_take_bounded_memory_and_room_co
     assert receiver.endpoint.held_bytes == 0
 
 
+def test_large_bodies_take_no_room_of_small_ones() -> None:
+    receiver = a_receiver(max_held_bytes=30_000, keep_deadline_s=0.1)
+    receiver.log.hangs = True
+    large = b"x" * 30_000
+
+    async def scenario() -> None:
+        bodies = (large, large, EVENT, EVENT)
+        await asyncio.gather(*(deliver(receiver.endpoint, body, headers=signed(body)) for body in bodies))
+
+    asyncio.run(scenario())
+    assert (receiver.count("unavailable"), receiver.count("overloaded")) == (3, 1)
+    assert receiver.endpoint.held_bytes == 0
+
+
 def test_while_keys_rotate_each_keys_deliveries_are_counted() -> None:
     receiver = a_receiver(OTHER_KEY, KEY)
     for key in (KEY, KEY, OTHER_KEY):

@@ -1,5 +1,8 @@
 """The head of a request: one clear answer to each form, in whatever pieces it comes."""
 
+import contextlib
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,3 +163,18 @@ def test_what_was_sent_is_what_is_read_in_whatever_pieces(
     assert data[at:] == body
     names = [name.lower() for name, _ in fields]
     assert reader.head.repeated == {name for name in names if names.count(name) > 1}
+
+
+@pytest.mark.parametrize("data", [post(b"Content-Length: 5"), post(b"A: b\x00c"), post(b"A: b")[:-2]])
+def test_a_head_leaves_no_cycle_that_somebody_had_to_look_for(data: bytes) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        reader = HeadReader()
+        with contextlib.suppress(RefusedError):
+            reader.feed(data)
+        reader.forget()
+        del reader
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
