@@ -137,14 +137,22 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
 
 
 def _server(environment: Environment) -> Check:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(environment.http_host, environment.http_host)  # noqa: S104 - asks
-    address = f"http://{f'[{host}]' if ':' in host else host}:{environment.http_port}"
+    is_apart = environment.admin_port is not None
+    host = environment.admin_host if is_apart else environment.http_host
+    port = environment.admin_port if is_apart else environment.http_port
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asks
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
         with urllib.request.urlopen(f"{address}/status", timeout=2) as answer:  # noqa: S310 - our own address
             status = json.load(answer)
         return Check("server", Verdict.OK, f"answers at {address}, {status['lag_events']:,} records behind the log")
     except (ValueError, KeyError, TypeError):
-        return Check("server", Verdict.NOTE, f"something else answers at {address}", "see HOLDTIME_HTTP_PORT")
+        return Check(
+            "server",
+            Verdict.NOTE,
+            f"something else answers at {address}",
+            "see HOLDTIME_ADMIN_PORT" if is_apart else "see HOLDTIME_HTTP_PORT",
+        )
     except OSError:
         return Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")
 

@@ -1,11 +1,9 @@
 """What a running holdtime is made of, opened only when all of it can be."""
 
-import errno
 import os
-import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,8 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
 from holdtime.faults import named
+from holdtime.listeners import Listeners, bind, limits_of
 from holdtime.opening import Warehouse, agree, open_now, open_warehouse
 from holdtime.settings import ConfigurationError, Settings
+from ingest.http.limits import Limits, raise_descriptors
 from ingest.log import Log, LogUnavailableError
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
@@ -45,7 +45,8 @@ class Parts:
     keys: tuple[VerifyKey, ...]
     log: Log
     warehouse: Warehouse | None
-    listener: socket.socket
+    listeners: Listeners
+    limits: Limits
     registry: CollectorRegistry
     ingest_metrics: IngestMetrics
     processor_metrics: ProcessorMetrics
@@ -71,7 +72,8 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
 
     async with AsyncExitStack() as stack:
         keys = attempt(lambda: public_keys(environment.public_key)) if ingests else ()
-        listener = attempt(lambda: stack.enter_context(listening(environment.http_host, environment.http_port)))
+        listeners = bind(environment, stack, faults)
+        limits = attempt(lambda: limits_of(settings, raise_descriptors()))
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry, keys=len(keys or ()))
         log = attempt(lambda: event_log.of(settings, on_commit=metrics.group_committed))
@@ -82,7 +84,7 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         exists = isinstance(log, SqliteLog) and _is_there(environment.log_path)
         if log and ingests and exists:
             await _start(log, stack, faults)
-        if faults or keys is None or listener is None or log is None:
+        if faults or keys is None or listeners is None or limits is None or log is None:
             raise ConfigurationError([*faults, *waits])
         metrics.spooled = partial(event_log.spooled, log)
         if ingests and not exists:
@@ -96,8 +98,8 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
             raise ConfigurationError(faults)
         if warehouse:
             await agree(log, warehouse.landing)
-        listener.listen(2048)
-        yield Parts(keys, log, warehouse, listener, registry, metrics, ProcessorMetrics(registry))
+        listeners.listen()
+        yield Parts(keys, log, warehouse, listeners, limits, registry, metrics, ProcessorMetrics(registry))
 
 
 def faults(settings: Settings, *, ingests: bool = True) -> list[str]:
@@ -108,11 +110,13 @@ def faults(settings: Settings, *, ingests: bool = True) -> list[str]:
     environment = settings.environment
     looks: list[Callable[[], object]] = [
         lambda: public_keys(environment.public_key) if ingests else (),
-        lambda: listening(environment.http_host, environment.http_port).close(),
+        lambda: limits_of(settings, raise_descriptors()),
         lambda: environment.kafka_servers if environment.log_is_kafka else environment.log_path,
         *_requirements(settings),
     ]
-    found = []
+    found: list[str] = []
+    with ExitStack() as stack:
+        bind(environment, stack, found)
     for look in looks:
         try:
             look()
@@ -192,22 +196,6 @@ def public_keys(text: str) -> tuple[VerifyKey, ...]:
         return parse_keys(text)
     except UnusableKeyError as error:
         raise UnusableKeyError(f"TELNYX_PUBLIC_KEY: {error}") from None
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket of that address, which does not listen yet. Raises OSError."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            text = f"port {port} of {host} is taken: stop what uses it, or set HOLDTIME_HTTP_PORT to a free one"
-        else:
-            text = f"cannot listen on {host}:{port}: {error.strerror or error}; see HOLDTIME_HTTP_HOST and _PORT"
-        raise OSError(text) from None
-    return listener
 
 
 def require_apart(*paths: Path) -> None:

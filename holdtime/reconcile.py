@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NoReturn
 
@@ -12,7 +12,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from holdtime import event_log
-from holdtime.parts import Store, listening, opened_store
+from holdtime.listeners import bind, limits_of
+from holdtime.parts import Store, opened_store
 from holdtime.reconciler.api import Api, opened
 from holdtime.reconciler.errors import ReconcilerError
 from holdtime.reconciler.known import Warehouse
@@ -23,6 +24,7 @@ from holdtime.reconciler.standing import Standing
 from holdtime.reconciler.turns import PASSING, next_turn
 from holdtime.settings import ConfigurationError, Settings
 from ingest import app as ingest_app
+from ingest.http.limits import raise_descriptors
 from ingest.log import Log, LogUnavailableError
 from ingest.sqlite_writer import Bounds
 from processors.app import Processor
@@ -66,21 +68,26 @@ def serve(settings: Settings, *, since: timedelta | None) -> None:
 
 
 async def _serve(settings: Settings, since: timedelta | None) -> None:
-    environment, registry = settings.environment, CollectorRegistry()
-    try:
-        listener = listening(environment.http_host, environment.http_port)
-    except OSError as error:
-        raise ConfigurationError([str(error)]) from None
-    with listener:
+    registry = CollectorRegistry()
+    with ExitStack() as stack:
+        faults: list[str] = []
+        listeners = bind(settings.environment, stack, faults)
+        try:
+            limits = limits_of(settings, raise_descriptors())
+        except ValueError as error:
+            faults.append(str(error))
+        if faults or listeners is None:
+            raise ConfigurationError(faults)
         async with _reconciling(settings, registry=registry) as (ours, to):
             app = ingest_app.build(
                 None,
                 registry=registry,
                 unready=lambda: to.unavailable or ours.standing.fault,
                 status=lambda: {"reconciler": ours.standing.status()},
+                hosts=settings.configuration.http.hosts,
+                admin_port=listeners.admin_port,
             )
-            host, port = listener.getsockname()[:2]
-            server = uvicorn.Server(ingest_app.serve_config(app, host=host, port=port))
+            server = uvicorn.Server(ingest_app.serve_config(app, limits=limits))
 
             def stop(*_: object) -> None:
                 server.should_exit = True
@@ -88,10 +95,10 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
             # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
             for kind in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(kind, stop)
-            listener.listen()
+            listeners.listen()
             asking = asyncio.create_task(_again_and_again(ours, settings, since))
             asking.add_done_callback(stop)
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=listeners.sockets)
             asking.cancel()
             with suppress(asyncio.CancelledError):
                 await asking

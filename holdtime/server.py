@@ -19,6 +19,10 @@ PATIENCE_S = 30.0
 """How long to wait for the server to be ready, for it to land what it has, and for it to stop."""
 
 
+_NOT_FOR_IT = frozenset(("HOLDTIME_CONFIG", "HOLDTIME_ADMIN_HOST", "HOLDTIME_ADMIN_PORT"))
+"""Variables of whoever starts it that would send our questions elsewhere."""
+
+
 class ServerError(Exception):
     """The server did not do what was waited for; the text says what, and where its own words are."""
 
@@ -37,7 +41,7 @@ class Server:
         """A ready server, stopped at the end as an operator stops it. Raises ServerError."""
         port = _free_port()
         environment = {
-            **{name: value for name, value in os.environ.items() if name != "HOLDTIME_CONFIG"},
+            **{name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT},
             "TELNYX_PUBLIC_KEY": public_key,
             "HOLDTIME_LOG": f"sqlite:{folder / 'log.sqlite'}",
             "HOLDTIME_WAREHOUSE": str(folder / "warehouse.duckdb"),

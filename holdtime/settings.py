@@ -147,6 +147,14 @@ class Reconciliation(_Section):
     requests_a_minute: int = Field(default=240, ge=1, le=100_000)
 
 
+class Http(_Section):
+    """`[http]`: how many may connect, and under which names the pages are served."""
+
+    connections: int | None = Field(default=None, ge=8, le=1_000_000)
+    connections_per_address: int | None = Field(default=None, ge=0, le=1_000_000)
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")], ...] = ()
+
+
 class Configuration(_Section):
     """`holdtime.toml`, all of it optional."""
 
@@ -154,6 +162,7 @@ class Configuration(_Section):
     longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
+    http: Http = Http()
     kafka: Kafka = Kafka()
     reconciler: Reconciliation = Reconciliation()
     completeness: Completeness = Completeness()
@@ -190,6 +199,8 @@ class Environment(BaseSettings):
     schedules: DatabasePath = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
+    admin_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_ADMIN_HOST")
+    admin_port: int | None = Field(default=None, ge=0, le=65_535, validation_alias="HOLDTIME_ADMIN_PORT")
     public_key: str = Field(default="", validation_alias="TELNYX_PUBLIC_KEY")
     api_key: Annotated[SecretStr, AfterValidator(_key)] = Field(
         default=SecretStr(""), validation_alias="TELNYX_API_KEY"

@@ -10,6 +10,7 @@ import uvicorn
 import uvloop
 
 from holdtime.beside import reconciling, scheduling, telling
+from holdtime.listeners import url_of
 from holdtime.parts import Parts, opened
 from holdtime.service import DRAIN, Service
 from holdtime.settings import Settings
@@ -17,6 +18,7 @@ from holdtime.topics import Topics
 from ingest import app as ingest_app
 from ingest.checker import Checker
 from ingest.signature import Verifier
+from ingest.site import WEBHOOK_PATH
 from ingest.webhook import WebhookEndpoint
 
 log = structlog.get_logger("holdtime")
@@ -40,10 +42,15 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         pages = {"/asyncapi": topics.page, "/asyncapi.json": topics.document}
         endpoint = await _endpoint(parts, stack) if ingests else None
         app = ingest_app.build(
-            endpoint, registry=parts.registry, unready=service.unready, status=service.status, pages=pages
+            endpoint,
+            registry=parts.registry,
+            unready=service.unready,
+            status=service.status,
+            pages=pages,
+            hosts=settings.configuration.http.hosts,
+            admin_port=parts.listeners.admin_port,
         )
-        host, port = parts.listener.getsockname()[:2]
-        config = ingest_app.serve_config(app, host=host, port=port, drain_s=int(DRAIN.total_seconds()))
+        config = ingest_app.serve_config(app, limits=parts.limits, drain_s=int(DRAIN.total_seconds()))
         server = uvicorn.Server(config)
 
         def stop_serving(*_: object) -> None:
@@ -55,7 +62,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
             signal.signal(kind, stop_serving)
         async with _processing(service, stop_serving), scheduling(service), reconciling(service), telling(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))
-            await server.serve(sockets=[parts.listener])
+            await server.serve(sockets=parts.listeners.sockets)
             ready.cancel()
 
 
@@ -86,9 +93,9 @@ async def _processing(service: Service, stop_serving: Callable[[], None]) -> Asy
 async def _tell_when_ready(server: uvicorn.Server, service: Service) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    host, port = service.parts.listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    listeners = service.parts.listeners
+    admin = {} if listeners.admin is None else {"admin": url_of(listeners.admin)}
     if service.ingests:
-        log.info("taking_deliveries", url=address + ingest_app.WEBHOOK_PATH)
+        log.info("taking_deliveries", url=url_of(listeners.public) + WEBHOOK_PATH, **admin)
     else:
-        log.info("serving", url=address)
+        log.info("serving", url=url_of(listeners.public), **admin)

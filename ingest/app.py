@@ -1,23 +1,29 @@
 """The HTTP application around the webhook endpoint, and how uvicorn serves it."""
 
+import asyncio
 import atexit
 import contextlib
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
+from uvicorn.server import ServerState
 
-from ingest.connection import BoundedConnection
+from ingest.http.connections import Connections
+from ingest.http.limits import Limits
+from ingest.http.protocol import HttpConnection
+from ingest.http.turns import Turns
+from ingest.metrics import HttpMetrics
+from ingest.pages import Page, Turn
+from ingest.site import Site
 from ingest.webhook import WebhookEndpoint
-
-WEBHOOK_PATH = "/webhooks/telnyx"
 
 _SWITCH_INTERVAL_S = 0.0005
 """How long another thread may keep the interpreter from the event loop, which gives it up at every signature it checks.
@@ -32,30 +38,6 @@ With Python's 700, that took an eighth of the time of a delivery.
 """
 
 Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
-
-
-class IngestApp:
-    """The outermost ASGI callable: deliveries go straight to their endpoint, everything else to Starlette."""
-
-    def __init__(self, webhook: WebhookEndpoint | None, shell: ASGIApp) -> None:
-        """Join the endpoint, where this process has one, and the shell."""
-        self._webhook = webhook
-        self._shell = shell
-        self.accepting = True
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve one ASGI scope."""
-        if self._webhook and scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
-            return self._webhook(scope, receive, send)
-        if scope["type"] == "lifespan":
-            favour_the_loop()
-        return self._shell(scope, receive, send)
-
-    def stop_accepting(self) -> None:
-        """Answer new deliveries with 503 and Retry-After from now on; those in flight are finished."""
-        self.accepting = False
-        if self._webhook:
-            self._webhook.accepting = False
 
 
 def favour_the_loop() -> None:
@@ -74,19 +56,21 @@ def build(
     status: Callable[[], Mapping[str, object]],
     pages: Mapping[str, Callable[[Request], Response]] | None = None,
     lifespan: Lifespan | None = None,
-) -> IngestApp:
+    hosts: Sequence[str] = (),
+    admin_port: int | None = None,
+) -> Site:
     """Put the application together; without an endpoint it takes no deliveries.
 
     `unready` says why deliveries should not be sent here now, or None. `status` is the JSON of `/status`; its values
     are what JSON can hold. Both run in a thread, so they may block for a moment, and so do `pages`, by path. `lifespan`
-    opens and closes what the wiring needs around the serving.
+    opens and closes what the wiring needs around the serving. `hosts` and `admin_port`: see Site.
     """
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     def readyz(_: Request) -> Response:
-        reason = unready() if app.accepting else "shutting down"
+        reason = unready() if site.accepting else "shutting down"
         if reason is None:
             return PlainTextResponse("ready\n")
         return PlainTextResponse(f"not ready: {reason}\n", status_code=503)
@@ -97,38 +81,67 @@ def build(
     def show_status(_: Request) -> Response:
         return JSONResponse(dict(status()))
 
-    answers = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status": show_status}
-    routes = [Route(path, answer) for path, answer in {**answers, **(pages or {})}.items()]
-    shell = Starlette(routes=routes, lifespan=lifespan)
+    turn = Turn()
+    shown = {"/metrics": metrics, "/status": show_status, **(pages or {})}
+    answers: dict[str, Callable[[Request], Awaitable[Response]]] = {"/livez": livez, "/readyz": Page(readyz, Turn())}
+    answers |= {path: Page(page, turn) for path, page in shown.items()}
+    routes = [Route(path, _endpoint(answer)) for path, answer in answers.items()]
+
+    @contextlib.asynccontextmanager
+    async def serving(app: Starlette) -> AsyncIterator[None]:
+        favour_the_loop()
+        async with lifespan(app) if lifespan else contextlib.nullcontext():
+            yield
+
+    shell = Starlette(routes=routes, lifespan=serving)
     shell.router.redirect_slashes = False  # a webhook sender must never meet a 3xx
-    app = IngestApp(webhook, shell)
-    return app
+    site = Site(webhook, shell, paths=shown, metrics=HttpMetrics(registry), hosts=hosts, admin_port=admin_port)
+    return site
+
+
+def _endpoint(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """As a function: Starlette takes any other callable for an ASGI application."""
+
+    async def endpoint(request: Request) -> Response:
+        return await answer(request)
+
+    return endpoint
 
 
 def serve_config(
-    app: ASGIApp,
+    site: Site,
     *,
-    host: str,
-    port: int,
-    head_deadline_s: float = 10.0,
-    keep_alive_s: int = 75,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    limits: Limits | None = None,
     drain_s: int | None = 10,
     backlog: int = 2048,
 ) -> Config:
     """Return the uvicorn settings that holdtime serves with; logging is left to the caller.
 
-    `head_deadline_s` is how long a client may take to send a request's headers; `keep_alive_s` how long it may be quiet
-    between two requests: longer than proxies keep theirs, so that it is they who close; `drain_s` how long a shutdown
-    waits for what is in flight.
+    `host` and `port` are for a server that is not given bound sockets. `drain_s` is how long a shutdown waits for what
+    is in flight. uvicorn brings the server, the lifespan and the signals; the connections are ours.
     """
-    connection = type("Connection", (BoundedConnection,), {"head_deadline_s": head_deadline_s})
+    connections, turns = Connections(limits or Limits(), site.metrics), Turns()
+
+    def connection(*, server_state: ServerState, **_: object) -> HttpConnection:
+        return HttpConnection(
+            app=site,
+            site=site,
+            connections=connections,
+            turns=turns,
+            metrics=site.metrics,
+            ours=server_state.connections,
+            tasks=server_state.tasks,
+        )
+
     return Config(
-        app,
+        site,
         interface="asgi3",
         host=host,
         port=port,
         loop="uvloop",
-        http=connection,
+        http=cast("type[asyncio.Protocol]", connection),  # it is called, and nothing else
         ws="none",
         lifespan="on",
         log_config=None,
@@ -137,6 +150,5 @@ def serve_config(
         date_header=False,
         proxy_headers=False,
         backlog=backlog,
-        timeout_keep_alive=keep_alive_s,
         timeout_graceful_shutdown=drain_s,
     )

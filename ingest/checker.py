@@ -27,6 +27,9 @@ _MOST_LOOKS = 7
 Looks are counted, not time: where it was the loop that stood still, answers may be waiting to be read.
 """
 
+_JOINED_BYTES = 64 << 10
+"""Small bodies are cheaper to write in one piece; larger ones are not copied."""
+
 log = structlog.get_logger("ingest")
 
 
@@ -122,12 +125,17 @@ class Checker(asyncio.Protocol):
         if self._transport is None:
             return
         parts: list[bytes] = []
+        largest = 0
         for body, seal, _ in self._gathered:
-            message = seal.over(body)
-            parts += (LENGTH.pack(len(message)), seal.signature, message)
+            beginning = seal.over(b"")
+            parts += (LENGTH.pack(len(beginning) + len(body)), seal.signature, beginning, body)
+            largest = max(largest, len(body))
         self._sent += self._gathered
         self._gathered.clear()
-        self._transport.write(b"".join(parts))
+        if largest <= _JOINED_BYTES:
+            self._transport.write(b"".join(parts))
+        else:
+            self._transport.writelines(parts)
         if self._next_look is None:
             self._looks = 0
             self._next_look = self._loop.call_later(_LOOK_S, self._look)

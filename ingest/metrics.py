@@ -30,6 +30,28 @@ class Outcome(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+class Shed(StrEnum):
+    """Why a connection was ended by us, other than after its answer."""
+
+    FULL = "full"
+    """Too many connections: it was the oldest of those that waited."""
+    ADDRESS_FULL = "address_full"
+    """Too many from its address."""
+    REFUSED = "refused"
+    """It was new, and all others were being answered."""
+    BYTES = "bytes"
+    """Too many bytes of what is unfinished: it was the oldest that held some."""
+    HEAD_LATE = "head_late"
+    BODY_LATE = "body_late"
+    """The body was not complete in time, or came too slowly."""
+    READER_LATE = "reader_late"
+    """The client did not read its answer."""
+    CLOSING_LATE = "closing_late"
+    """The client neither read nor closed, after the last answer."""
+    IDLE = "idle"
+    """No request came for so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
@@ -64,7 +86,31 @@ SPOOL_RECORDS = Metric(
     "holdtime_ingest_spool_records",
     "Deliveries that wait in the spool for the Kafka cluster; always 0 where there is no spool.",
 )
-METRICS = (DELIVERIES, AUTHENTIC_BY_KEY, APPEND_SECONDS, GROUP_RECORDS, CLOCK_SKEW_SECONDS, SPOOL_RECORDS)
+CONNECTIONS = Metric("holdtime_http_connections", "Open connections, of all clients and on all addresses.")
+CONNECTIONS_SHED = Metric(
+    "holdtime_http_connections_shed",
+    "Connections that holdtime ended, by why: full, address_full, refused and bytes when there was too much; "
+    "head_late, body_late, reader_late and closing_late when the client took too long; idle when no request came.",
+)
+REQUESTS_REFUSED = Metric(
+    "holdtime_http_requests_refused",
+    "Requests that were refused before they reached anything, by status. Refused deliveries are in "
+    "holdtime_ingest_deliveries.",
+)
+METRICS = (
+    DELIVERIES,
+    AUTHENTIC_BY_KEY,
+    APPEND_SECONDS,
+    GROUP_RECORDS,
+    CLOCK_SKEW_SECONDS,
+    SPOOL_RECORDS,
+    CONNECTIONS,
+    CONNECTIONS_SHED,
+    REQUESTS_REFUSED,
+)
+
+REFUSALS = (400, 404, 405, 408, 413, 414, 421, 431, 501, 503, 505)
+"""Statuses with which a request is refused."""
 
 _APPEND_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5)
 _GROUP_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -140,3 +186,34 @@ class IngestMetrics(Collector):
         yield self._groups.family(GROUP_RECORDS)
         yield GaugeMetricFamily(CLOCK_SKEW_SECONDS.name, CLOCK_SKEW_SECONDS.meaning, value=self._skew_us / 1_000_000)
         yield GaugeMetricFamily(SPOOL_RECORDS.name, SPOOL_RECORDS.meaning, value=self.spooled())
+
+
+class HttpMetrics(Collector):
+    """What the connections count, registered in the given registry; changed on the event loop only."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Begin with zeros."""
+        self.connections: Callable[[], int] = lambda: 0
+        self._shed = dict.fromkeys(Shed, 0)
+        self._refused = dict.fromkeys(REFUSALS, 0)
+        registry.register(self)
+
+    def shed(self, why: Shed) -> None:
+        """Count a connection that was ended."""
+        self._shed[why] += 1
+
+    def refused(self, status: int) -> None:
+        """Count a request that was refused."""
+        self._refused[status] += 1
+
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """Give the numbers as Prometheus's client wants them."""
+        yield GaugeMetricFamily(CONNECTIONS.name, CONNECTIONS.meaning, value=self.connections())
+        shed = CounterMetricFamily(CONNECTIONS_SHED.name, CONNECTIONS_SHED.meaning, labels=["why"])
+        for why, count in self._shed.items():
+            shed.add_metric([why.value], count)
+        yield shed
+        refused = CounterMetricFamily(REQUESTS_REFUSED.name, REQUESTS_REFUSED.meaning, labels=["status"])
+        for status, count in self._refused.items():
+            refused.add_metric([str(status)], count)
+        yield refused

@@ -1,24 +1,27 @@
 """The webhook endpoint: one delivery in, one answer out, and a 200 only for what is durable.
 
-It speaks raw ASGI: the body must stay the bytes that were signed, and a request object would cost more than the rest.
-Status codes: docs/architecture.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
+A delivery is refused on its head where that is possible; only when its body is complete does it take a place among
+those in flight. Status codes: docs/architecture.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
 """
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
-from starlette.types import Message, Receive, Scope, Send
+from typing import NamedTuple
 
 from ingest.deadline import Deadlines
+from ingest.http.answers import COME_AGAIN, TOO_LARGE, TOO_SLOW, Answer
+from ingest.http.bodies import MAX_BODY_BYTES
+from ingest.http.request import CHUNKED, Head
 from ingest.log import Appender, LogUnavailableError, Record
 from ingest.metrics import IngestMetrics, Outcome
 from ingest.signature import Distrust, Seal, Verifier, seal
 
 Signer = Callable[[bytes, Seal], Awaitable[int | None]]
 
-MAX_BODY_BYTES = 1 << 20
-_RETRY_AFTER_S = b"2"
+_SIGNATURE = b"telnyx-signature-ed25519"
+_TIMESTAMP = b"telnyx-timestamp"
+_SMALL_BYTES = 16 << 10
+_SIGNATURE_FIELDS = frozenset((_SIGNATURE, _TIMESTAMP))
 
 
 def unix_us() -> int:
@@ -26,38 +29,21 @@ def unix_us() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response, made once and sent often."""
-
-    start: Message
-    body: Message
-
-
-def _answer(status: int, text: bytes, *headers: tuple[bytes, bytes], close: bool = False) -> Answer:
-    """Make an answer; `close` where the request's body was not read to its end, so that it cannot go on for ever."""
-    fixed = [(b"content-length", b"%d" % len(text))]
-    if text:
-        fixed.append((b"content-type", b"text/plain; charset=utf-8"))
-    closing = [(b"connection", b"close")] if close else []
-    start = {"type": "http.response.start", "status": status, "headers": [*fixed, *headers, *closing]}
-    return Answer(start, {"type": "http.response.body", "body": text})
-
-
-_RETRY_AFTER = (b"retry-after", _RETRY_AFTER_S)
 # One text for both: a forger does not learn that the signature was right and only the time was not.
-_NOT_AUTHENTIC = _answer(401, b"not authentic\n")
+_NOT_AUTHENTIC = Answer.of(401, b"not authentic\n")
 ANSWERS: dict[Outcome, Answer] = {
-    Outcome.ACCEPTED: _answer(200, b""),
-    Outcome.MISSING: _answer(400, b"telnyx-signature-ed25519 and telnyx-timestamp are required\n", close=True),
-    Outcome.MALFORMED: _answer(400, b"headers are malformed\n", close=True),
+    Outcome.ACCEPTED: Answer.of(200, b""),
+    Outcome.MISSING: Answer.of(400, b"telnyx-signature-ed25519 and telnyx-timestamp are required\n", closes=True),
+    Outcome.MALFORMED: Answer.of(400, b"headers are malformed\n", closes=True),
     Outcome.FORGED: _NOT_AUTHENTIC,
     Outcome.STALE: _NOT_AUTHENTIC,
-    Outcome.WRONG_METHOD: _answer(405, b"POST only\n", (b"allow", b"POST"), close=True),
-    Outcome.TOO_SLOW: _answer(408, b"body not complete in time\n", close=True),
-    Outcome.TOO_LARGE: _answer(413, b"body over 1 MiB\n", close=True),
-    Outcome.OVERLOADED: _answer(503, b"come again\n", _RETRY_AFTER, close=True),
-    Outcome.UNAVAILABLE: _answer(503, b"come again\n", _RETRY_AFTER),
+    Outcome.WRONG_METHOD: Answer.of(
+        405, b"POST only: set webhook_url_method to POST at Telnyx\n", (b"allow", b"POST"), closes=True
+    ),
+    Outcome.TOO_SLOW: TOO_SLOW,
+    Outcome.TOO_LARGE: TOO_LARGE,
+    Outcome.OVERLOADED: COME_AGAIN,
+    Outcome.UNAVAILABLE: Answer.of(503, b"come again\n", (b"retry-after", b"2")),
 }
 """What each outcome answers. A sender that disconnected gets no answer."""
 
@@ -73,23 +59,21 @@ class WebhookEndpoint:
         appender: Appender,
         metrics: IngestMetrics,
         clock: Callable[[], int] = unix_us,
-        body_deadline_s: float = 5.0,
         keep_deadline_s: float = 1.5,
         max_in_flight: int = 1000,
-        max_held_bytes: int = 64 << 20,
+        max_held_bytes: int = 16 << 20,
     ) -> None:
         """Bind the endpoint to its log; `clock` gives Unix microseconds.
 
         `signer` finds the key that signed a delivery, elsewhere than here: see `checker`. Without it `verifier` does.
         `keep_deadline_s` is for the check and the log, and stays below the 2 s after which Telnyx gives up on us.
-        `max_held_bytes` is for the bodies of all that are in flight, which nobody has vouched for yet.
+        `max_held_bytes` is for the large bodies in flight: complete, over 16 KiB, not known to be authentic yet.
         """
         self._verifier = verifier
         self.signer = signer or self._signer_here
         self._appender = appender
         self._metrics = metrics
         self._clock = clock
-        self._body_deadline_s = body_deadline_s
         self._keep_deadline_s = keep_deadline_s
         self._max_in_flight = max_in_flight
         self._max_held_bytes = max_held_bytes
@@ -97,62 +81,51 @@ class WebhookEndpoint:
         self.in_flight = self.held_bytes = 0
         self.accepting = True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        if self.in_flight >= self._max_in_flight or not self.accepting:
-            outcome = Outcome.OVERLOADED if scope["method"] == "POST" else Outcome.WRONG_METHOD
-        else:
-            self.in_flight += 1
-            try:
-                outcome = await self._take(scope, receive)
-            finally:
-                self.in_flight -= 1
-        self._metrics.delivery_ended(outcome)
-        answer = ANSWERS.get(outcome)
-        if answer is not None:
-            await send(answer.start)
-            await send(answer.body)
-
-    async def _take(self, scope: Scope, receive: Receive) -> Outcome:
-        if scope["method"] != "POST":
-            return Outcome.WRONG_METHOD
-        sealed = _sealed(scope["headers"])
+    def admit(self, head: Head) -> "Delivery | Answer":
+        """Return the delivery that the head begins, or the answer that refuses it."""
+        sealed = self._judged(head)
         if isinstance(sealed, Outcome):
-            return sealed
-        late = Outcome.TOO_SLOW
-        chunks: list[bytes] = []
-        try:
-            with self._deadlines.begin(self._body_deadline_s) as deadline:
-                fault = await self._read(receive, chunks)
-                if fault is not None:
-                    return fault
-                deadline.renew(self._keep_deadline_s)
-                late = Outcome.UNAVAILABLE
-                return await self._keep(b"".join(chunks), sealed)
-        except TimeoutError:
-            return late
-        except LogUnavailableError:
-            return Outcome.UNAVAILABLE
-        finally:
-            self.held_bytes -= sum(map(len, chunks))
+            return self._ended(sealed)
+        return Delivery(self, sealed)
 
-    async def _read(self, receive: Receive, chunks: list[bytes]) -> Outcome | None:
-        """Read the body into `chunks`, to its end or until it is too large, whatever its length was declared to be."""
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return Outcome.DISCONNECTED
-            chunk: bytes = message.get("body", b"")
-            chunks.append(chunk)
-            size += len(chunk)
-            self.held_bytes += len(chunk)
-            if size > MAX_BODY_BYTES:
-                return Outcome.TOO_LARGE
-            if self.held_bytes > self._max_held_bytes:
-                return Outcome.OVERLOADED
-            if not message.get("more_body", False):
-                return None
+    async def take(self, body: bytes, sealed: Seal) -> Answer:
+        """Answer a complete delivery."""
+        # Small bodies are bounded by their number: large ones, which Telnyx hardly sends, take none of their room.
+        size = len(body) if len(body) > _SMALL_BYTES else 0
+        if self.in_flight >= self._max_in_flight or (size and self.held_bytes + size > self._max_held_bytes):
+            return self._ended(Outcome.OVERLOADED)
+        self.in_flight += 1
+        self.held_bytes += size
+        try:
+            with self._deadlines.begin(self._keep_deadline_s):
+                outcome = await self._keep(body, sealed)
+        except (TimeoutError, LogUnavailableError):
+            outcome = Outcome.UNAVAILABLE
+        finally:
+            self.in_flight -= 1
+            self.held_bytes -= size
+        return self._ended(outcome)
+
+    def cut_off(self, outcome: Outcome) -> None:
+        """Count a delivery whose body never became complete."""
+        self._metrics.delivery_ended(outcome)
+
+    def _ended(self, outcome: Outcome) -> Answer:
+        self._metrics.delivery_ended(outcome)
+        return ANSWERS[outcome]
+
+    def _judged(self, head: Head) -> Seal | Outcome:
+        """Judge a delivery by its head; fields that came in a chunked body's trailer are not among its fields."""
+        if head.method != "POST":
+            return Outcome.WRONG_METHOD
+        if self.in_flight >= self._max_in_flight or not self.accepting:
+            return Outcome.OVERLOADED
+        if head.length != CHUNKED and head.length > MAX_BODY_BYTES:
+            return Outcome.TOO_LARGE
+        if head.repeated and not head.repeated.isdisjoint(_SIGNATURE_FIELDS):
+            return Outcome.MALFORMED
+        sealed = seal(head.fields.get(_SIGNATURE), head.fields.get(_TIMESTAMP))
+        return Outcome(sealed.value) if isinstance(sealed, Distrust) else sealed
 
     async def _keep(self, body: bytes, sealed: Seal) -> Outcome:
         place = await self.signer(body, sealed)
@@ -174,23 +147,16 @@ class WebhookEndpoint:
         return self._verifier.signer(body, sealed)
 
 
-def _sealed(headers: list[tuple[bytes, bytes]]) -> Seal | Outcome:
-    """Read what the headers say of the delivery, before any of its body is read."""
-    signature = timestamp = None
-    for name, value in headers:
-        if name == b"telnyx-signature-ed25519":
-            if signature is not None:
-                return Outcome.MALFORMED
-            signature = value
-        elif name == b"telnyx-timestamp":
-            if timestamp is not None:
-                return Outcome.MALFORMED
-            timestamp = value
-        elif name == b"content-length":
-            if not value.isdigit():
-                return Outcome.MALFORMED
-            # More than 15 digits need not become a number to be too many.
-            if len(value) > 15 or int(value) > MAX_BODY_BYTES:
-                return Outcome.TOO_LARGE
-    sealed = seal(signature, timestamp)
-    return Outcome(sealed.value) if isinstance(sealed, Distrust) else sealed
+class Delivery(NamedTuple):
+    """A delivery whose head was accepted."""
+
+    endpoint: WebhookEndpoint
+    sealed: Seal
+
+    def take(self, body: bytes) -> Awaitable[Answer]:
+        """Return the answer to the complete delivery."""
+        return self.endpoint.take(body, self.sealed)
+
+    def cut_off(self, outcome: Outcome) -> None:
+        """Count it: its body never became complete."""
+        self.endpoint.cut_off(outcome)

@@ -18,10 +18,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.reliability import bodies, commands, disks, faults, kills, laws, pages, reconciled, rolling, truth
+from bench.reliability import (
+    bodies,
+    commands,
+    disks,
+    faults,
+    floods,
+    http_fuzz,
+    kills,
+    laws,
+    pages,
+    reconciled,
+    rolling,
+    truth,
+)
 from bench.reliability.campaign import Tally
 
-_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, commands, disks)
+_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, commands, disks, http_fuzz, floods)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5
@@ -37,13 +50,13 @@ def main() -> int:
     missed = False
     for name, (tally, seconds) in tallies.items():
         campaign = CAMPAIGNS[name]
-        bars = {name: campaign.wanted(quick=arguments.quick), **dict.fromkeys(campaign.none_of, 0)}
-        found = {name: tally.trials, **dict.fromkeys(campaign.none_of, 0), **tally.counts}
+        bars = campaign.bars(quick=arguments.quick)
+        found = {**dict.fromkeys(bars, 0), **tally.counts, name: tally.trials}
         figures |= {**found, f"{name}_seconds": round(seconds, 1), f"{name}_failures": tally.failures}
         for figure, value in found.items():
-            met = figure not in bars or (value >= bars[figure] if figure == name else value == 0)
+            met = figure not in bars or (value >= bars[figure] if figure == name else value <= bars[figure])
             missed = missed or not met
-            bar = (f">= {bars[figure]:,}" if figure == name else "0") if figure in bars else ""
+            bar = f"{'>=' if figure == name else '<='} {bars[figure]:,}" if figure in bars else ""
             table.add_row(figure, f"[{'green' if met else 'red'}]{value:,}[/]" if bar else f"{value:,}", bar)
         table.add_row(f"{name}_seconds", f"{seconds:.0f}", "", end_section=True)
     figures |= {

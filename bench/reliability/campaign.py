@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -40,10 +40,16 @@ class Campaign:
     limit_s: float
     none_of: Sequence[str]
     """The counts that must stay 0."""
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    """Counts with an upper bound."""
 
     def wanted(self, *, quick: bool) -> int:
         """How many trials there are to be."""
         return self.quick_trials if quick else self.trials
+
+    def bars(self, *, quick: bool) -> dict[str, int]:
+        """What its figures are held against: so many trials at least, and at most so much of the others."""
+        return {self.name: self.wanted(quick=quick), **dict.fromkeys(self.none_of, 0), **self.at_most}
 
     def hold(self, *, quick: bool, seed: int, progress: Callable[[int], None]) -> Tally:
         """Try all shares, two at a time; `progress` is told of trials that are done."""

@@ -15,8 +15,8 @@ from holdtime.reconciler.sources import Asking, Source
 from holdtime.reconciler.sources.registry import ORIGINALS, STATES
 from holdtime.reconciler.standing import SourceStanding, Standing
 from holdtime.reconciler.windows import Window, adds
+from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.log import Appender, Origin, Record
-from ingest.webhook import MAX_BODY_BYTES
 
 AT_ONCE = 250
 """Records that are made durable together."""

@@ -14,7 +14,7 @@ from holdtime.reconciler.api import Api
 from holdtime.reconciler.metrics import ReconcilerMetrics
 from holdtime.reconciler.sources.registry import ORIGINALS, STATES
 from holdtime.reconciler.standing import SourceStanding, Standing
-from ingest.metrics import IngestMetrics
+from ingest.metrics import HttpMetrics, IngestMetrics
 from processors.metrics import ProcessorMetrics
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -28,6 +28,7 @@ def samples() -> dict[str, list[dict[str, str]]]:
     """Every series' name on `/metrics`, with the labels that it has from the start."""
     registry = CollectorRegistry()
     IngestMetrics(registry)
+    HttpMetrics(registry)
     ProcessorMetrics(registry)
     standing = Standing({source.name: SourceStanding() for source in ORIGINALS + STATES})
     registry.register(ReconcilerMetrics(Api(AsyncTelnyx(api_key="none is asked")), standing))

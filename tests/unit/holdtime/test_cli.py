@@ -163,6 +163,17 @@ def test_all_that_is_wrong_with_a_machine_is_named_at_once_and_nothing_is_made(
     assert machine.files == {"a file", "a folder"} | ({"holdtime.toml"} if toml else set())
 
 
+@pytest.mark.parametrize("command", ["up", "process", "reconcile"])
+def test_a_taken_admin_port_is_named_with_the_other_faults(machine: Machine, taken_port: int, command: str) -> None:
+    environment = {"TELNYX_PUBLIC_KEY": "x", "TELNYX_API_KEY": SECRET, "HOLDTIME_ADMIN_PORT": str(taken_port)}
+    said = machine.run(command, HOLDTIME_HTTP_HOST="192.0.2.1", **environment)
+    assert said.code == 2
+    assert f"port {taken_port} of 127.0.0.1 is taken: stop what uses it, or set HOLDTIME_ADMIN_PORT" in said.words
+    assert "see HOLDTIME_HTTP_HOST and _PORT" in said.words
+    same = machine.run(command, HOLDTIME_HTTP_PORT=str(taken_port), **environment)
+    assert (same.code, "HOLDTIME_ADMIN_PORT: expected another port" in same.words) == (2, True)
+
+
 def test_an_unknown_time_zone_is_wrong_configuration(machine: Machine) -> None:
     (machine.folder / "holdtime.toml").write_text('timezone = "Mars/Olympus"\n')
     said = machine.run("report", "sla")

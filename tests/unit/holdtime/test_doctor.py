@@ -280,6 +280,10 @@ def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monk
     with answering(b'{"lag_events": 17}') as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
         assert "17 records behind" in place.check("server").found
+        monkeypatch.setenv("HOLDTIME_ADMIN_PORT", str(port))
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", "1")
+        assert "17 records behind" in place.check("server").found, "where the pages are, if they are elsewhere"
+        monkeypatch.delenv("HOLDTIME_ADMIN_PORT")
     with answering(b"<html>") as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
         check = place.check("server")

@@ -1,14 +1,15 @@
-"""Deliveries for the tests of ingest: signed the way Telnyx signs, sent to an ASGI callable without a server."""
+"""Deliveries for the tests of ingest: signed the way Telnyx signs, sent to an endpoint without a server."""
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nacl.signing import SigningKey
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp, Message, Scope
 
+from ingest.http.answers import Answer
+from ingest.http.request import Head, HeadReader
 from ingest.log import LogUnavailableError, Record
 from ingest.metrics import IngestMetrics
 from ingest.signature import Verifier
@@ -38,43 +39,23 @@ def signed(body: bytes, *, at: int = NOW_S, key: SigningKey = KEY) -> list[tuple
     ]
 
 
-@dataclass
-class Answered:
-    """What came back; status 0 when nothing did."""
-
-    status: int = 0
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
-    body: bytes = b""
+def a_head(*headers: tuple[bytes, bytes], method: str = "POST", target: str = "/webhooks/telnyx") -> Head:
+    """Return the head of a request, read from its bytes."""
+    lines = [f"{method} {target} HTTP/1.1".encode(), *(name + b": " + value for name, value in headers)]
+    reader = HeadReader()
+    reader.feed(b"\r\n".join(lines) + b"\r\n\r\n")
+    assert reader.head is not None
+    return reader.head
 
 
 async def deliver(
-    app: ASGIApp, *chunks: bytes, headers: Headers = (), method: str = "POST", cut: str | None = None
-) -> Answered:
-    """Send one request; `cut` ends its body early: "hangs" or "disconnects" instead of a last chunk."""
-    path = "/webhooks/telnyx"
-    scope: Scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "query_string": b""}
-    sent = list(chunks) or [b""]
-    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in sent]
-    if cut is None:
-        messages[-1]["more_body"] = False
-    elif cut == "disconnects":
-        messages.append({"type": "http.disconnect"})
-    answered = Answered()
-
-    async def receive() -> Message:
-        if not messages:
-            await asyncio.Event().wait()
-        return messages.pop(0)
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            assert answered.status == 0, "a second response was begun"
-            answered.status, answered.headers = message["status"], dict(message["headers"])
-        else:
-            answered.body += message["body"]
-
-    await app(scope, receive, send)
-    return answered
+    endpoint: WebhookEndpoint, body: bytes = EVENT, *, headers: Headers = (), method: str = "POST"
+) -> Answer:
+    """Send one delivery; its length is declared unless the headers say otherwise."""
+    framed = any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
+    declared = [] if framed else [(b"content-length", b"%d" % len(body))]
+    admitted = endpoint.admit(a_head(*headers, *declared, method=method))
+    return admitted if isinstance(admitted, Answer) else await admitted.take(body)
 
 
 class MemoryLog:
@@ -103,9 +84,9 @@ class Receiver:
     registry: CollectorRegistry
     endpoint: WebhookEndpoint
 
-    def deliver(self, *chunks: bytes, headers: Headers = (), method: str = "POST", cut: str | None = None) -> Answered:
-        """Send one request on an event loop of its own."""
-        return asyncio.run(deliver(self.endpoint, *chunks, headers=headers, method=method, cut=cut))
+    def deliver(self, body: bytes = EVENT, *, headers: Headers = (), method: str = "POST") -> Answer:
+        """Send one delivery on an event loop of its own."""
+        return asyncio.run(deliver(self.endpoint, body, headers=headers, method=method))
 
     def count(self, outcome: str) -> float:
         """Return how many deliveries ended so."""
@@ -114,10 +95,9 @@ class Receiver:
 
 def a_receiver(
     *keys: SigningKey,
-    body_deadline_s: float = 5.0,
     keep_deadline_s: float = 1.5,
     max_in_flight: int = 1000,
-    max_held_bytes: int = 64 << 20,
+    max_held_bytes: int = 16 << 20,
 ) -> Receiver:
     """Return a receiver that trusts `keys`, or KEY."""
     log, registry = MemoryLog(), CollectorRegistry()
@@ -127,7 +107,6 @@ def a_receiver(
         appender=log,
         metrics=IngestMetrics(registry, keys=len(trusted)),
         clock=lambda: NOW_US,
-        body_deadline_s=body_deadline_s,
         keep_deadline_s=keep_deadline_s,
         max_in_flight=max_in_flight,
         max_held_bytes=max_held_bytes,

@@ -1,0 +1,334 @@
+"""A client's connection: reads one request at a time, and has it answered.
+
+A request is refused on its head where that is possible, its body is gathered within bounds, and only then is it handed
+on; what is sent before its turn waits unread. uvicorn's server makes one of these for each connection.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Protocol, cast
+
+import structlog
+from starlette.types import ASGIApp
+
+from ingest.http.answers import COME_AGAIN, CONTINUE, TOO_LARGE, TOO_SLOW, Answer
+from ingest.http.bodies import MAX_BODY_BYTES, Body, TooLargeError, body_of
+from ingest.http.connections import Connections, State, remote_address
+from ingest.http.exchange import Exchange
+from ingest.http.request import Head, HeadReader, RefusedError
+from ingest.http.turns import FIRST_READ_BYTES, Turns
+from ingest.metrics import HttpMetrics, Outcome, Shed
+
+log = structlog.get_logger("ingest")
+
+_CUT_OFF = {
+    Outcome.TOO_SLOW: TOO_SLOW,
+    Outcome.TOO_LARGE: TOO_LARGE,
+    Outcome.OVERLOADED: COME_AGAIN,
+}
+_FAILED = Answer.of(500, b"Internal Server Error\n", closes=True)
+
+
+class Delivery(Protocol):
+    """A delivery whose head was accepted."""
+
+    def take(self, body: bytes) -> Awaitable[Answer]:
+        """Return the answer to the complete delivery."""
+
+    def cut_off(self, outcome: Outcome) -> None:
+        """Note that its body never became complete."""
+
+
+class Site(Protocol):
+    """What is served."""
+
+    def admit(self, head: Head, *, port: int) -> Delivery | Answer | None:
+        """Return the delivery that the head begins, or the answer that refuses it, or None for the application."""
+
+
+class HttpConnection(asyncio.BufferedProtocol):
+    """The state of one connection."""
+
+    def __init__(
+        self,
+        *,
+        app: ASGIApp,
+        site: Site,
+        connections: Connections,
+        turns: Turns,
+        metrics: HttpMetrics,
+        ours: set[Any],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        """Serve the site and the application; `ours` and `tasks` are the sets that uvicorn's server waits for."""
+        self._app = app
+        self._site = site
+        self._connections = connections
+        self._turns = turns
+        self._buffer = turns.first
+        self._metrics = metrics
+        self._ours = ours
+        self._tasks = tasks
+        self.state: State | None = None
+        self.since = 0.0
+        self.held = 0
+        self.address: str | None = None
+        self._port = 0
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._reader = HeadReader()
+        self._head: Head | None = None
+        self._delivery: Delivery | None = None
+        self._body: Body | None = None
+        self._pending = b""
+        self._exchange: Exchange | None = None
+        self._is_answering = self._is_write_paused = self._is_stopping = False
+        self._can_write: asyncio.Event | None = None
+        self._discarded = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request, if there is room."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._ours.add(self)
+        self.address = remote_address(transport.get_extra_info("peername"))
+        self._port = (transport.get_extra_info("sockname") or ("", 0))[1]
+        if not self._connections.opened(self):
+            self._transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
+        """Return where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what came."""
+        self.data_received(bytes(self._buffer[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, or keep what came for its turn."""
+        if self.state is State.CLOSING:
+            self._discard(len(data))
+        elif self._is_answering or self.state is State.READER:
+            self._keep(data)
+        elif self.state is not None:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """Answer what is complete, and then close; return False to close at once."""
+        self._is_stopping = True
+        return self._is_answering
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Forget everything; a delivery that is complete is kept nevertheless."""
+        self._ours.discard(self)
+        if self._body is not None:
+            self._cut_off(Outcome.DISCONNECTED)
+        self._reader.forget()
+        self._connections.forget(self)
+        if self._exchange is not None:
+            self._exchange.client_gone()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        self._is_write_paused = True
+        if self.state in {State.ANSWER, State.IDLE}:
+            self._connections.move(self, State.READER)
+
+    def resume_writing(self) -> None:
+        """Go on where the client made us wait."""
+        self._is_write_paused = False
+        if self._can_write is not None:
+            self._can_write.set()
+        if self.state is not State.READER:
+            return
+        if self._is_answering:
+            self._connections.move(self, State.ANSWER)
+        else:
+            self._next()
+
+    def shutdown(self) -> None:
+        """Close; where a request is under way, after its answer."""
+        self._is_stopping = True
+        if not self._is_answering and self._body is None:
+            self._close()
+
+    def end(self, why: Shed) -> None:
+        """Close, because the connections' registry says so."""
+        if self._is_answering and why is Shed.BYTES:
+            self._pending, self._is_stopping = b"", True
+            return
+        if self._body is not None:
+            outcome = Outcome.TOO_SLOW if why is Shed.BODY_LATE else Outcome.OVERLOADED
+            self._cut_off(outcome)
+            self._write(_CUT_OFF[outcome].closing)
+        self._connections.forget(self)
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def _read(self, data: bytes) -> None:
+        """Read one request, or a part of it; what comes after it is kept."""
+        try:
+            at = self._read_head(data) if self._body is None else 0
+            if self._body is not None:
+                self._read_body(self._body, data, at)
+        except RefusedError as refused:
+            self._refuse(refused.answer, Outcome.MALFORMED)
+        except TooLargeError:
+            self._refuse(TOO_LARGE, Outcome.TOO_LARGE)
+
+    def _read_head(self, data: bytes) -> int:
+        """Read on in a head; return where it ends. When it is complete and not refused there is a body to be read."""
+        at = self._reader.feed(data)
+        head = self._reader.head
+        if head is not None:
+            self._begin(head)
+            return at
+        if self.state is not State.SILENT and self._reader.size:
+            self._connections.move(self, State.HEAD)
+        self._connections.hold(self, self._reader.size)
+        return at
+
+    def _read_body(self, body: Body, data: bytes, at: int) -> None:
+        """Read on in a body; have the request answered when it is complete."""
+        if not body.is_complete:
+            at = body.feed(data, at)
+        if body.is_complete:
+            self._answer(data[at:])
+            return
+        self._connections.move(self, State.BODY)
+        self._connections.hold(self, body.held)
+        if len(data) >= FIRST_READ_BYTES and self.state is State.BODY:
+            self._buffer = self._turns.later
+            self._transport.pause_reading()
+            self._turns.wait(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.state is State.BODY:
+            self._transport.resume_reading()
+
+    def _begin(self, head: Head) -> None:
+        """Decide on the head: refuse it, or expect its body."""
+        self._head, self._reader = head, HeadReader()
+        admitted = self._site.admit(head, port=self._port)
+        if isinstance(admitted, Answer):
+            self._send_last(admitted)
+            return
+        self._delivery = admitted
+        self._body = body_of(head)
+        if head.expects_continue and not self._body.is_complete:
+            self._write(CONTINUE)
+
+    def _answer(self, rest: bytes) -> None:
+        """Have the complete request answered; `rest` is the beginning of the next one."""
+        head, body, delivery = self._head, self._body, self._delivery
+        if head is None or body is None:
+            return
+        self._body = self._delivery = None
+        self._buffer = self._turns.first
+        self._is_answering = True
+        self._connections.hold(self, 0)
+        self._connections.move(self, State.ANSWER)
+        if rest:
+            self._keep(rest)
+        if delivery is not None:
+            work = self._deliver(delivery, body.content(), head)
+        else:
+            work = self._serve(head, body.content())
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, delivery: Delivery, body: bytes, head: Head) -> None:
+        try:
+            answer = await delivery.take(body)
+        except Exception:
+            log.exception("delivery_failed")
+            answer = _FAILED
+        keeps_alive = head.keeps_alive and not self._is_stopping and not answer.closes
+        self._write(answer.kept_alive if keeps_alive else answer.closing)
+        self._answered(keeps_alive=keeps_alive)
+
+    async def _serve(self, head: Head, body: bytes) -> None:
+        exchange = self._exchange = Exchange(head, body, write=self._write, drain=self._drain)
+        exchange.keeps_alive = exchange.keeps_alive and not self._is_stopping
+        try:
+            await exchange.run(self._app)
+        except Exception as error:
+            if self.state is not None:
+                log.exception("request_failed", path=head.path, error=type(error).__name__)
+        if not exchange.is_begun:
+            self._write(_FAILED.last(head.method))
+        self._exchange = None
+        self._answered(keeps_alive=exchange.is_complete and exchange.keeps_alive)
+
+    async def _drain(self) -> None:
+        while self._is_write_paused and self.state is not None:
+            self._can_write = asyncio.Event()
+            await self._can_write.wait()
+
+    def _answered(self, *, keeps_alive: bool) -> None:
+        self._is_answering = False
+        if self.state is None:
+            return
+        if not keeps_alive or self._is_stopping:
+            self._close()
+        elif self._is_write_paused:
+            self._connections.move(self, State.READER)
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Go on with the next request: the beginning of it may be here."""
+        data, self._pending = self._pending, b""
+        if data:
+            self._connections.hold(self, 0)
+            self._transport.resume_reading()
+        self._connections.move(self, State.IDLE)
+        if data:
+            self._read(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what came before its turn, and read no more until then."""
+        self._pending += data
+        self._transport.pause_reading()
+        self._connections.hold(self, len(self._pending))
+
+    def _refuse(self, answer: Answer, outcome: Outcome) -> None:
+        """Refuse what cannot be read, and count it: where it is a delivery, as such."""
+        if self._delivery is not None:
+            self._cut_off(outcome)
+        else:
+            self._metrics.refused(answer.status)
+        self._send_last(answer)
+
+    def _send_last(self, answer: Answer) -> None:
+        """Answer before the request is complete, and close."""
+        self._write(answer.last(self._head.method if self._head else ""))
+        # To close with bytes unread would reset the connection, and the answer might be lost.
+        self._connections.hold(self, 0)
+        self._connections.move(self, State.CLOSING)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > MAX_BODY_BYTES:
+            self._transport.abort()
+
+    def _cut_off(self, outcome: Outcome) -> None:
+        """Give the body up."""
+        if self._delivery is not None:
+            self._delivery.cut_off(outcome)
+        self._body = self._delivery = None
+
+    def _write(self, data: bytes) -> None:
+        if self.state is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _close(self) -> None:
+        if self.state is not None:
+            self._connections.hold(self, 0)
+            self._connections.move(self, State.CLOSING)
+        self._transport.close()
