@@ -18,7 +18,8 @@ from holdtime.parts import public_keys, require_apart
 from holdtime.schedules.ledger import LedgerError
 from holdtime.schedules.standing import standings
 from holdtime.settings import ConfigurationError, Environment, Settings
-from ingest.log import Extent, LogUnavailableError
+from ingest import salvage
+from ingest.log import DAMAGED, Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
 from ingest.sqlite_file import UnusableLogError
 from processors.history import instant
@@ -72,7 +73,13 @@ def examine(config: Path, *, now: datetime, most: int) -> Examination:
     environment, timezone = configured.environment, configured.configuration.timezone
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
-    checks += [log, _warehouse(environment.warehouse), _server(environment), *_schedules(configured, now)]
+    checks += [
+        *_set_aside(configured),
+        log,
+        _warehouse(environment.warehouse),
+        _server(environment),
+        *_schedules(configured, now),
+    ]
     try:
         with opened(environment.replica) as source:
             checks += [_replica(source, now), *_inside(source, extent, now), *_trust(configured, source, now)]
@@ -113,6 +120,23 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
     except (UnusableLogError, LogUnavailableError, ValueError) as error:
         return Check("log", Verdict.FAILED, str(error)), None
     return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
+
+
+def _set_aside(configured: Settings) -> Iterator[Check]:
+    """The damaged files that are still beside those that took their places."""
+    environment, spool = configured.environment, configured.configuration.kafka.spool
+    try:
+        log = spool if environment.log_is_kafka else environment.log_path
+    except ValueError:
+        log = None  # said where the log is opened
+    for path in (log, environment.schedules):
+        for each in salvage.set_aside(path) if path else ():
+            yield Check(
+                "damage",
+                Verdict.NOTE,
+                f"{each} was damaged and set aside: {path} goes on with what could be read of it",
+                "`holdtime reconcile --once --since` asks Telnyx for what is lost; then remove the file",
+            )
 
 
 def _warehouse(path: Path) -> Check:
@@ -238,8 +262,13 @@ def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
     if not rows:
         return Check("rejected", Verdict.OK, "nothing")
     do = "`holdtime rejected list`"
-    if any(reason == "stale" for reason, _ in rows):
+    reasons = {reason for reason, _ in rows}
+    if "stale" in reasons:
         do += "; those that are stale are authentic: `holdtime rejected replay --reason stale` lands them"
+    if DAMAGED in reasons:
+        do += (
+            "; those that are damaged were lost from the log: `holdtime reconcile --once --since` asks Telnyx for them"
+        )
     return Check("rejected", Verdict.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from holdtime import event_log
 from holdtime.settings import ConfigurationError, Settings
 from ingest.batch import Positions
-from ingest.log import Log, LogUnavailableError
+from ingest.log import DAMAGED, Log, LogUnavailableError, Record
 from ingest.metrics import IngestMetrics
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
@@ -33,6 +34,8 @@ from warehouse.database import LANDING_MEMORY, OutdatedError, WarehouseError, op
 from warehouse.replica import publish
 
 T = TypeVar("T")
+
+_ASK_FOR_LOST = "what an older log held after that is lost: `holdtime reconcile --once --since 24h` asks Telnyx for it"
 
 logger = structlog.get_logger("warehouse")
 
@@ -213,9 +216,16 @@ async def agree(log: Log, landing: Landing) -> None:
     except LogUnavailableError:
         return
     landed = landing.positions()
-    if isinstance(log, SqliteLog) and not ends and landed.get(PARTITION):
-        await log.continue_after(landed[PARTITION])
-        return
+    if isinstance(log, SqliteLog) and ends.get(PARTITION, 0) < landed.get(PARTITION, 0):
+        is_salvaged = await asyncio.to_thread(log.may_go_on)
+        if is_salvaged or not ends:
+            await log.continue_after(landed[PARTITION])
+            logger.warning("log_begins_anew", after=landed[PARTITION], do=_ASK_FOR_LOST)
+        if is_salvaged:
+            now_us = time.time_ns() // 1000
+            await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
+        if is_salvaged or not ends:
+            return
     if short := ends_before(log, ends, landed):
         partition = short[0]
         raise ConfigurationError(

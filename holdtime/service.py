@@ -69,6 +69,8 @@ class Service:
             "lag_events": lag if progress else None,
             "last_landed_at": _iso(progress.last_landed_at if progress else None),
             "replica_at": _iso(progress.replica_at if progress else None),
+            "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
+            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
             "standby": self.lands and self.processor is None,
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }

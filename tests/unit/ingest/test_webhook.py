@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+from base64 import b64decode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.log import Origin, Record
+from ingest.signature import Seal
 from ingest.webhook import MAX_BODY_BYTES
 from tests.unit.ingest.deliveries import EVENT, KEY, NOW_S, NOW_US, OTHER_KEY, a_receiver, deliver, signature, signed
 
@@ -15,7 +17,8 @@ from tests.unit.ingest.deliveries import EVENT, KEY, NOW_S, NOW_US, OTHER_KEY, a
 def test_a_signed_delivery_is_stored_as_it_came_and_answered_200() -> None:
     receiver = a_receiver()
     assert receiver.deliver(EVENT, headers=signed(EVENT)).status == 200
-    assert receiver.log.records == [Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None)]
+    seal = Seal(b64decode(signature(EVENT)), b"%d" % NOW_S)
+    assert receiver.log.records == [Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None, seal=seal)]
     assert receiver.count("accepted") == 1
 
 
