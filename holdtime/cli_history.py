@@ -76,6 +76,9 @@ def replay(
 def doctor(
     most: Annotated[int, typer.Option(min=0, help="How many of the oldest open items of a kind to show.")] = 5,
     as_json: JsonOption = False,
+    verify_log: Annotated[
+        bool, typer.Option("--verify-log", help="Read the whole log again: every checksum, every signature.")
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
     """Check keys, log, warehouse, replica, lag and clock, list what is open, and say what to do; changes nothing.
@@ -85,7 +88,18 @@ def doctor(
     from holdtime import doctor as examining
     from holdtime import findings
 
-    found = examining.examine(config, now=datetime.now(UTC), most=most)
+    if verify_log:
+        from holdtime import verify_log as verifying
+
+        with explained(), progress_bar() as progress:
+            task = progress.add_task("verifying records", total=None)
+            found = verifying.examine(
+                config,
+                now=datetime.now(UTC),
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    else:
+        found = examining.examine(config, now=datetime.now(UTC), most=most)
     if as_json:
         typer.echo(findings.as_json(found))
     else:
