@@ -78,6 +78,9 @@ def doctor(
     ] = 5,
     deep: Annotated[bool, typer.Option("--deep", help="Read every value of the warehouse and the replica.")] = False,
     as_json: JsonOption = False,
+    verify_log: Annotated[
+        bool, typer.Option("--verify-log", help="Read the whole log again: every checksum, every signature.")
+    ] = False,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
     """Check keys, log, warehouse, replica, lag and clock, list what is open, and say what to do; changes nothing.
@@ -87,14 +90,25 @@ def doctor(
     from holdtime import doctor as examining
     from holdtime import findings
 
-    with errors.status("examining") as status:
-        found = examining.examine(
-            config,
-            now=datetime.now(UTC),
-            most=most,
-            deep=deep,
-            told=lambda column: status.update(f"reading {column}"),
-        )
+    if verify_log:
+        from holdtime import verify_log as verifying
+
+        with progress_bar() as progress:
+            task = progress.add_task("verifying records", total=None)
+            found = verifying.examine(
+                config,
+                now=datetime.now(UTC),
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    else:
+        with errors.status("examining") as status:
+            found = examining.examine(
+                config,
+                now=datetime.now(UTC),
+                most=most,
+                deep=deep,
+                told=lambda column: status.update(f"reading {column}"),
+            )
     if as_json:
         typer.echo(findings.as_json(found))
     else:

@@ -18,7 +18,8 @@ from holdtime.parts import EXPECTED, public_keys, require_apart, said
 from holdtime.schedules.ledger import LedgerError
 from holdtime.schedules.standing import standings
 from holdtime.settings import ConfigurationError, Environment, Settings
-from ingest.log import Extent, LogUnavailableError
+from ingest import salvage
+from ingest.log import DAMAGED, Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
 from processors.history import instant
 from reports import wording
@@ -76,7 +77,7 @@ def examine(
     environment, timezone = configured.environment, configured.configuration.timezone
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
-    checks += [log, *soundness.checks(environment, deep=deep, told=told)]
+    checks += [*_set_aside(configured), log, *soundness.checks(environment, deep=deep, told=told)]
     checks += [_server(environment), *_schedules(configured, now)]
     if any(check.name == "replica" for check in checks):
         return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
@@ -134,6 +135,23 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
     except CANNOT_LOOK as error:
         return Check("log", Verdict.FAILED, "; ".join(said(error))), None
     return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
+
+
+def _set_aside(configured: Settings) -> Iterator[Check]:
+    """The damaged files that are still beside those that took their places."""
+    environment, spool = configured.environment, configured.configuration.kafka.spool
+    try:
+        log = spool if environment.log_is_kafka else environment.log_path
+    except ValueError:
+        log = None  # said where the log is opened
+    for path in (log, environment.schedules):
+        for each in salvage.set_aside(path) if path else ():
+            yield Check(
+                "damage",
+                Verdict.NOTE,
+                f"{each} was damaged and set aside: {path} goes on with what could be read of it",
+                "`holdtime reconcile --once --since` asks Telnyx for what is lost; then remove the file",
+            )
 
 
 def _server(environment: Environment) -> Check:
@@ -248,8 +266,13 @@ def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
     if not rows:
         return Check("rejected", Verdict.OK, "nothing")
     do = "`holdtime rejected list`"
-    if any(reason == "stale" for reason, _ in rows):
+    reasons = {reason for reason, _ in rows}
+    if "stale" in reasons:
         do += "; those that are stale are authentic: `holdtime rejected replay --reason stale` lands them"
+    if DAMAGED in reasons:
+        do += (
+            "; those that are damaged were lost from the log: `holdtime reconcile --once --since` asks Telnyx for them"
+        )
     return Check("rejected", Verdict.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdtime import tracing
@@ -46,6 +47,15 @@ def spooled(log: Log) -> int:
     from ingest.spool import SpooledLog
 
     return log.waiting if isinstance(log, SpooledLog) else 0
+
+
+def set_aside(log: Log) -> list[Path]:
+    """Return the damaged files of the log, or of its spool, that were set aside and are still there."""
+    if isinstance(log, SqliteLog):
+        return log.set_aside()
+    from ingest.spool import SpooledLog
+
+    return log.set_aside() if isinstance(log, SpooledLog) else []
 
 
 def proven(log: Log, began: float) -> None:

@@ -1,6 +1,7 @@
 """Opening the warehouse for landing: at once, or after whatever keeps it away; mended where it is damaged."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import structlog
 
 from holdtime.settings import ConfigurationError, Settings
 from ingest.batch import Positions
-from ingest.log import Log, LogUnavailableError
+from ingest.log import DAMAGED, Log, LogUnavailableError, Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from processors.migration import open_current
@@ -19,6 +20,8 @@ from warehouse.database import LANDING_MEMORY, open_writer
 from warehouse.errors import DamagedError, LockedError, OutdatedError, UnavailableError, explained
 
 logger = structlog.get_logger("warehouse")
+
+_ASK_FOR_LOST = "what an older log held after that is lost: `holdtime reconcile --once --since 24h` asks Telnyx for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +142,16 @@ async def agree(log: Log, landing: Landing) -> None:
     except LogUnavailableError:
         return
     landed = landing.positions()
-    if isinstance(log, SqliteLog) and not ends and landed.get(PARTITION):
-        await log.continue_after(landed[PARTITION])
-        return
+    if isinstance(log, SqliteLog) and ends.get(PARTITION, 0) < landed.get(PARTITION, 0):
+        is_salvaged = await asyncio.to_thread(log.may_go_on)
+        if is_salvaged or not ends:
+            await log.continue_after(landed[PARTITION])
+            logger.warning("log_begins_anew", after=landed[PARTITION], do=_ASK_FOR_LOST)
+        if is_salvaged:
+            now_us = time.time_ns() // 1000
+            await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
+        if is_salvaged or not ends:
+            return
     if short := ends_before(log, ends, landed):
         partition = short[0]
         raise ConfigurationError(

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from holdtime.parts import require_apart
 from holdtime.settings import ConfigurationError, Settings
+from ingest.log import DAMAGED
 from processors.history import instant
 from processors.landing import Landed, Landing
 from processors.migration import open_current
@@ -182,7 +183,11 @@ def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int
         landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
     except ValueError as error:
         raise ConfigurationError([str(error)]) from None
-    total = value(db, "select count(*) from rejected where $reason is null or reason = $reason", {"reason": reason})
+    total = value(
+        db,
+        f"select count(*) from rejected where ($reason is null or reason = $reason) and reason <> '{DAMAGED}'",
+        {"reason": reason},
+    )
     landed = Landed(0, 0, 0, 0, 0, {})
     for batch in reland(db, landing, reason=reason, clock=lambda: datetime.now(UTC)):
         landed += batch

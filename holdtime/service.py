@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from holdtime import event_log
 from holdtime.parts import Parts
 from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
@@ -69,6 +70,8 @@ class Service:
             "replica_failing": progress.unpublished if progress else None,
             "standby": away is not None and away.why is Trouble.HELD,
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
+            "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
+            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 

@@ -7,6 +7,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.signature import SIGNATURE_LENGTH, Distrust, Seal, seal
+
 Positions = dict[int, int]
 """The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
 
@@ -24,6 +26,8 @@ _SCHEMA = pa.schema(
         "rejection": pa.string(),
         "text": pa.string(),
         "body": pa.binary(),
+        "signature": pa.binary(),
+        "timestamp": pa.binary(),
     }
 )
 
@@ -33,8 +37,9 @@ class Batch:
     """Records with their positions, in log order within each partition.
 
     `table` has a row a record: log_partition, log_offset (greater than every earlier one of its partition),
-    received_at, origin, verified, rejection (why it is kept and not landed, mostly null), body (the bytes as they came)
-    and text (the body where it is UTF-8, else null; the two share their bytes).
+    received_at, origin, verified, rejection (why it is kept and not landed, mostly null), body (the bytes as they
+    came), text (the body where it is UTF-8, else null; the two share their bytes), and signature and timestamp as the
+    log holds them (`seals` reads them).
     """
 
     table: pa.Table
@@ -51,8 +56,9 @@ class Batch:
         rejections: Sequence[str | None],
         bodies: Sequence[bytes],
     ) -> Self:
-        """Return the batch with those columns, all of one length; `received_us` in Unix microseconds."""
-        columns = (partitions, offsets, received_us, origins, verified, rejections, bodies)
+        """Return the batch with those columns, all of one length; `received_us` in Unix microseconds. No seals."""
+        none = (None,) * len(offsets)
+        columns = (partitions, offsets, received_us, origins, verified, rejections, bodies, none, none)
         return cls.joined(
             [
                 records(
@@ -127,29 +133,63 @@ class Batch:
     def bodies(self) -> list[bytes]:
         return self._values("body")
 
+    @property
+    def seals(self) -> list[Seal | None]:
+        """The seal of each record, None where it has none; one that cannot be read proves nothing."""
+        return [_seal(*each) for each in zip(self._values("signature"), self._values("timestamp"), strict=True)]
+
     def _values(self, name: str) -> list[Any]:
         values: list[Any] = self.table.column(name).to_pylist()
         return values
 
 
-_PLAIN = (pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.binary())
+_PLAIN = (pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.binary(), *(pa.binary(),) * 2)
 
 
 def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
-    """Return a chunk of a batch: the columns of `Batch.of`, as arrays."""
-    partitions, offsets, received_us, origins, verified, rejections, bodies = columns
+    """Return a chunk of a batch: the columns of `Batch.of`, as arrays, and those of the seals."""
+    partitions, offsets, received_us, origins, verified, rejections, bodies, *seals = columns
     return pa.record_batch(
-        [partitions, offsets, received_us.cast(_INSTANT), origins, verified, rejections, _texts(bodies), bodies],
+        [
+            partitions,
+            offsets,
+            received_us.cast(_INSTANT),
+            origins,
+            verified,
+            rejections,
+            _texts(bodies),
+            bodies,
+            *seals,
+        ],
         schema=_SCHEMA,
     )
 
 
 def packed(sizes: bytes, bodies: bytes) -> pa.Array:
-    """Return, without copying them, the bodies that lie one after the other in `bodies`; `sizes` are int32 each."""
+    """Return, without copying them, the bodies that lie one after the other in `bodies`; `sizes` are int32 each.
+
+    Arrow believes them: whoever calls this has made sure that none is negative and that they add up.
+    """
     lengths = pa.Array.from_buffers(pa.int32(), len(sizes) // 4, [None, pa.py_buffer(sizes)])
     ends = pc.cumulative_sum_checked(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return pa.Array.from_buffers(pa.binary(), len(lengths), [None, offsets.buffers()[1], pa.py_buffer(bodies)])
+
+
+def slots(size: int, count: int, values: bytes) -> pa.Array:
+    """Return, without copying them, `count` values of `size` bytes each; nulls where there are no values."""
+    if not values:
+        return pa.nulls(count, pa.binary())
+    return pa.Array.from_buffers(pa.binary(size), count, [None, pa.py_buffer(values)]).cast(pa.binary())
+
+
+def _seal(signature: bytes | None, timestamp: bytes | None) -> Seal | None:
+    """A file holds the signature as 64 bytes and the timestamp with zeros behind it; Kafka, both as they came."""
+    if signature is None or timestamp is None:
+        return None
+    timestamp = timestamp.rstrip(b"\0")
+    read = Seal(signature, timestamp) if len(signature) == SIGNATURE_LENGTH else seal(signature, timestamp)
+    return Seal(b"", b"") if isinstance(read, Distrust) else read
 
 
 def _texts(bodies: pa.Array) -> pa.Array:

@@ -1,6 +1,7 @@
 """What a record of the log looks like in Kafka."""
 
 import hashlib
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ def address(record: Record, layout: Layout) -> Address:
 
 
 def headers(record: Record, to: Address) -> dict[str, str]:
-    """Return the record's headers; `received_at` in Unix microseconds."""
+    """Return the record's headers; `received_at` in Unix microseconds, `signature` and `timestamp` as they came."""
     found = {
         "event_id": to.event_id,
         "event_type": to.event_type,
@@ -50,6 +51,9 @@ def headers(record: Record, to: Address) -> dict[str, str]:
     }
     if record.rejection:
         found["rejection"] = record.rejection
+    if record.seal is not None:
+        found["signature"] = b64encode(record.seal.signature).decode()
+        found["timestamp"] = record.seal.timestamp.decode()
     return found
 
 

@@ -61,6 +61,8 @@ class Run:
     origins: list[str] = field(default_factory=list)
     verified: list[bool] = field(default_factory=list)
     rejections: list[str | None] = field(default_factory=list)
+    signatures: list[bytes | None] = field(default_factory=list)
+    timestamps: list[bytes | None] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
@@ -92,6 +94,8 @@ class Run:
         self.origins += [text or _REPLAY for text in _texts([each.get("origin") for each in said])]
         self.verified += [each.get("verified") == b"true" for each in said]
         self.rejections += _texts([each.get("rejection") for each in said])
+        self.signatures += [each.get("signature") for each in said]
+        self.timestamps += [each.get("timestamp") for each in said]
         bodies = [record.value or b"" for record in found]
         self.sizes += map(len, bodies)
         self.bodies.append(b"".join(bodies))
@@ -110,6 +114,8 @@ class Run:
             self.origins[known:],
             self.verified[known:],
             self.rejections[known:],
+            self.signatures[known:],
+            self.timestamps[known:],
             self.sizes[known:],
             [b"".join(self.bodies)[sum(self.sizes[:known]) :]],
         )
@@ -133,6 +139,8 @@ def chunk(runs: Sequence[Run]) -> pa.RecordBatch:
             column("verified", pa.bool_()),
             column("rejections", pa.string()),
             packed(array("i", all_of("sizes")).tobytes(), b"".join(all_of("bodies"))),
+            column("signatures", pa.binary()),
+            column("timestamps", pa.binary()),
         ]
     )
 

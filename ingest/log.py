@@ -5,6 +5,10 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, Self
 
 from ingest.batch import Batch, Positions
+from ingest.signature import Seal
+
+DAMAGED = "damaged"
+"""The rejection of a record that the log cannot give back as it came: its body is what is left, often nothing."""
 
 
 class Origin(StrEnum):
@@ -19,7 +23,8 @@ class Record(NamedTuple):
     """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
 
     `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is
-    kept but not landed as an event (a wrong clock, say); None for all others.
+    kept but not landed as an event (a wrong clock, say); None for all others. `seal` is what vouched for a webhook, so
+    that it can be verified again; None where nothing did, and in records of older versions.
     """
 
     body: bytes
@@ -27,6 +32,16 @@ class Record(NamedTuple):
     origin: Origin = Origin.WEBHOOK
     verified: bool = True
     rejection: str | None = None
+    seal: Seal | None = None
+
+
+def records_of(batch: Batch) -> list[Record]:
+    """Return a batch's records one by one: for a few, because landing takes them in columns."""
+    columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections, batch.seals)
+    return [
+        Record(body, received_us, Origin(origin), verified, rejection, seal)
+        for body, received_us, origin, verified, rejection, seal in zip(*columns, strict=True)
+    ]
 
 
 class LogUnavailableError(Exception):

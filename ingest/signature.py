@@ -16,7 +16,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 _SECONDS = re.compile(rb"[0-9]{1,12}")
-_SIGNATURE_LENGTH = 64
+SIGNATURE_LENGTH = 64
 _KEY_LENGTH = 32
 _WHERE = "copy the base64 key from Mission Control, API keys, Public key"
 
@@ -66,7 +66,7 @@ def seal(signature: bytes | None, timestamp: bytes | None) -> Seal | Distrust:
         raw = a2b_base64(signature, strict_mode=True)
     except ValueError:
         return Distrust.MALFORMED
-    return Seal(raw, timestamp) if len(raw) == _SIGNATURE_LENGTH else Distrust.MALFORMED
+    return Seal(raw, timestamp) if len(raw) == SIGNATURE_LENGTH else Distrust.MALFORMED
 
 
 def is_signed_by(key: VerifyKey, message: bytes, signature: bytes) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
+from pathlib import Path
 
 import structlog
 
@@ -10,7 +11,7 @@ from ingest.batch import Batch, Positions
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
 from ingest.kafka_records import address
-from ingest.log import LogUnavailableError, Origin, Record
+from ingest.log import DAMAGED, LogUnavailableError, Record, records_of
 from ingest.sqlite_log import PARTITION, SqliteLog
 
 MOST_RECORDS = 5_000_000
@@ -19,6 +20,7 @@ MOST_RECORDS = 5_000_000
 _DIRECT_S = 0.7
 _DRAIN_RECORDS = 1_000
 _PAUSE_S = 0.5
+_PIECE_BYTES = 1 << 20
 
 log = structlog.get_logger("spool")
 
@@ -87,6 +89,10 @@ class SpooledLog:
             self._came.set()
         return None
 
+    def set_aside(self) -> list[Path]:
+        """Return the damaged files of the spool that were set aside and are still there."""
+        return self._spool.set_aside()
+
     def proven(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
         self._log.proven(began)
@@ -125,10 +131,9 @@ class SpooledLog:
     async def _send(self, batch: Batch) -> None:
         """Send what belongs together one after the other, and the rest side by side."""
         together: dict[bytes | None, list[Record]] = defaultdict(list)
-        columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections)
-        for body, received_us, origin, verified, rejection in zip(*columns, strict=True):
-            record = Record(body, received_us, Origin(origin), verified, rejection)
-            together[address(record, self._layout).key].append(record)
+        for record in records_of(batch):
+            for each in _fitting(record):
+                together[address(each, self._layout).key].append(each)
 
         async def in_turn(records: list[Record]) -> None:
             for record in records:
@@ -137,6 +142,14 @@ class SpooledLog:
         for outcome in await asyncio.gather(*map(in_turn, together.values()), return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+
+def _fitting(record: Record) -> list[Record]:
+    """The record, in pieces where it is what is left of damaged ones: that may be more than Kafka takes at once."""
+    if record.rejection != DAMAGED:
+        return [record]
+    starts = range(0, max(1, len(record.body)), _PIECE_BYTES)
+    return [record._replace(body=record.body[start : start + _PIECE_BYTES]) for start in starts]
 
 
 def _left_over(spool: SqliteLog) -> int:

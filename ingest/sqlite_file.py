@@ -6,45 +6,18 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from struct import pack
 
-APPLICATION_ID = int.from_bytes(b"hold")
-SCHEMA_VERSION = 2
+from ingest import sqlite_header, sqlite_wal
+from ingest.mark import FORGOTTEN, OLDER, Mark
+from ingest.sqlite_header import APPLICATION_ID, SCHEMA_VERSION, DamagedError, UnusableLogError
+from ingest.sqlite_schema import committed, make, upgrade
 
-# AUTOINCREMENT: a position is never given twice, even after the newest records were forgotten.
-_SCHEMA = """
-create table groups (  -- of records that were committed together, and are alike but for their bodies
-    last_position integer primary key autoincrement,  -- the records have this position and those before it
-    records       integer not null,  -- how many they are
-    origin        text    not null,  -- webhook, reconciler, replay
-    verified      integer not null,  -- 1: their signatures were checked
-    rejection     text,              -- why they are kept but not landed; null for almost all
-    newest_us     integer not null,  -- when the last of them was received
-    received_us   blob    not null,  -- an int64 each: Unix time in microseconds, our clock
-    sizes         blob    not null,  -- an int32 each: the bytes of a body; both little-endian
-    bodies        blob    not null   -- one after the other, byte for byte as they came
-)
-"""
-_LAST = "select seq from sqlite_sequence where name = 'groups'"
-
-# From one row a record, which the first version had.
-_UPGRADE = """
-insert into groups
-select position, 1, origin, verified, rejection, received_us, int64(received_us), int32(length(body)), body
-from records
-order by position;
-update sqlite_sequence
-set seq = (select seq from sqlite_sequence where name = 'records')
-where name = 'groups';
-insert into sqlite_sequence
-select 'groups', seq from sqlite_sequence
-where name = 'records' and not exists (select 1 from sqlite_sequence where name = 'groups');
-drop table records
-"""
+__all__ = ["APPLICATION_ID", "DamagedError", "UnusableLogError"]
 
 
-class UnusableLogError(Exception):
-    """The file cannot be this program's log as things are; the text says why and what to do. Trying again is no use."""
+def lock_path(path: Path) -> Path:
+    """Return the side file that a log's writer holds locked."""
+    return path.with_name(path.name + ".lock")
 
 
 class WriterLock:
@@ -52,7 +25,7 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock for the log at `path`, or raise UnusableLogError."""
-        self._descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._descriptor = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -74,37 +47,57 @@ def make_folder(folder: Path) -> None:
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in made:
-        _sync_folder(each.parent)
+        sync_folder(each.parent)
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the log for writing, making it if it is not there; raise UnusableLogError. The caller holds the WriterLock.
+def open_writer(path: Path, *, was_used: bool = False) -> sqlite3.Connection:
+    """Open the log for writing, making it if it is not there. The caller holds the WriterLock.
 
-    The file is for its owner only: bodies are personal data.
+    `was_used` says that there was a log here before. The file is for its owner only: bodies are personal data. Raises
+    UnusableLogError; DamagedError where it is a log that cannot be used, or has lost what was written to it.
     """
     existed = path.exists()
+    written = sqlite_wal.frames(path)
+    if existed or written:
+        sqlite_header.require_whole(path, was_used=was_used, has_wal=bool(written))
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     # A short wait for locks: only somebody else's tool could hold one, and deliveries wait too.
     connection = sqlite3.connect(
         path, timeout=0.1, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        _prepare(connection, path)
+        with as_damage():
+            if written:
+                _require_all_frames(connection, sqlite_wal.last_commit(written))
+            _prepare(connection, path)
+            last_position(connection)
+    except DamagedError as damage:
+        damage.connection = connection
+        raise
     except BaseException:
         connection.close()
         raise
     if not existed:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the log for reading, in any process, also while it is written; raise UnusableLogError or sqlite3.Error."""
+    """Open the log for reading, in any process, also while it is written. Texts are given as bytes.
+
+    Raises UnusableLogError, DamagedError or sqlite3.Error.
+    """
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = bytes
     try:
-        _check(connection, path)
+        with as_damage():
+            _check(connection, path)
+    except DamagedError:
+        connection.close()
+        sqlite_header.require_ours(path)
+        raise
     except BaseException:
         connection.close()
         raise
@@ -112,12 +105,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    with _as_unusable(path):
-        tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
-        is_new = tables == 0 and _pragma(connection, "application_id") == 0
+    tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+    is_new = tables == 0 and _pragma(connection, "application_id") == 0
     if not is_new:
-        if (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (APPLICATION_ID, 1):
-            _upgrade(connection)
+        if _pragma(connection, "application_id") == APPLICATION_ID:
+            upgrade(connection)
         _check(connection, path)
     mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
     if mode != "wal":
@@ -127,38 +119,38 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("pragma wal_autocheckpoint = 4000")
     connection.execute("pragma journal_size_limit = 67108864")
     if is_new:
-        connection.execute("begin immediate")
-        connection.execute(_SCHEMA)
-        connection.execute(f"pragma application_id = {APPLICATION_ID}")
-        connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
-        connection.execute("commit")
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    connection.create_function("int64", 1, lambda number: pack("<q", number), deterministic=True)
-    connection.create_function("int32", 1, lambda number: pack("<i", number), deterministic=True)
-    connection.execute("begin immediate")
-    try:
-        connection.execute(_SCHEMA)
-        for statement in _UPGRADE.split(";"):
-            connection.execute(statement)
-        connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
+        with committed(connection):
+            make(connection)
 
 
 def last_position(connection: sqlite3.Connection) -> int:
-    """Return the last position that was given; 0 in a new log."""
-    row = connection.execute(_LAST).fetchone()
-    return row[0] if row else 0
+    """Return the last position that was given; 0 in a new log. Raises DamagedError."""
+    (last,) = connection.execute("select max(last_position) from groups").fetchone()
+    return max(last or 0, marked(connection, FORGOTTEN, OLDER))
+
+
+def marked(connection: sqlite3.Connection, *names: bytes) -> int:
+    """Return the last position of the marks of those names, 0 where there is none. Raises DamagedError."""
+    select = "select cast(name as blob), position, checksum from marks"
+    marks = [Mark._make(row) for row in connection.execute(select)]
+    if not all(mark.is_sound() for mark in marks):
+        raise DamagedError("a mark fails its checksum")
+    return max((mark.position for mark in marks if mark.name in names), default=0)
+
+
+def _require_all_frames(connection: sqlite3.Connection, last_commit: int) -> None:
+    """Raise DamagedError where SQLite has not taken all that was committed to the WAL."""
+    taken = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+    if last_commit > max(taken, 0):
+        raise DamagedError(
+            f"its WAL can be read up to frame {max(taken, 0)} only, and was committed up to frame {last_commit}",
+            taken=max(taken, 0),
+        )
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    with _as_unusable(path):
-        application = _pragma(connection, "application_id")
-        version = _pragma(connection, "user_version")
+    application = _pragma(connection, "application_id")
+    version = _pragma(connection, "user_version")
     if application != APPLICATION_ID:
         raise UnusableLogError(f"{path} is another application's database, not a log: set HOLDTIME_LOG to another file")
     if version != SCHEMA_VERSION:
@@ -173,19 +165,37 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return value
 
 
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_ERROR,  # no such table or column, an unsupported format: our statements are right
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_MISMATCH,
+}
+_COLLISION = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
+"""Of a position that is taken: then the file did not say how far it reached."""
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether SQLite raised this because of what is in the file, as against a lock or a disk."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF in _DAMAGE or code in _COLLISION
+    return isinstance(error, (DamagedError, MemoryError, OverflowError))
+
+
 @contextlib.contextmanager
-def _as_unusable(path: Path) -> Iterator[None]:
+def as_damage() -> Iterator[None]:
+    """Raise DamagedError where SQLite finds the file damaged."""
     try:
         yield
-    except sqlite3.OperationalError:
-        raise  # locked, or an I/O error: another matter than what is in the file
-    except sqlite3.DatabaseError as error:
-        raise UnusableLogError(
-            f"{path} is not a SQLite database ({error}): set HOLDTIME_LOG to another file"
-        ) from error
+    except (sqlite3.Error, MemoryError, OverflowError) as error:
+        if is_damage(error):
+            raise DamagedError(f"SQLite says: {error}") from error
+        raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new file's name durable, not only its content."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -14,23 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from struct import pack
 from typing import Any, TypeVar
 
 import structlog
 
+from ingest.group import Group
 from ingest.log import LogUnavailableError, Origin, Record
-from ingest.sqlite_file import last_position
-
-_INSERT = """
-insert into groups (last_position, records, origin, verified, rejection, newest_us, received_us, sizes, bodies) values
-"""
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+from ingest.sqlite_file import is_damage, last_position
+from ingest.sqlite_schema import INSERT, ROW, values_of
 
 ASK_AGAIN_S = 5.0
 """How long after a failure the log counts as unavailable: only the next delivery can tell that it no longer is."""
 
 T = TypeVar("T")
+
+Salvage = Callable[[sqlite3.Connection, int, str], sqlite3.Connection]
+"""Takes the damaged log's connection, the last position given and the reason; returns the connection of a sound one."""
 
 log = structlog.get_logger("ingest")
 
@@ -54,15 +53,25 @@ class _Waiting:
 class Writer:
     """Owns the writing connection. Made on the event loop that appends, which it never makes wait for the disk."""
 
-    def __init__(self, connection: sqlite3.Connection, bounds: Bounds, on_commit: Callable[[int], None]) -> None:
-        """Take the connection over; `on_commit` is told, on the loop, how many records each commit made durable."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        bounds: Bounds,
+        on_commit: Callable[[int], None],
+        salvage: Salvage | None = None,
+    ) -> None:
+        """Take the connection over; `on_commit` is told, on the loop, how many records each commit made durable.
+
+        `salvage` is called, in the disk's thread, when SQLite finds the log damaged, or somebody else does.
+        """
         self._connection = connection
+        self._salvage = salvage
         self._last = last_position(connection)
         self._bounds = bounds
         self._on_commit = on_commit
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._steps: deque[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = deque()
+        self._steps: deque[tuple[Callable[[sqlite3.Connection], Any] | str, asyncio.Future[Any]]] = deque()
         self._closing = False
         self._failure: str | None = None
         self._failed_at = 0.0
@@ -101,7 +110,20 @@ class Writer:
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this waits for the event loop, so it cannot be called on it: use asyncio.to_thread")
-        return asyncio.run_coroutine_threadsafe(self._queue(step), self._loop).result()
+        answer: T = asyncio.run_coroutine_threadsafe(self._queue(step), self._loop).result()
+        return answer
+
+    @property
+    def last(self) -> int:
+        """The last position that a durable record has. May be asked from any thread."""
+        return self._last
+
+    def salvage(self, reason: str) -> None:
+        """Have the log salvaged, between two groups; called from any thread but the loop's.
+
+        Raise LogUnavailableError when that cannot be done now.
+        """
+        asyncio.run_coroutine_threadsafe(self._queue(reason), self._loop).result()
 
     async def close(self) -> None:
         """Make durable what waits, then close the connection. Appends from now on are refused."""
@@ -111,10 +133,11 @@ class Writer:
         await self._disk.run(self._connection.close)  # it checkpoints, which takes the disk
         self._disk.stop()
 
-    async def _queue(self, step: Callable[[sqlite3.Connection], T]) -> T:
+    async def _queue(self, step: Callable[[sqlite3.Connection], Any] | str) -> Any:
+        """Have a step taken, or the log salvaged for a reason, and return what came of it."""
         if self._closing:
             raise LogUnavailableError("the log is closing")
-        done: asyncio.Future[T] = self._loop.create_future()
+        done: asyncio.Future[Any] = self._loop.create_future()
         self._steps.append((step, done))
         self._wake.set()
         return await done
@@ -133,7 +156,7 @@ class Writer:
         if not group:
             return
         try:
-            await self._disk.run(_insertion(self._connection, group, self._last))
+            await self._insert(group)
         except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
             self._failed(str(_unavailable(error)))
             for waiting in group:
@@ -148,6 +171,21 @@ class Writer:
             if not waiting.durable.done():
                 waiting.durable.set_result(None)
         self._on_commit(len(group))
+
+    async def _insert(self, group: list[_Waiting]) -> None:
+        try:
+            await self._disk.run(_insertion(self._connection, group, self._last))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            await self._salvaged(f"SQLite says: {error}")
+            await self._disk.run(_insertion(self._connection, group, self._last))
+
+    async def _salvaged(self, reason: str) -> None:
+        if self._salvage is None:
+            raise LogUnavailableError(f"the log is damaged: {reason}")
+        self._connection = await self._disk.run(partial(self._salvage, self._connection, self._last, reason))
+        self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
 
     def _failed(self, reason: str) -> None:
         if self._failure is None:
@@ -169,8 +207,12 @@ class Writer:
     async def _take_step(self) -> None:
         step, done = self._steps.popleft()
         try:
-            answer = await self._disk.run(partial(step, self._connection))
-            self._last = await self._disk.run(partial(last_position, self._connection))
+            if isinstance(step, str):
+                answer = None
+                await self._salvaged(step)
+            else:
+                answer = await self._disk.run(partial(step, self._connection))
+                self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
         except Exception as error:  # noqa: BLE001 - handed to whoever asked for the step
             _settle(done, None, _unavailable(error))
         else:
@@ -220,19 +262,15 @@ def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int
 
     The values are put together here, on the loop: in the disk's thread they would have the loop wait for its lock.
     """
-    kinds: defaultdict[tuple[Origin, bool, str | None], list[Record]] = defaultdict(list)
+    kinds: defaultdict[tuple[Origin, bool, str | None, bool], list[Record]] = defaultdict(list)
     for waiting in group:
-        kinds[waiting.record[2:]].append(waiting.record)
+        origin, verified, rejection, seal = waiting.record[2:]
+        kinds[origin, verified, rejection, seal is not None].append(waiting.record)
     values: list[object] = []
-    for (origin, verified, rejection), records in kinds.items():
-        count = len(records)
-        after += count
-        received_us = [record.received_us for record in records]
-        bodies = [record.body for record in records]
-        # Exact str and int: binding their subclasses is several times slower.
-        values += (after, count, origin.value, int(verified), rejection, max(received_us))
-        values += (pack(f"<{count}q", *received_us), pack(f"<{count}i", *map(len, bodies)), b"".join(bodies))
-    return partial(connection.execute, _INSERT + ", ".join([_ROW] * len(kinds)), values)
+    for records in kinds.values():
+        after += len(records)
+        values += values_of(Group.of(after, records))
+    return partial(connection.execute, INSERT + ", ".join([ROW] * len(kinds)), values)
 
 
 def _unavailable(error: Exception) -> LogUnavailableError:

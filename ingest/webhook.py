@@ -134,10 +134,10 @@ class WebhookEndpoint:
         now_us = self._clock()
         self._metrics.authenticated(place, now_us - sealed.signed_us)
         if self._verifier.is_fresh(sealed, now_us):
-            record, kept = Record(body, now_us), Outcome.ACCEPTED
+            record, kept = Record(body, now_us, seal=sealed), Outcome.ACCEPTED
         else:
             # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
-            record, kept = Record(body, now_us, rejection=Distrust.STALE.value), Outcome.STALE
+            record, kept = Record(body, now_us, rejection=Distrust.STALE.value, seal=sealed), Outcome.STALE
         began = time.perf_counter()
         await self._appender.append(record)
         self._metrics.appended(time.perf_counter() - began)

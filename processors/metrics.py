@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ingest.batch import Batch
+from ingest.log import DAMAGED
 from processors.landing import Landed
 from warehouse.errors import Trouble
 
@@ -40,6 +41,10 @@ REPLICA_AGE_SECONDS = Metric("holdtime_replica_published_timestamp_seconds", "Wh
 FACTS_UNTOLD = Metric(
     "holdtime_facts_untold", "Changes of facts that have still to go to holdtime.facts.*; always 0 where none are told."
 )
+DAMAGED_RECORDS = Metric(
+    "holdtime_damaged_records",
+    "Records that the log could not give back as they came, since this process started: kept as rejected, not landed.",
+)
 STANDBY = Metric("holdtime_standby", "1 while another process has the warehouse and this one waits to take over.")
 LANDING_AWAY = Metric(
     "holdtime_landing_away",
@@ -61,6 +66,7 @@ METRICS = (
     LAG_RECORDS,
     REPLICA_AGE_SECONDS,
     FACTS_UNTOLD,
+    DAMAGED_RECORDS,
     STANDBY,
     LANDING_AWAY,
     UNPUBLISHED,
@@ -84,6 +90,8 @@ class ProcessorMetrics:
         self.lag = Gauge(*_told(LAG_RECORDS), registry=registry)
         self.replica_at = Gauge(*_told(REPLICA_AGE_SECONDS), registry=registry)
         self.untold = Gauge(*_told(FACTS_UNTOLD), registry=registry)
+        self._damaged = Gauge(*_told(DAMAGED_RECORDS), registry=registry)
+        self.damaged_records = 0
         self.standby = Gauge(*_told(STANDBY), registry=registry)
         self._away = Gauge(*_told(LANDING_AWAY), ["why"], registry=registry)
         self.unpublished = Gauge(*_told(UNPUBLISHED), registry=registry)
@@ -103,6 +111,10 @@ class ProcessorMetrics:
         self._records.labels("duplicate").inc(landed.duplicates)
         self._records.labels("rejected").inc(landed.rejected)
         self._contradictions.inc(landed.contradictions)
+        if landed.rejected:
+            damaged = pc.sum(pc.equal(batch.table.column("rejection"), DAMAGED)).as_py()
+            self.damaged_records += damaged or 0
+            self._damaged.set(self.damaged_records)
         self._batches.observe(landed.records)
         received = batch.table.column("received_at").cast(pa.int64())
         # The oldest and the mean stand for all: to observe each of 100,000 would take longer than to land them.

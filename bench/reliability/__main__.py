@@ -23,6 +23,7 @@ from bench.reliability import (
     commands,
     disks,
     faults,
+    flips,
     floods,
     http_fuzz,
     kills,
@@ -34,7 +35,7 @@ from bench.reliability import (
 )
 from bench.reliability.campaign import Tally
 
-_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, commands, disks, http_fuzz, floods)
+_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, commands, disks, flips, http_fuzz, floods)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5

@@ -9,7 +9,7 @@ import duckdb
 
 from ingest import sqlite_file
 from ingest.log import Extent
-from ingest.sqlite_file import UnusableLogError
+from ingest.sqlite_file import DamagedError, UnusableLogError
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.history import instant
 from warehouse.query import value
@@ -40,11 +40,11 @@ def log_end(log: Path) -> LogEnd:
             return None  # perhaps it is elsewhere
         try:
             connection = sqlite_file.open_reader(log)
-        except (UnusableLogError, sqlite3.Error):
+        except (UnusableLogError, DamagedError, sqlite3.Error):
             return None
         try:
             return Extent({PARTITION: sqlite_file.last_position(connection)}, SqliteLog.FIRST_OFFSET)
-        except sqlite3.Error:
+        except (DamagedError, sqlite3.Error):
             return None
         finally:
             connection.close()

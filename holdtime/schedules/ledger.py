@@ -11,63 +11,31 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from holdtime.schedules import integrity, ledger_file
+from holdtime.schedules.integrity import NotWholeError
+from holdtime.schedules.ledger_file import LedgerError
 from holdtime.schedules.record import FOLDER, Delivery, Kind, Run, RunId, RunState, State
 
-APPLICATION_ID = int.from_bytes(b"hsch")
-SCHEMA_VERSION = 1
+__all__ = ["KEPT", "Ledger", "LedgerError"]
+
 KEPT = timedelta(days=400)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
-_SCHEMA = """
-create table schedules (  -- since when a schedule has been known with these times: it misses nothing before that
-    name     text    not null primary key,
-    times    text    not null,
-    since_us integer not null
-) without rowid;
-create table runs (
-    schedule   text    not null,
-    kind       text    not null,
-    due_us     integer not null,  -- the time that the cron expression named, or at which somebody asked
-    started_us integer not null,
-    state      text    not null,
-    reason     text    not null default '',
-    message    blob,              -- what is sent, until everybody has it
-    primary key (schedule, kind, due_us)
-) without rowid;
-create table deliveries (
-    schedule  text    not null,
-    kind      text    not null,
-    due_us    integer not null,
-    recipient text    not null,   -- Recipient.key
-    label     text    not null,
-    state     text    not null,
-    attempts  integer not null default 0,
-    at_us     integer not null,   -- when the state began
-    reason    text    not null default '',
-    primary key (schedule, kind, due_us, recipient)
-) without rowid
-"""
 _THIS_RUN = "schedule = ? and kind = ? and due_us = ?"
-
-
-class LedgerError(Exception):
-    """The file is no ledger, or cannot be one. The text says what was expected and what to do."""
 
 
 class Ledger:
     """The file. One process at a time runs the schedules; any number may look, and send what somebody asks for."""
 
     def __init__(self, path: Path) -> None:
-        """Open the ledger, making it if it is not there. Raises LedgerError."""
+        """Open the ledger, making it if it is not there. Raises LedgerError.
+
+        One that is damaged is set aside. A new one sends nothing that was due before, so nothing is sent twice.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            _prepare(self._db, path)
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerError(f"{path} cannot be used: {error}; set HOLDTIME_SCHEDULES to another file") from None
+        self._db = ledger_file.opened(path)
 
     @classmethod
     @contextmanager
@@ -77,9 +45,10 @@ class Ledger:
         ledger._lock = threading.RLock()
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as ledger._db:
-                _check(ledger._db, path)
+                integrity.register(ledger._db)
+                ledger_file.check(ledger._db, path)
                 yield ledger
-        except sqlite3.Error as error:
+        except (sqlite3.Error, NotWholeError) as error:
             raise LedgerError(f"{path} cannot be read: {error}; see HOLDTIME_SCHEDULES") from None
 
     def close(self) -> None:
@@ -114,7 +83,12 @@ class Ledger:
         return _instant(rows[0][0]) if rows else None
 
     def begin(self, run: RunId, now: datetime) -> bool:
-        """Write down that a run has begun; False when it had already."""
+        """Write down that a run has begun; False when it had already. Raises LedgerError where nobody knows."""
+        try:
+            with self._lock:
+                integrity.require_whole(self._db)
+        except NotWholeError as error:
+            raise LedgerError(f"the ledger is damaged: {error}; start again: then it is set aside") from None
         with self._committed() as db:
             db.execute("delete from deliveries where due_us < ?", [_us(now - KEPT)])
             db.execute("delete from runs where due_us < ?", [_us(now - KEPT)])
@@ -200,28 +174,6 @@ class Ledger:
         for schedule, kind, due, started, state, reason, message in rows:
             run = RunId(schedule, Kind(kind), _instant(due))
             yield Run(run, _instant(started), RunState(state), reason, message)
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("select count(*) from sqlite_schema").fetchone()[0]:
-        _check(db, path)
-    db.execute("pragma journal_mode = wal")
-    db.execute("pragma synchronous = full")  # what is about to be sent is on the disk before it is sent
-    db.execute("pragma fullfsync = on")
-    if not db.execute("select count(*) from sqlite_schema").fetchone()[0]:
-        db.execute("begin immediate")
-        if not db.execute("select count(*) from sqlite_schema").fetchone()[0]:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
-            db.execute(f"pragma application_id = {APPLICATION_ID}")
-            db.execute(f"pragma user_version = {SCHEMA_VERSION}")
-        db.execute("commit")
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    found = tuple(db.execute(f"pragma {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if found != (APPLICATION_ID, SCHEMA_VERSION):
-        raise LedgerError(f"{path} is not a ledger of schedules: set HOLDTIME_SCHEDULES to another file")
 
 
 def _key(run: RunId) -> list[object]:

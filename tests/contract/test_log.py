@@ -16,7 +16,8 @@ from ingest.batch import Batch, Positions
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
 from ingest.kafka_topics import Layout
-from ingest.log import Appender, Origin, Reader, Record
+from ingest.log import Appender, Origin, Reader, Record, records_of
+from ingest.signature import Seal
 from ingest.sqlite_log import SqliteLog
 
 
@@ -112,16 +113,17 @@ def test_a_record_comes_back_as_it_was_appended(opener: Opener) -> None:
         Record("תמיכה".encode(), 3, Origin.RECONCILER, verified=False),
         Record(b'{"data":', 4, rejection="stale"),
         Record(b"\xff\xfe", 2**53, Origin.WEBHOOK, verified=True),
+        Record(b"{}", 5, seal=Seal(bytes(range(64)), b"1800000000")),
+        Record(b"stale", 6, rejection="stale", seal=Seal(bytes(64), b"000000000007")),
     ]
 
     async def scenario(log: Log) -> None:
         for record in records:
             await log.append(record)
-        found = []
-        for batch in await read_all(log):
-            columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections)
-            found += [Record(*row[:2], Origin(row[2]), *row[3:]) for row in zip(*columns, strict=True)]
-        assert sorted(found, key=lambda record: record.received_us) == records
+        found = [record for batch in await read_all(log) for record in records_of(batch)]
+        assert sorted(found, key=lambda record: record.received_us) == sorted(
+            records, key=lambda each: each.received_us
+        )
 
     run(scenario, opener)
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import sqlite3
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaTimeoutError, OutOfOrderSequenceNumber
@@ -22,7 +24,8 @@ from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
 from ingest.kafka_session import require_manual
 from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, UnusableTopicError
-from ingest.log import LogUnavailableError, Record
+from ingest.log import DAMAGED, LogUnavailableError, Record, records_of
+from ingest.signature import Seal
 from ingest.spool import SpooledLog
 from ingest.sqlite_log import SqliteLog
 from tests.contract.test_log import bodies, read_all
@@ -372,6 +375,63 @@ def test_a_spool_is_drained_by_the_next_process_and_empty_after_that(tmp_path: P
                 assert len(await asyncio.to_thread(log.read, {}, 100)) == 5 + lives
             finally:
                 await log.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_spool_gives_signatures_on_and_what_is_left_of_a_damaged_group_too(tmp_path: Path, kafka: str) -> None:
+    connection, path = a_connection(kafka, partitions=1), tmp_path / "spool.sqlite"
+    sealed = an_event(1)._replace(seal=Seal(bytes(range(64)), b"1800000000"))
+    large = an_event(2)._replace(body=b"x" * (3 << 20))  # larger than what Kafka takes in one record
+
+    async def scenario() -> None:
+        left = SqliteLog(path)
+        await left.start()
+        for record in (sealed, large, an_event(3)):
+            await left.append(record)
+        await left.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("update groups set newest_us = 7 where last_position = 2")
+        with capture_logs() as said:
+            log = SpooledLog(connection, SqliteLog(path))
+            await log.start()
+            try:
+                async with asyncio.timeout(60):
+                    while log.waiting:  # noqa: ASYNC110 - the log has no event for it
+                        await asyncio.sleep(0.05)
+                assert log.set_aside()
+                found = records_of(await asyncio.to_thread(log.read, {}, 100))
+            finally:
+                await log.close()
+        assert [record for record in found if record.rejection is None] == [sealed, an_event(3)]
+        damaged = [record for record in found if record.rejection == DAMAGED]
+        assert len(damaged) == 4
+        assert b"".join(record.body for record in damaged).endswith(large.body)
+        assert not any(record.verified for record in damaged)
+        assert "log_damaged" in [line["event"] for line in said]
+
+    asyncio.run(scenario())
+
+
+def test_a_record_carries_its_signature_and_timestamp_in_headers_as_they_came(kafka: str) -> None:
+    connection = a_connection(kafka, partitions=1)
+    record = an_event(1)._replace(seal=Seal(bytes(range(64)), b"0017"))
+
+    async def scenario() -> None:
+        async with opened(connection) as log:
+            await log.append(record)
+            await log.append(an_event(2))
+            assert records_of(await asyncio.to_thread(log.read, {}, 10)) == [record, an_event(2)]
+        consumer = AIOKafkaConsumer(
+            connection.layout.events, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            said = [dict((await consumer.getone()).headers) for _ in range(2)]
+        finally:
+            await consumer.stop()
+        assert (said[0]["signature"], said[0]["timestamp"]) == (b64encode(bytes(range(64))), b"0017")
+        assert not {"signature", "timestamp"} & said[1].keys()
 
     asyncio.run(scenario())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,13 +10,13 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from holdtime import settings
+from holdtime import event_log, settings
 from holdtime.opening import ends_before
 from holdtime.parts import opened
 from holdtime.settings import ConfigurationError
 from ingest.kafka_connection import Connection
 from ingest.kafka_log import KafkaLog
-from ingest.log import Log, Record
+from ingest.log import DAMAGED, Log, Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from tests.builders import a_batch
@@ -70,6 +71,27 @@ def test_a_log_that_ends_before_the_warehouse_is_refused(folder: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="ends at position 1, but the warehouse has landed up to 500"):
         asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kept", [0, 4096])
+def test_a_log_that_was_damaged_goes_on_after_the_warehouse_and_the_loss_is_in_it(folder: Path, kept: int) -> None:
+    landed_up_to(500)
+
+    async def scenario() -> tuple[list[int], list[str | None]]:
+        log = SqliteLog(Path("data/log.sqlite"))
+        await log.start()
+        for _ in range(40):
+            await append(log)
+        await log.close()
+        os.truncate("data/log.sqlite", kept)
+        for _ in range(2):
+            async with opened(settings.load()) as parts:
+                await append(parts.log)
+                assert len(event_log.set_aside(parts.log)) == 1
+                batch = parts.log.read({PARTITION: 500}, 10)
+        return batch.offsets, batch.rejections
+
+    assert asyncio.run(scenario()) == ([501, 502, 503], [DAMAGED, None, None])
 
 
 def test_a_log_ends_before_the_warehouse_in_the_partitions_that_are_that_logs(folder: Path) -> None:

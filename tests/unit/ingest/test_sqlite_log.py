@@ -304,7 +304,7 @@ def from_the_future(path: Path) -> None:
     ("make", "says"),
     [
         (somebody_elses, "another application's database"),
-        (from_the_future, "a log of version 99, this program reads version 2"),
+        (from_the_future, "a log of version 99, this program reads version 3"),
         (lambda path: path.write_bytes(b"not a database" * 100), "not a SQLite database"),
     ],
 )

@@ -1,6 +1,7 @@
 """The webhook endpoint: each status code, what is stored, and that content never makes a 5xx."""
 
 import asyncio
+from base64 import b64decode
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from ingest.http.answers import Answer
 from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.log import Origin, Record
 from ingest.metrics import Outcome
+from ingest.signature import Seal
 from tests.unit.ingest.deliveries import (
     EVENT,
     KEY,
@@ -27,7 +29,8 @@ from tests.unit.ingest.deliveries import (
 def test_a_signed_delivery_is_stored_as_it_came_and_answered_200() -> None:
     receiver = a_receiver()
     assert receiver.deliver(EVENT, headers=signed(EVENT)).status == 200
-    assert receiver.log.records == [Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None)]
+    seal = Seal(b64decode(signature(EVENT)), b"%d" % NOW_S)
+    assert receiver.log.records == [Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None, seal=seal)]
     assert receiver.count("accepted") == 1
 
 

@@ -1,8 +1,10 @@
 """The processor in its thread, between a real log and a real warehouse."""
 
 import asyncio
+import contextlib
 import errno
 import os
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -339,6 +341,27 @@ def test_a_record_that_cannot_land_is_rejected_alone(tmp_path: Path) -> None:
                 ("unlandable:DataError", 4, b'{"poison": 1}')
             ]
             assert value(center.db, "select outcome from queue_visits") == "answered"
+
+    asyncio.run(scenario())
+
+
+def test_a_damaged_group_is_rejected_and_counted_and_the_rest_lands(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            good = call_bodies()
+            for body in (*good[:3], b"the one that is damaged", good[3]):
+                await center.append(body)
+            with contextlib.closing(sqlite3.connect(tmp_path / "log.sqlite", isolation_level=None)) as db:
+                db.execute("update groups set bodies = 'another' where last_position = 4")
+                db.execute("pragma wal_checkpoint(truncate)")  # which has it as it was
+            processor = center.processor()
+            async with running(processor):
+                await all_landed(center, processor)
+            assert value(center.db, "select count(*) from events") == 4
+            rows = center.db.execute("select reason, verified, log_offset, body from rejected").fetchall()
+            assert [row[:3] for row in rows] == [("damaged", False, 4)]
+            assert rows[0][3].endswith(b"another")
+            assert processor.metrics.damaged_records == 1
 
     asyncio.run(scenario())
 

@@ -145,3 +145,12 @@ def test_a_replayed_record_that_is_kept_already_is_not_kept_twice(warehouse: War
     assert [body for _, body in kept(warehouse)].count(b"not json") == 1
     webhook = warehouse.landing.land(a_batch([b"not json"], first_offset=9), LATER)
     assert webhook.rejected == 1, "what a webhook brought is kept each time it came"
+
+
+def test_what_is_left_of_damaged_records_never_becomes_an_event(warehouse: Warehouse) -> None:
+    (event,) = a_call("eve").queued(at=NOON)
+    damaged = a_batch([event.body()], partition=7, rejections=["damaged"])
+    warehouse.landing.land(damaged, LATER)
+    assert again(warehouse, "damaged").records == 0
+    assert again(warehouse).events == 2
+    assert ("damaged", event.body()) in kept(warehouse)
