@@ -14,7 +14,7 @@ from ingest.log import LogUnavailableError
 from processors.facts import FACTS
 from processors.outbox import Change
 from warehouse.catalog import describe
-from warehouse.database import create_tables
+from warehouse.database import create_tables, open_in_memory
 
 DEADLINE_S = 10.0
 _STOP_S = 2.0
@@ -119,7 +119,7 @@ def specification(connection: Connection) -> AsyncAPI:
         description="Authentic deliveries that nobody can read, or whose time is off: the body as received. "
         "Header rejection: why, where ingest knows already.",
     )
-    with duckdb.connect() as db:
+    with open_in_memory() as db:
         create_tables(db)
         describe(db)
         for fact in FACTS:

@@ -120,7 +120,7 @@ class Landing:
             if self._aside is None:
                 self._aside = Aside(self._longest_wait)
             self._ahead[batch] = self._aside.read(batch)
-        except (duckdb.Error, pa.ArrowException) as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             log.warning("not_read_ahead", records=len(batch), reason=type(error).__name__)  # its text may be of a body
 
     @contextmanager

@@ -6,7 +6,7 @@ from functools import cache
 import duckdb
 
 from processors.spans import Span
-from warehouse.database import create_tables
+from warehouse.database import create_tables, open_in_memory
 from warehouse.query import run
 
 MOST = 5_000
@@ -46,6 +46,7 @@ class Pending:
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the table in which changes wait, if it is not there."""
+    _keys()  # later, a batch would have to open a database for it
     db.execute(PREPARE)
 
 
@@ -81,7 +82,7 @@ def note(db: duckdb.DuckDBPyConnection, table: str, spans: list[Span]) -> None:
 @cache
 def _keys() -> dict[str, str]:
     """The first column of each table, which says which fact it is; the schema's, so one look a process is enough."""
-    with duckdb.connect() as db:
+    with open_in_memory() as db:
         create_tables(db)
         rows = db.execute("select table_name, column_name from duckdb_columns() where column_index = 1").fetchall()
     return dict(rows)

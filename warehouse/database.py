@@ -7,11 +7,13 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import migrations, tables
+from warehouse import descriptors, migrations, tables
 from warehouse.catalog import describe
 from warehouse.query import value
 
 SCHEMA_VERSION = 3
+
+_SCHEMA = files(__package__).joinpath("schema.sql").read_text()
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
@@ -122,10 +124,16 @@ def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConn
     return db
 
 
+def open_in_memory(**config: str | bool | int | float | list[str]) -> duckdb.DuckDBPyConnection:
+    """Open an empty database in memory. Raises OSError where no descriptor is left for that."""
+    descriptors.require()
+    return duckdb.connect(config=config)
+
+
 def create_tables(db: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of `schema.sql` in an empty database."""
     db.begin()
-    db.execute(files(__package__).joinpath("schema.sql").read_text())
+    db.execute(_SCHEMA)
     db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
     db.commit()
 
@@ -157,6 +165,10 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    try:
+        descriptors.require()
+    except OSError as error:
+        raise WarehouseError(f"{path} cannot be opened: {error.strerror}; raise the limit (ulimit -n)") from None
     try:
         yield
     except duckdb.ConnectionException as error:
