@@ -16,6 +16,7 @@ from holdtime import event_log
 from holdtime.parts import Parts, Warehouse, agree, ends_before, landing_of, open_warehouse, tells_facts
 from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
+from holdtime.steady_clock import SteadyClock
 from holdtime.watchdog import Watchdog
 from ingest.log import Extent, LogUnavailableError
 from processors.app import Processor
@@ -41,6 +42,7 @@ class Service:
     ingests: bool
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
+    clock: SteadyClock = field(default_factory=SteadyClock)
     processor: Processor | None = None
     reconciling: Standing | None = None
 
@@ -88,6 +90,7 @@ class Service:
                 metrics=self.parts.processor_metrics,
                 tell=tell,
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
+                clock=self.clock,
             )
             watching = asyncio.create_task(self._watch(self.processor))
             try:
@@ -140,6 +143,7 @@ class Service:
                 # What comes now gets positions that have landed, and would be passed over: starting again says so.
                 log.error("log_ends_before_landed", partitions=short)
                 os._exit(1)
+            self.parts.processor_metrics.clock_off.set(self.clock.off().total_seconds())
             lag = extent.lag(done)
             landed = extent.held - lag
             metrics = self.parts.processor_metrics

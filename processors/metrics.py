@@ -40,6 +40,11 @@ FACTS_UNTOLD = Metric(
     "holdtime_facts_untold", "Changes of facts that have still to go to holdtime.facts.*; always 0 where none are told."
 )
 STANDBY = Metric("holdtime_standby", "1 while another process has the warehouse and this one waits to take over.")
+CLOCK_OFF_SECONDS = Metric(
+    "holdtime_clock_off_seconds",
+    "How far the wall clock is ahead of the time that has passed in this process: it jumped, or was set. For an hour "
+    "facts are not evaluated by a clock that is ahead.",
+)
 METRICS = (
     RECORDS_LANDED,
     FACTS_WRITTEN,
@@ -51,6 +56,7 @@ METRICS = (
     REPLICA_AGE_SECONDS,
     FACTS_UNTOLD,
     STANDBY,
+    CLOCK_OFF_SECONDS,
 )
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -71,6 +77,7 @@ class ProcessorMetrics:
         self.replica_at = Gauge(*_told(REPLICA_AGE_SECONDS), registry=registry)
         self.untold = Gauge(*_told(FACTS_UNTOLD), registry=registry)
         self.standby = Gauge(*_told(STANDBY), registry=registry)
+        self.clock_off = Gauge(*_told(CLOCK_OFF_SECONDS), registry=registry)
         for outcome in ("event", "duplicate", "rejected"):
             self._records.labels(outcome)  # dashboards see zeros, not gaps
 
