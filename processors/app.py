@@ -185,12 +185,9 @@ class Processor:
 
     def _trim(self, now: datetime) -> None:
         """Let the log forget what landed long enough ago, by the clock and by what the last events say."""
-        witnessed = self.landing.witnessed_at()
-        if witnessed is None:
-            return
-        before = min(now, witnessed) - self.keep_landed
+        before, positions = self.landing.landed_before(now, self.keep_landed)
         try:
-            forgotten = self.reader.forget(self.progress.landed, int(before.timestamp() * 1_000_000))
+            forgotten = self.reader.forget(positions, int(before.timestamp() * 1_000_000))
         except LogUnavailableError as error:
             log.warning("log_not_trimmed", reason=str(error))
         else:

@@ -1,9 +1,10 @@
 """The evaluation time: by which clock a visit that nobody ended becomes unknown, and which clocks are not believed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import duckdb
 
+from ingest.batch import Positions
 from processors.history import instant
 from warehouse.query import run, value
 
@@ -54,3 +55,31 @@ def witnessed_at(db: duckdb.DuckDBPyConnection, *, enough: int = 1) -> datetime 
         db, f"select count(*), epoch_us(quantile_disc(witnessed_at, 0.25)) from ({latest})"
     ).fetchall()
     return instant(witnessed) if events >= enough else None
+
+
+def landed_before(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta) -> tuple[datetime, Positions]:
+    """Return which records came longer ago than `keep`, where the clock says `now`: until when, and up to where.
+
+    `now` counts only as far as the events say so. Records after the first that both its clocks say is younger are
+    younger too, whatever was noted of when they came. No position is returned where no event tells the time.
+    """
+    witnessed = witnessed_at(db)
+    if witnessed is None:
+        return now - keep, {}
+    before = min(now, witnessed) - keep
+    landed = dict(run(db, "select log_partition, log_offset from log_positions").fetchall())
+    younger = dict(
+        run(
+            db,
+            """
+            select log_partition, min(log_offset)
+            from stored_events
+            where received_at >= $before
+            and occurred_at >= $before
+            and least(received_at, occurred_at) <= $witnessed
+            group by log_partition
+            """,
+            {"before": before, "witnessed": witnessed},
+        ).fetchall()
+    )
+    return before, {partition: min(last, younger.get(partition, last + 1) - 1) for partition, last in landed.items()}

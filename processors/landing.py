@@ -98,9 +98,9 @@ class Landing:
         """How many changes of facts wait to be told."""
         return int(value(self._db, "select count(*) from unpublished_facts"))
 
-    def witnessed_at(self) -> datetime | None:
-        """A time that has certainly come, as the events say, whatever a clock says; None where there are none."""
-        return evaluation.witnessed_at(self._db)
+    def landed_before(self, now: datetime, keep: timedelta) -> tuple[datetime, Positions]:
+        """Which records came longer ago than `keep`, whatever a clock that jumped says (`evaluation.landed_before`)."""
+        return evaluation.landed_before(self._db, now, keep)
 
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""

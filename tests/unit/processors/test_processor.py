@@ -233,11 +233,13 @@ def test_a_clock_that_jumps_makes_the_log_forget_nothing(tmp_path: Path) -> None
             asked = Asked(center.log)
             async with running(center.processor(reader=asked)) as _:
                 for days in (400, -400, 1):
+                    # What comes now is dated by the wrong clock, and is no older by that.
+                    await center.append(b"?", received=LATER + timedelta(days=days))
                     before = len(asked.before_us)
                     center.clock.now = LATER + timedelta(days=days)
                     await until(lambda before=before: len(asked.before_us) > before, lambda: asked.before_us)  # type: ignore[misc]
             assert max(asked.before_us) <= microseconds(NOON - timedelta(days=7))
-            assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4]
+            assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4, 5, 6, 7]
 
     asyncio.run(scenario())
 
