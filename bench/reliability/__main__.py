@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.reliability import bodies, faults, kills, laws, pages, reconciled, rolling, truth
+from bench.reliability import bodies, clocks, faults, kills, laws, pages, reconciled, rolling, truth
 from bench.reliability.campaign import Tally
 
-_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages)
+_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, clocks)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5
