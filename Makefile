@@ -1,13 +1,12 @@
 # Every target does its own set-up: `make demo` and `make test` work as the first command in a fresh clone.
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup demo test browser check kafka-up kafka-down bench bench-reliability lock clean
+.PHONY: help setup demo test browser check kafka-up kafka-down bench bench-reliability sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -15,10 +14,12 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv from the lock file
 
-$(UV):
+# The one thing that pip installs. Its version and the hashes of its wheels for all platforms are in the file.
+$(UV): requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "holdtime needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Try: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements-uv.txt
+	@touch $@
 
 # The lock names versions and hashes and no registry: it installs from whichever index this machine is set up for.
 $(STAMP): requirements.lock pyproject.toml | $(UV)
@@ -53,6 +54,9 @@ bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 
 bench-reliability: $(STAMP) ## break it on purpose, for about an hour; writes bench/reliability.json
 	$(BIN)/python -m bench.reliability
+
+sbom: $(STAMP) ## the software bill of materials of what runs: CycloneDX, in dist/holdtime.cdx.json
+	@$(BIN)/python -m supply.sbom dist/holdtime.cdx.json
 
 lock: | $(UV) ## resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev --extra tracing --python-version 3.11 pyproject.toml -o requirements.lock

@@ -11,6 +11,7 @@ from holdtime import event_log
 from holdtime.outage import keep_telling
 from holdtime.reconciler.standing import Standing
 from holdtime.service import Service
+from holdtime.steady_clock import SteadyClock
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ async def telling(service: Service) -> AsyncIterator[None]:
 
     to = service.parts.log
     liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
-    beating = asyncio.create_task(keep_telling(liveness, to))
+    beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
     try:
         yield
     finally:

@@ -131,7 +131,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
         )
         progress.update(task, description="deriving facts", completed=0, total=None)
         longest_wait = timedelta(hours=configured.configuration.longest_wait_hours)
-        for done, total in rebuilding.rebuild(db, longest_wait=longest_wait):
+        for done, total in rebuilding.rebuild(db, longest_wait=longest_wait, now=datetime.now(UTC)):
             progress.update(task, completed=done, total=total)
         publish(db, paths.warehouse, paths.replica)
         db.close()

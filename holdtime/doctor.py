@@ -247,7 +247,7 @@ def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
             "clock",
             Verdict.FAILED,
             f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, the last landing said {instant(judged):%Y-%m-%d %H:%M:%S}",
-            "set the clock; facts are judged by the later time until it has passed",
+            "set the clock; when it is right the next landing, or `holdtime rebuild`, evaluates waits by it again",
         )
     day_ago = (now - timedelta(days=1) - instant(0)) // timedelta(microseconds=1)
     ahead_us = value(db, _AHEAD_US, {"from": day_ago})

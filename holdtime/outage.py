@@ -14,6 +14,7 @@ import duckdb
 import structlog
 
 from holdtime.reconciler.found import observed
+from holdtime.steady_clock import elapsed_s
 from ingest.log import Log, LogUnavailableError, Origin, Record
 from ingest.sqlite_log import SqliteLog
 from processors.history import EPOCH
@@ -23,6 +24,8 @@ EVENT_TYPE = "reconciler.ingest.down"
 NOTICED = timedelta(minutes=2)
 """A running holdtime lands once a minute, if only the time; a gap of less than this is none."""
 EVERY_S = 30.0
+LONGEST = timedelta(days=31)
+"""An outage that is longer is not told: a clock that jumped is likelier, and the reconciler reads no further back."""
 
 log = structlog.get_logger("ingest")
 
@@ -63,8 +66,11 @@ def last_received(log: Log) -> datetime | None:
 
 
 def between(since: datetime, now: datetime) -> Record | None:
-    """That ingest was down from `since` until now, as a record; None if that is not worth a word."""
+    """That ingest was down from `since` until now, as a record; None if that is not worth a word, or not believed."""
     if now - since < NOTICED:
+        return None
+    if now - since > LONGEST:
+        log.warning("outage_not_told", since=since.isoformat(), until=now.isoformat(), reason="is the clock right?")
         return None
     said = {"start": since.isoformat(), "end": now.isoformat()}
     body = observed(EVENT_TYPE, since, said).body
@@ -72,28 +78,35 @@ def between(since: datetime, now: datetime) -> Record | None:
 
 
 async def keep_telling(
-    liveness: Liveness, to: Log, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), every_s: float = EVERY_S
+    liveness: Liveness,
+    to: Log,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    elapsed: Callable[[], float] = elapsed_s,
+    every_s: float = EVERY_S,
 ) -> NoReturn:
     """Tell again and again that this ingest is there, until cancelled, and what went before, where nobody was.
 
-    Time in which this process could take webhooks is none, also while the cluster was away: a spool kept them.
+    Time in which this process could take webhooks is none, also while the cluster was away: a spool kept them. How
+    long ago that was is counted by `elapsed`, in seconds, so a clock that jumps makes no outage.
     """
-    here: datetime | None = None
+    here_s: float | None = None
     while True:
-        now = clock()
+        now, now_s = clock(), elapsed()
         try:
-            await _tell(liveness, to, now, here)
+            await _tell(liveness, to, now, None if here_s is None else timedelta(seconds=now_s - here_s))
         except LogUnavailableError as error:
             log.warning("liveness_not_told", reason=str(error))
         if to.unavailable is None:
-            here = now
+            here_s = now_s
         await asyncio.sleep(every_s)
 
 
-async def _tell(liveness: Liveness, to: Log, now: datetime, here: datetime | None) -> None:
-    if here is None or now - here >= NOTICED:
+async def _tell(liveness: Liveness, to: Log, now: datetime, away: timedelta | None) -> None:
+    """Tell that one is there now; it was there `away` ago, if ever."""
+    if away is None or away >= NOTICED:
         told = await liveness.last()
-        since = max((each for each in (told, here) if each is not None), default=now)
+        since = max((each for each in (told, None if away is None else now - away) if each is not None), default=now)
         if (down := between(since, now)) is not None:
             await to.append(down)
             log.warning("ingest_was_down", since=since.isoformat(), until=now.isoformat())

@@ -23,6 +23,7 @@ from holdtime.reconciler.reconciler import Outcome, Reconciler, Told
 from holdtime.reconciler.standing import Standing
 from holdtime.reconciler.turns import PASSING, next_turn
 from holdtime.settings import ConfigurationError, Settings
+from holdtime.steady_clock import SteadyClock
 from ingest import app as ingest_app
 from ingest.http.limits import raise_descriptors
 from ingest.log import Log, LogUnavailableError
@@ -183,6 +184,7 @@ async def reconciler(
             appender,
             known,
             settle=settle,
+            clock=SteadyClock(),
             longest_wait=timedelta(hours=configured.longest_wait_hours),
             told=told,
             standing=standing or Standing(),

@@ -10,6 +10,7 @@ from holdtime import event_log
 from holdtime.parts import Parts
 from holdtime.reconciler.standing import Standing
 from holdtime.settings import Settings
+from holdtime.steady_clock import SteadyClock
 from holdtime.supervisor import DRAIN, Supervisor
 from ingest.log import Extent, LogUnavailableError
 from warehouse.errors import Trouble
@@ -28,13 +29,16 @@ class Service:
     ingests: bool
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
+    clock: SteadyClock = field(default_factory=SteadyClock)
     supervisor: Supervisor = field(init=False)
     reconciling: Standing | None = None
 
     def __post_init__(self) -> None:
         """Nothing lands yet."""
         parts = self.parts
-        self.supervisor = Supervisor(self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop)
+        self.supervisor = Supervisor(
+            self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop, self.clock
+        )
 
     def unready(self) -> str | None:
         """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""

@@ -18,6 +18,7 @@ from holdtime import event_log
 from holdtime.opening import Warehouse, agree, ends_before, open_warehouse, recover, tells_facts
 from holdtime.outage import last_received, outage
 from holdtime.settings import ConfigurationError, Settings
+from holdtime.steady_clock import SteadyClock
 from holdtime.watchdog import Watchdog
 from ingest.log import Extent, Log, LogUnavailableError, Record
 from processors.app import Processor
@@ -75,6 +76,7 @@ class Supervisor:
     metrics: ProcessorMetrics
     ingests: bool
     stop: threading.Event
+    clock: SteadyClock
     processor: Processor | None = None
     progress: Progress | None = None
     away: Away | None = None
@@ -151,6 +153,7 @@ class Supervisor:
                 metrics=self.metrics,
                 tell=await self._fact_stream(stack),
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
+                clock=self.clock,
                 progress=self.progress or Progress(),
             )
             self.progress = processor.progress
@@ -239,6 +242,7 @@ class Supervisor:
                 # What comes now gets positions that have landed, and would be passed over: starting again says so.
                 log.error("log_ends_before_landed", partitions=short)
                 os._exit(1)
+            self.metrics.clock_off.set(self.clock.off().total_seconds())
             lag = extent.lag(done)
             landed = extent.held - lag
             self.metrics.lag.set(lag)

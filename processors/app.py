@@ -164,12 +164,14 @@ class Processor:
         return self._land(batch.part(0, half)) + self._land(batch.part(half))
 
     def _trim(self, now: datetime) -> None:
-        """Let the log forget what is old enough, and in a replica that would outlast a damaged warehouse."""
+        """Let the log forget what is old enough, by the clock and the last events, and in a replica that will last."""
         try:
             if self.progress.published:
                 self.publisher.make_last()
-            before_us = int((now - self.keep_landed).timestamp() * 1_000_000)
-            forgotten = self.reader.forget(self.progress.published, before_us)
+            before, landed = self.landing.landed_before(now, self.keep_landed)
+            published = self.progress.published
+            safe = {each: min(landed[each], published[each]) for each in landed.keys() & published.keys()}
+            forgotten = self.reader.forget(safe, int(before.timestamp() * 1_000_000))
         except (LogUnavailableError, OSError) as error:
             log.warning("log_not_trimmed", reason=str(error))
         else:

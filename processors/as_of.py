@@ -24,10 +24,12 @@ class UnreachedError(Exception):
 def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
     """Make the facts of what had landed up to `positions`, included, in the current schema of a scratch database.
 
-    A partition that is not named had landed nothing. The facts are judged by the clock of the log: the time at which
+    A partition that is not named had landed nothing. The facts are evaluated by the clock of the log: the time at which
     the last record up to there that the warehouse keeps was received, which is returned; so neither today's clock nor
-    anything that landed later changes them. The first of several deliveries of one event is the one that counts, as in
-    landing. Out of core: a share of the history is derived from at a time. Raises UnreachedError.
+    anything that landed later changes them. The last is the one with the greatest offset, whatever the clocks of those
+    before it said; a stale one, whose sender's clock contradicts ours, is none. The first of several deliveries of one
+    event is the one that counts, as in landing. Out of core: a share of the history is derived from at a time. Raises
+    UnreachedError.
     """
     landed = db.execute(f"select log_partition, log_offset from {SOURCE}.log_positions").fetchall()
     require_reached(positions, dict(landed))
@@ -131,7 +133,15 @@ def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
             longest_wait_ms,
             (
                 select coalesce(max(received_at), 'epoch'::timestamptz)
-                from (select received_at from stored_events union all select received_at from rejected)
+                from (
+                    select max_by(received_at, log_offset) as received_at
+                    from (
+                        select log_partition, log_offset, received_at from stored_events
+                        union all
+                        select log_partition, log_offset, received_at from rejected where reason <> 'stale'
+                    )
+                    group by log_partition
+                )
             ) as judged_at
         from {SOURCE}.warehouse
         """

@@ -25,7 +25,7 @@ class Aside:
     """An empty warehouse in memory, in which each batch is all there is. For one thread at a time."""
 
     def __init__(self, longest_wait: timedelta) -> None:
-        """Open the database. `longest_wait` as in `Landing`."""
+        """Open the database. `longest_wait` as in `Landing`. Raises OSError where no descriptor is left for that."""
         self._longest_wait = longest_wait
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
         self._db = in_memory(memory_limit=MEMORY_LIMIT, temp_directory="", threads=1)
@@ -39,7 +39,7 @@ class Aside:
     def read(self, batch: Batch) -> Read:
         """Read the batch, as landing would, and derive what follows from it alone; raises what reading raises."""
         with registered(self._db, delivered=batch.table):
-            events = reading.as_json(lambda known: self._rows(reading.statement(), known))
+            events = reading.as_json(lambda known: self._rows(reading.STATEMENT, known))
         with registered(self._db, said_ahead=events):
             said = reading.said(self._db, "said_ahead")
             foreseen = self._foresee(said)

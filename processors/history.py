@@ -26,6 +26,8 @@ SEEDS = """(
 )"""
 """The entities to look for: of the events that are about to be stored, and those to be looked at again."""
 
+_MACROS = files(__package__).joinpath("macros.sql").read_text()
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 QUARTER = timedelta(minutes=15)
@@ -180,7 +182,7 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
 
 def prepare_words(db: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the macros alone, which are enough to read what a batch says."""
-    run(db, files(__package__).joinpath("macros.sql").read_text())
+    run(db, _MACROS)
 
 
 def _micros(span: timedelta) -> int:

@@ -11,7 +11,17 @@ import pyarrow as pa
 import structlog
 
 from ingest.batch import Batch, Positions
-from processors import contradictions, definitions, derivation, foresight, history, outbox, reading, rejected
+from processors import (
+    contradictions,
+    definitions,
+    derivation,
+    evaluation,
+    foresight,
+    history,
+    outbox,
+    reading,
+    rejected,
+)
 from processors.aside import Aside
 from processors.derivation import Judgement
 from processors.reading import Read, Said, registered
@@ -88,6 +98,10 @@ class Landing:
         """How many changes of facts wait to be told."""
         return int(value(self._db, "select count(*) from unpublished_facts"))
 
+    def landed_before(self, now: datetime, keep: timedelta) -> tuple[datetime, Positions]:
+        """Which records came longer ago than `keep`, whatever a clock that jumped says (`evaluation.landed_before`)."""
+        return evaluation.landed_before(self._db, now, keep)
+
     def positions(self) -> Positions:
         """The last offset that landed, by partition."""
         rows = run(self._db, "select log_partition, log_offset from log_positions").fetchall()
@@ -97,7 +111,7 @@ class Landing:
         """Land the batch; what has landed before changes nothing.
 
         An empty batch only lets time pass. `now` stamps what is stored and is the clock by which waiting visits become
-        unknown; it never runs backwards in a warehouse, whatever is passed.
+        unknown. Where it is earlier than in the landing before, what was unknown by then alone waits again.
         """
         batch = batch.after(self.positions())  # a log may hand out again what has landed
         with self._read(batch) as read, transaction(self._db):
@@ -120,7 +134,7 @@ class Landing:
             if self._aside is None:
                 self._aside = Aside(self._longest_wait)
             self._ahead[batch] = self._aside.read(batch)
-        except (duckdb.Error, pa.ArrowException) as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             log.warning("not_read_ahead", records=len(batch), reason=type(error).__name__)  # its text may be of a body
 
     @contextmanager
@@ -141,7 +155,8 @@ class Landing:
 
     def _land(self, read: Read, reached: Positions, now: datetime, *, again: bool = False) -> Landed:
         db, said = self._db, read.said
-        judged_before, judgement = self._judgement(now)
+        evaluated_before = evaluation.last(db)
+        judgement = Judgement(evaluation.evaluation_time(db, now), self._longest_wait)
         self._advance(reached, now, judgement)
         run(
             db,
@@ -153,7 +168,7 @@ class Landing:
         elif said.rejected:
             unreadable = rejected.keep(db, now)
         spans, contradicting = self._drop_known(said, now)
-        self._reopen(judged_before, judgement)
+        self._reopen(evaluated_before, judgement)
         facts: dict[str, int] = {}
         if history.look_up(db, spans, reach=self._longest_wait):
             fresh = "fresh"
@@ -170,11 +185,6 @@ class Landing:
         events = self._keep_events(read, now)
         duplicates = said.records - unreadable - events
         return Landed(said.records, events, duplicates, unreadable, contradicting, facts)
-
-    def _judgement(self, now: datetime) -> tuple[datetime | None, Judgement]:
-        stored = value(self._db, "select epoch_us(judged_at) from warehouse")
-        before = None if stored is None else history.instant(stored)
-        return before, Judgement(max(now, before or now), self._longest_wait)
 
     def _drop_known(self, said: Said, now: datetime) -> tuple[list[Span], int]:
         """Leave in `fresh` the events that the warehouse does not hold.
@@ -239,23 +249,28 @@ class Landing:
             )
         return kept
 
-    def _reopen(self, judged_before: datetime | None, judgement: Judgement) -> None:
+    def _reopen(self, evaluated_before: datetime | None, judgement: Judgement) -> None:
         """Add to `reopened`: entities whose facts may be different although nothing new was heard of them."""
         db = self._db
-        if judged_before is not None:
-            # Time alone makes a waiting visit unknown, counted from when it was last seen waiting.
-            crossed = [judged_before - self._longest_wait, judgement.at - self._longest_wait]
+        if evaluated_before is not None:
+            # Time alone makes a waiting visit unknown, counted from when it was last seen waiting; and a clock that is
+            # set back, or right again, makes it wait again.
+            start, end = sorted(at - self._longest_wait for at in (evaluated_before, judgement.at))
             run(
                 db,
                 """
                 insert into reopened
                 select entity, entity_since from queue_visits
-                where outcome = 'waiting' and enqueued_at > ? and enqueued_at <= ?
+                where outcome = $outcome and enqueued_at > $start and enqueued_at <= $end
                 union all
                 select entity, entity_since from queue_visits
-                where outcome = 'waiting' and seen_waiting_at > ? and seen_waiting_at <= ?
+                where outcome = $outcome and seen_waiting_at > $start and seen_waiting_at <= $end
                 """,
-                [*crossed, *crossed],
+                {
+                    "outcome": "waiting" if judgement.at >= evaluated_before else "unknown",
+                    "start": start,
+                    "end": end,
+                },
             )
         # A connection's first bridge ever changes what its unconfirmed answers mean: once a connection, so unbounded.
         if value(

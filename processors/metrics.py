@@ -56,6 +56,11 @@ UNPUBLISHED = Metric(
 WAREHOUSE_RECOVERED = Metric(
     "holdtime_warehouse_recovered", "How often a damaged warehouse was set aside and made anew, since start."
 )
+CLOCK_OFF_SECONDS = Metric(
+    "holdtime_clock_off_seconds",
+    "How far the wall clock is ahead of the time that has passed in this process: it jumped, or was set. For an hour "
+    "facts are not evaluated by a clock that is ahead.",
+)
 METRICS = (
     RECORDS_LANDED,
     FACTS_WRITTEN,
@@ -71,6 +76,7 @@ METRICS = (
     LANDING_AWAY,
     UNPUBLISHED,
     WAREHOUSE_RECOVERED,
+    CLOCK_OFF_SECONDS,
 )
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -97,6 +103,7 @@ class ProcessorMetrics:
         self.unpublished = Gauge(*_told(UNPUBLISHED), registry=registry)
         self.recovered = Counter(*_told(WAREHOUSE_RECOVERED), registry=registry)
         self.landing_away(None)
+        self.clock_off = Gauge(*_told(CLOCK_OFF_SECONDS), registry=registry)
         for outcome in ("event", "duplicate", "rejected"):
             self._records.labels(outcome)  # dashboards see zeros, not gaps
 

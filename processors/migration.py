@@ -142,7 +142,7 @@ def _read_anew(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) ->
         """,
         [start, end],
     )
-    db.execute(f"create or replace temp table fresh as {reading.statement()}", {"is_all_json": False})
+    db.execute(f"create or replace temp table fresh as {reading.STATEMENT}", {"is_all_json": False})
     kept = value(
         db,
         """

@@ -47,6 +47,7 @@ class Pending:
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the table in which changes wait, if it is not there."""
+    _keys()  # later, a batch would have to open a database for it
     db.execute(PREPARE)
 
 

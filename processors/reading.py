@@ -15,6 +15,9 @@ from warehouse.query import run
 
 Rows = TypeVar("Rows")
 
+STATEMENT = files(__package__).joinpath("events.sql").read_text()
+"""The query that reads `delivered`, a row a record; `$is_all_json` says that every text is JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -42,13 +45,13 @@ class Read:
 
 def read(db: duckdb.DuckDBPyConnection) -> Said:
     """Make `fresh`, what each record of `delivered` says."""
-    making = f"create or replace temp table fresh as {statement()}"
+    making = f"create or replace temp table fresh as {STATEMENT}"
     as_json(lambda known: run(db, making, known))
     return said(db, "fresh")
 
 
 def as_json(ask: Callable[[dict[str, object]], Rows]) -> Rows:
-    """What `ask` returns for the parameters of `statement`.
+    """What `ask` returns for the parameters of `STATEMENT`.
 
     Nearly every text is JSON, and to ask first would be to parse it twice; so it is asked only once one was not.
     """
@@ -73,11 +76,6 @@ def said(db: duckdb.DuckDBPyConnection, fresh: str) -> Said:
         """,
     ).fetchall()
     return Said(records, rejected, undated > 0, repeats, history.spans_of_quarters(quarters or []))
-
-
-def statement() -> str:
-    """The query that reads `delivered`, a row a record; `$is_all_json` says that every text is JSON."""
-    return files(__package__).joinpath("events.sql").read_text()
 
 
 @contextmanager

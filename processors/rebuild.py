@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 
 import duckdb
 
-from processors import definitions, derivation, history
+from processors import definitions, derivation, evaluation, history
 from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
@@ -28,18 +28,22 @@ LANES = 2
 
 
 def rebuild(
-    db: duckdb.DuckDBPyConnection, *, longest_wait: timedelta = LONGEST_WAIT, slicing: Slicing = BY_THE_DAY
+    db: duckdb.DuckDBPyConnection,
+    *,
+    longest_wait: timedelta = LONGEST_WAIT,
+    slicing: Slicing = BY_THE_DAY,
+    now: datetime | None = None,
 ) -> Generator[tuple[int, int], None, None]:
     """Derive all facts anew; yields (events done, events in all) for a progress bar, at the start and after each slice.
 
     Each slice is committed to tables of its own, which take the place of the old facts in one transaction at the end:
     until the iterator is exhausted nobody sees anything of it. One that was not, be it that the process was killed, is
     gone on with by the next, unless something landed meanwhile or the definitions are others: then it begins anew.
-    The facts are judged by the clock that they were last judged by, so a rebuild changes nothing but mistakes.
+    The facts are evaluated by the time that they were last evaluated by, so a rebuild changes nothing but mistakes; and
+    where the clock says `now`, not by a later one, so it mends what a clock that had jumped left behind.
     """
-    judged_at = history.instant(value(db, "select epoch_us(coalesce(judged_at, now())) from warehouse"))
-    judgement = Judgement(judged_at, longest_wait)
-    _begin(db, _basis(db, longest_wait))
+    judgement = Judgement(_evaluation_time(db, now), longest_wait)
+    _begin(db, _basis(db, judgement))
     ((reached_us, done),) = db.execute("select epoch_us(max(reached)), max(events) from rebuilding").fetchall()
     reached, total = history.instant(reached_us), value(db, "select count(*) from stored_events")
     yield done, total
@@ -61,14 +65,22 @@ def rebuild(
         while derived:
             yield _committed(*derived.popleft()), total
     with transaction(db):
-        _put_in_place(db, longest_wait)
+        _put_in_place(db, judgement)
 
 
-def _basis(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> str:
+def _evaluation_time(db: duckdb.DuckDBPyConnection, now: datetime | None) -> datetime:
+    last = evaluation.last(db)
+    if last is None:
+        return now or datetime.now(UTC)  # nothing has landed, so there is nothing to evaluate
+    return last if now is None else evaluation.evaluation_time(db, min(now, last))
+
+
+def _basis(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> str:
     """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
-    held = db.execute("select count(*), (select epoch_us(judged_at) from warehouse) from stored_events").fetchall()
+    held = value(db, "select count(*) from stored_events")
+    at = evaluation.last(db) and judgement.at.isoformat()
     landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
-    return json.dumps([definitions.digest(), longest_wait // timedelta(milliseconds=1), held, landed])
+    return json.dumps([definitions.digest(), judgement.longest_wait // timedelta(milliseconds=1), held, at, landed])
 
 
 def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
@@ -153,12 +165,13 @@ def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime
     return done
 
 
-def _put_in_place(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:
+def _put_in_place(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """Make what was rebuilt the facts, and leave nothing else of it."""
     for table in (*(fact.table for fact in FACTS), "bridged_connections"):
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
-    db.execute("update warehouse set longest_wait_ms = ?", [longest_wait // timedelta(milliseconds=1)])
+    db.execute("update warehouse set longest_wait_ms = ?", [judgement.longest_wait // timedelta(milliseconds=1)])
+    db.execute("update warehouse set judged_at = ? where judged_at > ?", [judgement.at, judgement.at])
     definitions.note_only(db)
     db.execute("drop table rebuilt_carried")
     db.execute("drop table rebuilding")

@@ -412,9 +412,9 @@ class Warehouse:
             next(self.offsets)
         return a_batch(said, first_offset=first, received=received, origin=origin)
 
-    def rebuild(self) -> None:
-        """Derive every fact anew."""
-        for _ in rebuild(self.db):
+    def rebuild(self, *, now: datetime | None = None) -> None:
+        """Derive every fact anew; `now` as in `rebuild`."""
+        for _ in rebuild(self.db, now=now):
             pass
 
     def positions(self) -> Positions:

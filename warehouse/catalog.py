@@ -8,6 +8,11 @@ import duckdb
 
 GENERATED = "<!-- From here on made by `python -m warehouse docs/warehouse.md`: edit warehouse/comments.toml -->"
 
+_VIEWS, _COMPLETENESS, _MEANINGS = (
+    files(__package__).joinpath(name).read_text(encoding="utf-8")
+    for name in ("views.sql", "completeness.sql", "comments.toml")
+)
+
 _ANYWHERE = "everywhere"
 _ITSELF = "is"
 _SHORT = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
@@ -43,8 +48,8 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
     Called on every opening for writing, so that a warehouse has the views of the program that writes it.
     """
     db.begin()
-    for script in ("views.sql", "completeness.sql"):
-        db.execute(_text(script))
+    for script in (_VIEWS, _COMPLETENESS):
+        db.execute(script)
     for statement in _comments(db):
         db.execute(statement)
     db.commit()
@@ -52,11 +57,11 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
 
 def judge(db: duckdb.DuckDBPyConnection) -> None:
     """Make the view `completeness` over the tables of the current schema."""
-    db.execute(_text("completeness.sql"))
+    db.execute(_COMPLETENESS)
 
 
 def _comments(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    meanings = tomllib.loads(_text("comments.toml"))
+    meanings = tomllib.loads(_MEANINGS)
     for name, is_view, _ in db.execute(_RELATIONS).fetchall():
         if text := meanings.get(name, {}).get(_ITSELF):
             yield f"comment on {'view' if is_view else 'table'} {_identifier(name)} is {_literal(text)}"
@@ -91,7 +96,3 @@ def _identifier(name: str) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _text(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import Literal
 
 import duckdb
 
+from warehouse import descriptors
 from warehouse.errors import DamagedError, WarehouseError, explained
 
 NO_EXTENSIONS = {
@@ -23,7 +24,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|.*://")
 
 
 def in_memory(**config: str | int) -> duckdb.DuckDBPyConnection:
-    """Open an empty database in memory; `config` as DuckDB names its settings."""
+    """Open an empty database in memory; `config` as DuckDB names its settings. Raises OSError without descriptors."""
+    descriptors.require()
     return duckdb.connect(config={**NO_EXTENSIONS, **config})
 
 
@@ -37,6 +39,7 @@ def attach(
     """Attach a DuckDB file, and nothing else, under a name. Raises WarehouseError."""
     require_duckdb(path, must_exist=must_exist)
     with explained(path):
+        descriptors.require()
         db.execute(f"attach {quoted(path)} as {name} ({', '.join(('type duckdb', *options))})")
 
 
@@ -44,6 +47,7 @@ def open_file(path: Path, **config: str | int) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file to read. Raises WarehouseError."""
     require_duckdb(path, must_exist=True)
     with explained(path):
+        descriptors.require()
         return duckdb.connect(path, read_only=True, config={**NO_EXTENSIONS, **config})
 
 

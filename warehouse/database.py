@@ -13,6 +13,8 @@ from warehouse.query import value
 
 SCHEMA_VERSION = 3
 
+_SCHEMA = files(__package__).joinpath("schema.sql").read_text()
+
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
 
@@ -130,7 +132,7 @@ def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConn
 def create_tables(db: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of `schema.sql` in an empty database."""
     db.begin()
-    db.execute(files(__package__).joinpath("schema.sql").read_text())
+    db.execute(_SCHEMA)
     db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
     db.commit()
 

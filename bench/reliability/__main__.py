@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bench.reliability import (
     bodies,
+    clocks,
     commands,
     disks,
     faults,
@@ -35,7 +36,8 @@ from bench.reliability import (
 )
 from bench.reliability.campaign import Tally
 
-_MODULES = (truth, bodies, kills, faults, rolling, laws, reconciled, pages, commands, disks, flips, http_fuzz, floods)
+_HOSTILE = (floods, http_fuzz, flips, disks, clocks, commands, kills)
+_MODULES = (truth, bodies, faults, rolling, laws, reconciled, pages, *_HOSTILE)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5

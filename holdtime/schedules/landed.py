@@ -20,15 +20,21 @@ LogEnd = Callable[[], Extent | None]
 _DELIVERED_WITHIN = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Records land in the order in which the log took them in: with one that came after the instant, all before it are
-# there. What is received late may have occurred any time, but looking back a day finds enough, and costs no full scan.
+# Records land in the order in which the log took them in: where the last one came after the instant, all before it are
+# there; an earlier one may have come while the clock was wrong, and so may a stale one. What is received late may have
+# occurred any time, but looking back a day finds enough, and costs no full scan.
 _RECEIVED_SINCE = """
-select distinct log_partition from stored_events
-where occurred_at >= make_timestamptz($occurred)
-and received_at >= make_timestamptz($until)
-union
-select distinct log_partition from rejected
-where received_at >= make_timestamptz($until)
+select log_partition
+from (
+    select log_partition, log_offset, received_at from stored_events
+    where occurred_at >= make_timestamptz($occurred)
+    union all
+    select log_partition, log_offset, received_at from rejected
+    where received_at >= make_timestamptz($occurred)
+    and reason <> 'stale'
+)
+group by log_partition
+having max_by(received_at, log_offset) >= make_timestamptz($until)
 """
 
 
@@ -56,7 +62,7 @@ def lacking(db: duckdb.DuckDBPyConnection, log: Extent | None, until: datetime) 
     """Return what is missing of that which was received before `until`; None when nothing is.
 
     `log` is how far the log reached before the replica was opened, so that what came in between does not count. Where
-    it is not known, the clock by which the facts were judged has to be beyond `until`.
+    it is not known, the time by which the facts were evaluated has to be beyond `until`.
     """
     landed = dict(db.execute("select log_partition, log_offset from log_positions").fetchall())
     behind = 0 if log is None else log.lag(landed)

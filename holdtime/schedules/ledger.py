@@ -19,9 +19,12 @@ from holdtime.schedules.record import FOLDER, Delivery, Kind, Run, RunId, RunSta
 __all__ = ["KEPT", "Ledger", "LedgerError"]
 
 KEPT = timedelta(days=400)
+KEPT_RUNS = 1_000
+"""So many are kept however old they are, so that a clock that jumps makes nobody forget what was sent."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
+_LAST_US = 2**63 - 1
 _THIS_RUN = "schedule = ? and kind = ? and due_us = ?"
 
 
@@ -67,9 +70,12 @@ class Ledger:
             self._db.execute("commit")
 
     def since(self, name: str, times: str, now: datetime) -> datetime:
-        """Return since when a schedule has been known with these times, from now on if it has not."""
+        """Return since when a schedule has been known with these times, from now on if it has not.
+
+        What was noted by a clock that had jumped, later than now, is noted anew.
+        """
         with self._committed() as db:
-            if (since := self.known_since(name, times)) is not None:
+            if (since := self.known_since(name, times)) is not None and since <= now:
                 return since
             db.execute("insert or replace into schedules values (?, ?, ?)", [name, times, _us(now)])
         return now
@@ -90,10 +96,14 @@ class Ledger:
         except NotWholeError as error:
             raise LedgerError(f"the ledger is damaged: {error}; start again: then it is set aside") from None
         with self._committed() as db:
-            db.execute("delete from deliveries where due_us < ?", [_us(now - KEPT)])
-            db.execute("delete from runs where due_us < ?", [_us(now - KEPT)])
             row = [*_key(run), _us(now), RunState.WAITING]
-            return db.execute("insert or ignore into runs values (?, ?, ?, ?, ?, '', null)", row).rowcount == 1
+            begun = db.execute("insert or ignore into runs values (?, ?, ?, ?, ?, '', null)", row).rowcount == 1
+            # Where there are no more than are kept, the inner one is null, and nothing is less than that.
+            forgotten = [_us(now - KEPT), KEPT_RUNS - 1]
+            bounds = "due_us < ? and due_us < (select due_us from runs order by due_us desc limit 1 offset ?)"
+            db.execute(f"delete from deliveries where {bounds}", forgotten)
+            db.execute(f"delete from runs where {bounds}", forgotten)
+        return begun
 
     def decide(self, run: RunId, message: bytes, to: Iterable[tuple[str, str]], now: datetime) -> None:
         """Write down what is sent, and to whom: (key, label) each."""
@@ -150,9 +160,10 @@ class Ledger:
         where = f"where kind in ({marks}) and state in (?, ?) order by due_us"
         return list(self._runs(where, [*kinds, RunState.WAITING, RunState.SENDING]))
 
-    def last(self, schedule: str, kind: Kind) -> Run | None:
-        """Return the latest run of a schedule."""
-        return next(self._runs("where schedule = ? and kind = ? order by due_us desc limit 1", [schedule, kind]), None)
+    def last(self, schedule: str, kind: Kind, *, until: datetime | None = None) -> Run | None:
+        """Return the latest run of a schedule, of those due up to an instant: a clock that jumped ran later ones."""
+        where = "where schedule = ? and kind = ? and due_us <= ? order by due_us desc limit 1"
+        return next(self._runs(where, [schedule, kind, _LAST_US if until is None else _us(until)]), None)
 
     def deliveries(self, run: RunId) -> list[Delivery]:
         """Return the deliveries of a run."""

@@ -15,6 +15,10 @@ from reports.report import Report
 _ENDINGS = {"table": "txt"}
 _ANY = "application/octet-stream"
 
+_MAIL = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
+    files(__package__).joinpath("mail.html.j2").read_text(encoding="utf-8")
+)
+
 # Apprise takes only those kinds of files that Python knows, and which these are depends on the machine.
 for _ending, _kind in (
     ("csv", "text/csv"),
@@ -74,9 +78,7 @@ def _message(
     widest = max((len(title) for title, _ in numbers), default=0)
     rows = [f"{title:<{widest}}  {value}" for title, value in numbers]
     text = "\n".join([heading, "", *rows, *([""] if rows else []), *lines]) + "\n"
-    template = files("holdtime.schedules").joinpath("mail.html.j2").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(template)
-    html = page.render(heading=heading, numbers=numbers, lines=lines)
+    html = _MAIL.render(heading=heading, numbers=numbers, lines=lines)
     return Message(subject, text, html, attachments)
 
 

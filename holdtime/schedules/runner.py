@@ -21,6 +21,7 @@ from holdtime.schedules.run import CRASHED, Runs
 from holdtime.schedules.schedule import Schedule
 from holdtime.schedules.sending import Sending
 from holdtime.settings import Settings
+from holdtime.steady_clock import SteadyClock
 from ingest.log import Extent, LogUnavailableError
 
 DRAIN = timedelta(seconds=20)
@@ -39,6 +40,7 @@ class Runner:
     runs: Runs
     _active: dict[str, threading.Thread] = field(default_factory=dict)
     _next: dict[str, datetime | None] = field(default_factory=dict)
+    _looked_at: datetime | None = None
 
     @property
     def _schedules(self) -> tuple[Schedule, ...]:
@@ -58,6 +60,9 @@ class Runner:
     def begin_due(self) -> None:
         """Begin the latest run that is due of each schedule that has nothing under way."""
         now = self.runs.sending.clock()
+        if self._looked_at is not None and now < self._looked_at:
+            self._next.clear()  # what comes next was worked out by a clock that has been set back
+        self._looked_at = now
         for schedule in self._schedules:
             if not self._is_active(schedule.name) and (due := self._due(schedule, now)) is not None:
                 run = RunId(schedule.name, Kind.CRON, due)
@@ -111,7 +116,7 @@ def run(settings: Settings, stop: threading.Event, make: Make = making.made) -> 
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
     path = settings.environment.schedules
     with locked(path, Kind.CRON), closing(Ledger(path)) as ledger:
-        Runner(Runs(Sending(settings, ledger, stop), log_end(settings), make)).run()
+        Runner(Runs(Sending(settings, ledger, stop, SteadyClock()), log_end(settings), make)).run()
 
 
 def stand_by(settings: Settings, stop: threading.Event) -> None:
@@ -150,5 +155,5 @@ def log_end(settings: Settings) -> LogEnd:
 def baseline(runs: Runs, schedule: Schedule, times: Cron, now: datetime) -> datetime:
     """Return after which instant a schedule's runs are due: its last run, or since when it has been as it is."""
     since = runs.sending.ledger.since(schedule.name, str(times), now)
-    last = runs.sending.ledger.last(schedule.name, Kind.CRON)
+    last = runs.sending.ledger.last(schedule.name, Kind.CRON, until=now)
     return since if last is None else max(since, last.id.due)

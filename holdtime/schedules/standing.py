@@ -54,7 +54,7 @@ def standings(settings: Settings, now: datetime) -> list[Standing]:
 
 
 def _standing(name: str, times: Cron, ledger: Ledger, now: datetime) -> Standing:
-    found = [run for kind in Kind if (run := ledger.last(name, kind)) is not None]
+    found = [run for kind in Kind if (run := ledger.last(name, kind, until=now)) is not None]
     runs = tuple((run, tuple(ledger.deliveries(run.id))) for run in found)
     last = next((run.id.due for run in found if run.id.kind is Kind.CRON), None)
     since = ledger.known_since(name, str(times))

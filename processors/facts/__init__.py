@@ -28,13 +28,16 @@ class Fact:
         return statement(self.table, observed=observed)
 
 
+_TEXTS = {file.name: file.read_text() for file in files(__package__).iterdir() if file.name.endswith(".sql")}
+"""Read on import, all of them: a batch that is the first to need one opens no file."""
+
 _SQL = Environment(line_statement_prefix="-- %", undefined=StrictUndefined, autoescape=False)  # noqa: S701 - not HTML
 
 
 @cache
 def statement(name: str, *, observed: bool) -> str:
     """The SQL in this folder's file of that name; `observed` says that there may be events of the reconciler's own."""
-    return _SQL.from_string(files(__package__).joinpath(f"{name}.sql").read_text()).render(observed=observed)
+    return _SQL.from_string(_TEXTS[f"{name}.sql"]).render(observed=observed)
 
 
 def is_observed(event_type: str) -> bool:

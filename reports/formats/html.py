@@ -17,6 +17,8 @@ from reports.formats import cells, charts
 from reports.formats.cells import Grade
 from reports.report import Column, Report, Section
 
+_STYLE, _PAGE = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html.j2"))
+
 MOST_ROWS = 500
 MOST_OPEN_ROWS = 40
 _ALWAYS, _IF_ANY, _VARIANT = 4, 5, 8
@@ -25,14 +27,13 @@ _GRADES = {Grade.MET: "target met", Grade.NEARLY: "just below target", Grade.MIS
 
 def render(report: Report) -> str:
     """Return the page. Text from outside is escaped and spelt out; the style sheet is allowed by its hash alone."""
-    style = files("reports.formats").joinpath("page.css").read_text(encoding="utf-8")
     drawings, summary = charts.drawn(report), report.summary()
     # A chart with all of its table beside it says all that the table could say again.
     whole = {chart.section.name for chart in drawings if set(chart.columns) >= {c.name for c in chart.section.columns}}
     return _page().render(
         report=report,
-        style=Markup(style),  # noqa: S704 -- our own style sheet, with nothing from outside in it
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style=Markup(_STYLE),  # noqa: S704 -- our own style sheet, with nothing from outside in it
+        style_hash=base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(),
         period=_period(report),
         cards=[_card(column, summary, report) for column in report.headline] if summary else [],
         charts=drawings,
@@ -54,7 +55,7 @@ def render(report: Report) -> str:
 @cache
 def _page() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files("reports.formats").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    return environment.from_string(_PAGE)
 
 
 def _period(report: Report) -> str:

@@ -331,7 +331,7 @@ def down() -> None:
     shutil.rmtree(STANDING, ignore_errors=True)
 
 
-_COMPOSE = ("docker", "compose", "--file", "compose.yaml")
+_COMPOSE = ("docker", "compose", "--file", "compose.yaml", "--file", "tests/kafka/compose.host.yaml")
 
 
 def _docker_answers() -> bool:

@@ -47,6 +47,14 @@ OFFSETS_US = (
 )
 INSTANTS = tuple(NOON + timedelta(microseconds=offset) for offset in OFFSETS_US)
 CLOCKS = (*INSTANTS, NOON + timedelta(hours=5), NOON + timedelta(days=9))
+JUMPS = tuple(
+    timedelta(days=days, hours=hours, microseconds=microseconds)
+    for days, hours, microseconds in (
+        *((0, 0, 0), (0, -1, 0), (0, 1, 0), (0, 23, 59), (1, 0, 0), (1, 0, -1), (1, 1, 0), (400, 0, 0)),
+        *((-1, 0, 0), (-1, 0, 1), (-1, -1, 0), (-400, 0, 0), (-40 * 365, 0, 0)),
+    )
+)
+"""How far a clock may be off."""
 REASONS = ("bridged", "bridging-in-process", "bridging-in-process", "hangup", "timeout", "leave", "abducted", None)
 CONNECTIONS = ("c1", "c2", None)
 WAITS: tuple[tuple[Any, int | None], ...] = (
@@ -357,8 +365,8 @@ class Delivery:
 
     @property
     def last_clock(self) -> datetime:
-        """The latest time by which anything was judged."""
-        return max(batch.now for batch in self.batches)
+        """The time by which all of it was evaluated last."""
+        return self.batches[-1].now
 
 
 def delivery(history: Sequence[Told], *, way: int, clock: datetime) -> Delivery:
@@ -373,7 +381,7 @@ def delivery(history: Sequence[Told], *, way: int, clock: datetime) -> Delivery:
         sent.append((told, rng.randint(2, 5), rng.choice(told.origins)))
     rng.shuffle(sent)
     cuts = sorted(rng.randint(0, len(sent)) for _ in range(rng.randint(0, 2)))
-    clocks = sorted(rng.choice((clock, clock - timedelta(hours=rng.randint(0, 60)))) for _ in cuts)
+    clocks = [clock + rng.choice(JUMPS) - timedelta(hours=rng.randint(0, 60)) for _ in cuts]
     parts = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     return Delivery([_arriving(now, part) for now, part in zip([*clocks, clock], parts, strict=True)])
 

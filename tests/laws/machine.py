@@ -27,7 +27,7 @@ from processors.facts import FACTS
 from processors.landing import Landing
 from processors.rebuild import rebuild
 from tests.builders import NOON, Warehouse, microseconds, opened_warehouse
-from tests.laws.histories import HISTORIES, Told
+from tests.laws.histories import HISTORIES, JUMPS, Told
 from tests.laws.model.happening import ORIGINS
 from tests.laws.test_landing import Fragile, InterruptedLandingError, expected, shown
 from warehouse.database import open_writer
@@ -124,10 +124,22 @@ class CenterMachine(RuleBasedStateMachine):
         self.history.append(far)
         self._comes(far, 1, PARTITIONS[0])
 
-    @rule(limit=st.integers(1, 40), again=st.integers(0, 3), slow=st.integers(0, 30))
-    def a_batch_lands(self, limit: int, again: int, slow: int) -> None:
-        """Perhaps with records that have landed already, and by a clock that was set back by `slow` hours."""
-        Landing(self.db).land(self._next(limit, again), self.clock - timedelta(hours=slow))
+    @rule(limit=st.integers(1, 40), again=st.integers(0, 3), jump=st.sampled_from(JUMPS))
+    def a_batch_lands(self, limit: int, again: int, jump: timedelta) -> None:
+        """Perhaps with records that have landed already, and by a clock that jumped."""
+        Landing(self.db).land(self._next(limit, again), self.clock + jump)
+
+    @rule(jump=st.sampled_from(JUMPS))
+    def the_clock_jumps_in_an_idle_center(self, jump: timedelta) -> None:
+        Landing(self.db).land(self._batch([]), self.clock + jump)
+
+    @rule(jump=st.sampled_from(JUMPS))
+    def a_rebuild_mends_what_a_jump_ahead_left(self, jump: timedelta) -> None:
+        """After it, an evaluation by the right clock has nothing left to do."""
+        Landing(self.db).land(self._batch([]), self.clock + abs(jump))
+        for _ in rebuild(self.db, now=self.clock):
+            pass
+        assert not any(Landing(self.db).land(self._batch([]), self.clock).facts.values())
 
     @rule(limit=st.integers(1, 40), statement=STATEMENTS, ending=ENDINGS)
     def a_batch_is_interrupted(self, limit: int, statement: int, ending: str) -> None:

@@ -18,7 +18,7 @@ from processors.facts import FACTS
 from processors.landing import LONGEST_WAIT, Landing
 from tests.builders import LATER, NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
 from tests.laws import model
-from tests.laws.histories import CLOCKS, HISTORIES, UNOBSERVED, Delivery, Told, delivery
+from tests.laws.histories import CLOCKS, HISTORIES, JUMPS, UNOBSERVED, Delivery, Told, delivery
 from tests.laws.model import happening, rows
 
 EVERY_DAY = settings.get_current_profile_name() == "default"
@@ -316,17 +316,40 @@ def test_time_alone_makes_a_waiting_visit_unknown_after_exactly_a_day(offsets: l
             now = at + timedelta(hours=24, microseconds=off_us)
             warehouse.land(now=now)
             for visit in warehouse.dicts("queue_visits"):
-                judged = max(now, NOON)
-                late = visit["enqueued_at"] <= judged - timedelta(hours=24)
+                late = visit["enqueued_at"] <= now - timedelta(hours=24)
                 assert visit["outcome"] == ("unknown" if late else "waiting")
                 assert (visit["left_at"], visit["wait_ms"]) == (None, None)
 
 
-def test_a_clock_that_runs_backwards_makes_nothing_young_again() -> None:
-    with opened_warehouse() as warehouse:
-        warehouse.land(a_call().queued(at=NOON), now=NOON + timedelta(hours=24))
-        warehouse.land(a_call("bob").queued(at=NOON), now=NOON)
-        assert [visit["outcome"] for visit in warehouse.dicts("queue_visits")] == ["unknown", "unknown"]
+@tried(25)
+@given(HISTORIES, WAYS, CLOCK, st.lists(st.tuples(st.sampled_from(JUMPS), st.booleans()), min_size=1, max_size=3))
+def test_a_clock_that_jumped_leaves_nothing_behind_once_it_is_right(
+    history: list[Told], way: int, clock: datetime, jumps: list[tuple[timedelta, bool]]
+) -> None:
+    arrived = delivery(history, way=way, clock=clock)
+    with opened_warehouse() as warehouse, opened_warehouse() as undisturbed:
+        landed(undisturbed, arrived)
+        for jump, read_before in jumps:
+            if read_before:
+                landed(warehouse, delivery(history, way=way + 1, clock=clock + jump))
+            warehouse.land(now=clock + jump)
+        landed(warehouse, arrived)
+        assert warehouse.facts() == undisturbed.facts()
+
+
+@tried(15)
+@given(HISTORIES, WAYS, CLOCK, st.sampled_from(JUMPS))
+def test_a_rebuild_mends_what_a_clock_that_jumped_ahead_left_behind(
+    history: list[Told], way: int, clock: datetime, jump: timedelta
+) -> None:
+    arrived = delivery(history, way=way, clock=clock)
+    with opened_warehouse() as warehouse, opened_warehouse() as undisturbed:
+        landed(undisturbed, arrived)
+        landed(warehouse, arrived)
+        warehouse.land(now=clock + abs(jump))
+        warehouse.rebuild(now=clock)
+        assert everything(warehouse)["warehouse"] == everything(undisturbed)["warehouse"]
+        assert warehouse.facts() == undisturbed.facts()
 
 
 @pytest.mark.parametrize("hours", [0, 23, 24, 25, 100])

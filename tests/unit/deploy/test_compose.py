@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES: dict[str, Any] = COMPOSE["services"]
+DIGEST = r"@sha256:[0-9a-f]{64}"
 OURS = {name: service for name, service in SERVICES.items() if name != "kafka"}
 
 
@@ -39,6 +40,41 @@ def test_no_service_has_more_rights_than_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_nothing_listens_but_on_this_machine(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+def test_the_broker_listens_in_the_network_of_its_containers_only() -> None:
+    """Anybody on a machine who could reach it could read every body, and write events that nobody signed."""
+    broker = SERVICES["kafka"]
+    assert "ports" not in broker
+    assert "expose" not in broker
+    listeners = broker["environment"]["KAFKA_LISTENERS"].split(",")
+    assert [each.partition("://")[0] for each in listeners] == ["PLAINTEXT", "CONTROLLER"]
+    assert broker["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
+
+
+def test_tests_get_a_port_of_the_same_broker_by_a_file_of_their_own() -> None:
+    over = yaml.safe_load((ROOT / "tests" / "kafka" / "compose.host.yaml").read_text())
+    assert over["services"].keys() == {"kafka"}
+    broker = over["services"]["kafka"]
+    assert broker["ports"] == ["127.0.0.1:9092:19092"]
+    assert broker["environment"].keys() <= SERVICES["kafka"]["environment"].keys()
+
+
+def test_every_image_from_elsewhere_is_named_by_its_digest() -> None:
+    bases = [line.split()[1] for line in DOCKERFILE.splitlines() if line.startswith("FROM ")]
+    images = [service["image"] for service in SERVICES.values() if "build" not in service]
+    assert len(set(bases)) == 1, "build and run on the same"
+    assert all(re.fullmatch(rf"[a-z0-9./_-]+:[A-Za-z0-9._-]+{DIGEST}", image) for image in (*bases, *images))
+
+
+def test_what_installs_the_rest_is_installed_by_hash() -> None:
+    lines = (ROOT / "requirements-uv.txt").read_text().splitlines()
+    pinned = [line for line in lines if "==" in line and not line.startswith("#")]
+    assert len(pinned) == 1
+    assert pinned[0].startswith("uv==")
+    assert sum("--hash=sha256:" in line for line in lines) > 10, "of all platforms' wheels"
+    for command in re.findall(r"pip install .*", (ROOT / "Makefile").read_text() + DOCKERFILE):
+        assert "--require-hashes" in command or "--no-deps" in command, command
 
 
 @pytest.mark.parametrize("name", ["kafka", "ingest", "process", "reconcile"])
@@ -86,4 +122,4 @@ def test_the_image_installs_from_the_lock_file_and_does_not_run_as_root() -> Non
 def test_the_broker_is_the_one_that_the_tests_ran_with() -> None:
     tested = re.search(r"<version>(\d+\.\d+\.\d+)</version>", (ROOT / "tests" / "kafka" / "broker.pom.xml").read_text())
     assert tested is not None
-    assert SERVICES["kafka"]["image"] == f"apache/kafka:{tested[1]}"
+    assert re.fullmatch(rf"apache/kafka:{re.escape(tested[1])}{DIGEST}", SERVICES["kafka"]["image"])

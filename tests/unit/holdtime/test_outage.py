@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from holdtime.outage import NOTICED, keep_telling
+from holdtime.outage import NOTICED, between, keep_telling
 from ingest.log import Log, LogUnavailableError, Record
 from tests.builders import NOON
 
@@ -47,19 +47,30 @@ class _EndError(Exception):
     pass
 
 
-def told(place: Place, *moments: tuple[datetime, dict[str, Any]]) -> list[tuple[datetime, datetime]]:
-    """What is told by an ingest that looks at these moments, at each of which the place is as said."""
+def told(
+    place: Place, *moments: tuple[datetime, dict[str, Any]], jump: timedelta = timedelta(0)
+) -> list[tuple[datetime, datetime]]:
+    """What is told by an ingest that looks at these moments, at each of which the place is as said.
+
+    After the first its wall clock is off by `jump`.
+    """
+    passed: list[datetime] = []
+
+    def elapsed() -> float:
+        return passed[-1].timestamp()
 
     def clock() -> Iterator[datetime]:
         for at, how in moments:
             for name, value in how.items():
                 setattr(place, name, value)
-            yield at
+            passed.append(at)
+            yield at + jump if len(passed) > 1 else at
         raise _EndError
 
     ticks = clock()
+    telling = keep_telling(place, cast("Log", place), clock=lambda: next(ticks), elapsed=elapsed, every_s=0)
     with pytest.raises((_EndError, RuntimeError)):
-        asyncio.run(keep_telling(place, cast("Log", place), clock=lambda: next(ticks), every_s=0))
+        asyncio.run(telling)
     return place.down
 
 
@@ -94,3 +105,14 @@ def test_a_process_that_was_stopped_for_a_while_tells_of_that_while_unless_anoth
     assert told(Place(), (NOON, {}), (NOON + 20 * MINUTE, {})) == [(NOON, NOON + 20 * MINUTE)]
     there = {"told": NOON + 19 * MINUTE}
     assert told(Place(), (NOON, {}), (NOON + 20 * MINUTE, there)) == []
+
+
+@pytest.mark.parametrize("days", [-400, -1, 1, 400])
+def test_a_clock_that_jumps_makes_no_outage(days: int) -> None:
+    moments: list[tuple[datetime, dict[str, Any]]] = [(NOON + nth * MINUTE / 2, {}) for nth in range(4)]
+    assert told(Place(), *moments, jump=timedelta(days=days)) == []
+
+
+def test_a_clock_that_is_years_ahead_on_start_makes_no_outage() -> None:
+    assert between(NOON, NOON + timedelta(days=400)) is None
+    assert between(NOON, NOON + timedelta(days=30)) is not None

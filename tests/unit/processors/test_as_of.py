@@ -73,6 +73,18 @@ def test_the_clock_is_when_the_last_record_was_received_an_unreadable_one_too(tm
         assert as_of.derive(db, {0: 2}) == NOON + timedelta(seconds=1)
 
 
+def test_a_clock_that_had_jumped_is_forgotten_with_the_next_record_and_a_stale_one_is_not_asked(tmp_path: Path) -> None:
+    said = bodies(a_call().queued(at=NOON).answered(after=5))
+    ahead = NOON + timedelta(days=400)
+    with open_writer(tmp_path / "replica.duckdb") as db:
+        landing = Landing(db)
+        landing.land(a_batch(said, received=[NOON, ahead, NOON + timedelta(minutes=1)]), NOON)
+        landing.land(a_batch([b"late"], first_offset=4, received=ahead, rejections=["stale"]), NOON)
+    for position, clock in ((1, NOON), (2, ahead), (3, NOON + timedelta(minutes=1)), (4, NOON + timedelta(minutes=1))):
+        with opened_scratch(tmp_path / "replica.duckdb") as db:
+            assert as_of.derive(db, {0: position}) == clock
+
+
 def test_only_time_that_had_passed_by_then_makes_a_visit_unknown(tmp_path: Path) -> None:
     long_ago = a_call().queued(at=NOON - timedelta(hours=25))
     landed(tmp_path / "replica.duckdb", bodies(long_ago), every=1)

@@ -212,28 +212,28 @@ def test_a_processor_begins_where_the_one_before_it_ended(tmp_path: Path) -> Non
 def test_what_has_landed_long_ago_is_forgotten_by_the_log_and_kept_by_the_warehouse(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with a_center(tmp_path) as center:
-            old, young, *_ = call_bodies()
+            old, *young = call_bodies()
             await center.append(old, received=NOON - timedelta(days=8))
-            await center.append(young, received=NOON)
+            await center.append(*young, *bodies(a_call("bob").queued(at=NOON).answered(after=9)), received=NOON)
             processor = center.processor()
             async with running(processor):
                 await all_landed(center, processor)
-
-                def is_forgotten() -> bool:
-                    center.clock.now += timedelta(hours=1)
-                    return list(center.log.read({}, 9).offsets) == [2]
-
-                await until(is_forgotten, lambda: center.log.read({}, 9).offsets)
-            assert value(center.db, "select count(*) from events") == 2
+                center.clock.now = LATER + timedelta(hours=1)
+                left = [2, 3, 4, 5, 6, 7]
+                await until(
+                    lambda: list(center.log.read({}, 9).offsets) == left, lambda: center.log.read({}, 9).offsets
+                )
+            assert value(center.db, "select count(*) from events") == 7
 
     asyncio.run(scenario())
 
 
 @dataclass
 class Asked:
-    """A log that notes up to where it was asked to forget."""
+    """A log that remembers what it was asked to forget."""
 
     log: SqliteLog
+    before_us: list[int] = field(default_factory=list)
     up_to: list[Positions] = field(default_factory=list)
 
     FIRST_OFFSET = SqliteLog.FIRST_OFFSET
@@ -248,8 +248,27 @@ class Asked:
 
     def forget(self, landed: Positions, before_us: int) -> int:
         """As the log."""
+        self.before_us.append(before_us)
         self.up_to.append(dict(landed))
         return self.log.forget(landed, before_us)
+
+
+def test_a_clock_that_jumps_makes_the_log_forget_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_center(tmp_path) as center:
+            await center.append(*call_bodies())
+            asked = Asked(center.log)
+            async with running(center.processor(reader=asked)) as _:
+                for days in (400, -400, 1):
+                    # What comes now is dated by the wrong clock, and is no older by that.
+                    await center.append(b"?", received=LATER + timedelta(days=days))
+                    before = len(asked.before_us)
+                    center.clock.now = LATER + timedelta(days=days)
+                    await until(lambda before=before: len(asked.before_us) > before, lambda: asked.before_us)  # type: ignore[misc]
+            assert max(asked.before_us) <= microseconds(NOON - timedelta(days=7))
+            assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4, 5, 6, 7]
+
+    asyncio.run(scenario())
 
 
 def test_the_log_is_never_told_to_forget_what_no_replica_holds(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from holdtime.schedules.landed import lacking, log_end
 from ingest.log import Extent, Record
 from ingest.sqlite_log import SqliteLog
 from processors.landing import Landing
-from tests.builders import NOON, a_batch, a_call, bodies, microseconds
+from tests.builders import NOON, a_batch, a_call, bodies, microseconds, opened_warehouse
 from warehouse.database import open_writer
 
 HOUR = timedelta(hours=1)
@@ -67,3 +67,15 @@ def test_the_log_says_how_far_it_goes_while_it_is_written_and_one_that_is_elsewh
     assert end() == Extent({0: 3}, 1)
     (tmp_path / "log.sqlite").write_bytes(b"something else altogether")
     assert end() is None
+
+
+def test_a_record_that_came_while_the_clock_was_ahead_says_nothing_of_later_times() -> None:
+    with opened_warehouse() as warehouse:
+        events = bodies(a_call().queued(at=NOON).dequeued("hangup", after=10))
+        ahead = NOON + timedelta(days=400)
+        warehouse.land_bodies(events[:1], received=ahead)
+        assert lacking(warehouse.db, Extent({0: 9}, 1), NOON + HOUR) is None, "it is the last, so the clock is believed"
+        warehouse.land_bodies(events[1:], received=NOON)
+        stale = a_batch([b"late"], first_offset=3, received=ahead, rejections=["stale"])
+        warehouse.landing.land(stale, NOON)
+        assert "6 records" in (lacking(warehouse.db, Extent({0: 9}, 1), NOON + HOUR) or "")

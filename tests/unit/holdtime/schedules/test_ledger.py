@@ -91,7 +91,17 @@ def test_a_schedule_misses_nothing_from_before_it_was_known_or_had_other_times(p
     assert ledger.since("weekly", "0 9 * * *", NOW + 3 * hour) == NOW + 3 * hour
 
 
-def test_runs_are_forgotten_after_a_year_and_some(path: Path) -> None:
+def test_a_clock_that_jumps_makes_nobody_forget_what_was_sent(path: Path) -> None:
+    ledger = begun(path)
+    later = NOW + 2 * KEPT
+    assert ledger.begin(RunId("daily", Kind.CRON, later), later)
+    assert not ledger.begin(RUN, NOW)
+
+
+def test_runs_are_forgotten_after_a_year_and_some_when_there_are_many(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdtime.schedules.ledger.KEPT_RUNS", 1)
     ledger = begun(path)
     assert ledger.begin(RunId("daily", Kind.CRON, NOW + KEPT + timedelta(days=1)), NOW + KEPT + timedelta(days=1))
     assert ledger.run(RUN) is None

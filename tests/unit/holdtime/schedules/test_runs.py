@@ -195,6 +195,43 @@ def test_a_schedule_that_is_new_or_has_new_times_makes_up_for_nothing(place: Pla
     assert len(server.came) == 1
 
 
+JUMPS = pytest.mark.parametrize("days", [-40 * 365, -400, -1, 1, 400, 500])
+
+
+@JUMPS
+@pytest.mark.parametrize("others", [True, False], ids=["in other processes", "in one process"])
+def test_a_clock_that_jumps_makes_up_at_most_one_run_and_none_is_sent_twice_or_left_out_afterwards(
+    place: Place, days: int, others: bool
+) -> None:
+    with a_web_server() as server:
+        schedule = a_schedule(server.url())
+        runner = place.runner(schedule)
+        jumped = [DUE + n * timedelta(hours=1) + timedelta(days=days) for n in (1, 2)]
+        for now in (DUE, *jumped, DUE + timedelta(hours=3), DUE + 3 * DAY, DUE + 4 * DAY):
+            place.now = now
+            if others:
+                place.run(schedule)
+            else:
+                runner.begin_due()
+                runner.join()
+        runner.runs.sending.ledger.close()
+    came = [came["title"].partition("(")[2] for came in server.came]
+    assert len(set(came)) == len(came)
+    honest = [f"2026-02-{day:02} 00:00 to 2026-02-{day + 1:02} 00:00)" for day in (3, 6, 7)]
+    assert [each for each in came if each in honest] == honest
+    assert len(came) <= len(honest) + 1
+
+
+def test_a_schedule_that_a_clock_ahead_saw_first_runs_once_the_clock_is_right(place: Place) -> None:
+    with a_web_server() as server:
+        schedule = a_schedule(server.url())
+        place.run(schedule, known=DUE + 400 * DAY)
+        assert server.came == []
+        place.now = DUE + DAY
+        place.run(schedule, known=DUE + 400 * DAY)
+    assert len(server.came) == 1
+
+
 def test_what_is_refused_is_sent_again_until_it_is_taken(place: Place) -> None:
     with a_mail_server("451 not now", "421 nor now") as mail, a_web_server(503, 500, 429) as web:
         place.run(a_schedule(mail.url("ann@example.com"), web.url()))
