@@ -52,7 +52,7 @@ check: $(STAMP) ## lint, format, types, import rules: what CI runs before the te
 bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 	$(BIN)/python -m bench
 
-bench-reliability: $(STAMP) ## break it on purpose, for about an hour; writes bench/reliability.json
+bench-reliability: $(STAMP) ## break it on purpose, for about two hours; writes bench/reliability.json
 	$(BIN)/python -m bench.reliability
 
 sbom: $(STAMP) ## the software bill of materials of what runs: CycloneDX, in dist/holdtime.cdx.json

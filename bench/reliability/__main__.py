@@ -39,6 +39,8 @@ from bench.reliability.campaign import Tally
 _HOSTILE = (floods, http_fuzz, flips, disks, clocks, commands, kills)
 _MODULES = (truth, bodies, faults, rolling, laws, reconciled, pages, *_HOSTILE)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
+GROUPS = {"hostile": [module.CAMPAIGN.name for module in _HOSTILE]}
+"""Names for several campaigns: `hostile` is what strangers, failing machines and mistakes do."""
 RESULTS = Path(__file__).parent.with_name("reliability.json")
 FAILURES_SHOWN = 5
 
@@ -94,10 +96,14 @@ def _held(names: list[str], seed: int, console: Console, *, quick: bool) -> dict
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.reliability", description="Try what is promised.")
-    parser.add_argument("campaigns", nargs="*", metavar="NAME", help=f"of {', '.join(CAMPAIGNS)}; all")
-    parser.add_argument("--quick", action="store_true", help="a sample of each, in 2 minutes")
+    parser.add_argument(
+        "campaigns", nargs="*", metavar="NAME", help=f"of {', '.join([*GROUPS, *CAMPAIGNS])}; all without a name"
+    )
+    parser.add_argument("--quick", action="store_true", help="a sample of each, in some minutes")
     parser.add_argument("--seed", type=int, default=1, help="another seed tries other things; 1")
     arguments = parser.parse_args()
+    named = [name for each in arguments.campaigns for name in GROUPS.get(each, [each])]
+    arguments.campaigns = list(dict.fromkeys(named))
     if unknown := set(arguments.campaigns) - set(CAMPAIGNS):
         parser.error(f"no campaign is named {', '.join(sorted(unknown))}: expected {', '.join(CAMPAIGNS)}")
     return arguments

@@ -98,5 +98,11 @@ def _judge(center: Center, world: World, posted: Posted, tally: Tally) -> None:
 
 
 CAMPAIGN = Campaign(
-    "kills", run, 50, 5, 5, 200, ("kills_lost", "kills_twice", "kills_untrue", "kills_not_recovered", "kills_given_up")
+    "kills",
+    run,
+    200,
+    5,
+    25,
+    1_200,
+    ("kills_lost", "kills_twice", "kills_untrue", "kills_not_recovered", "kills_given_up"),
 )
