@@ -65,6 +65,7 @@ class Writer:
         `salvage` is called, in the disk's thread, when SQLite finds the log damaged, or somebody else does.
         """
         self._connection = connection
+        self._file: str = connection.execute("pragma database_list").fetchone()[2]
         self._salvage = salvage
         self._last = last_position(connection)
         self._bounds = bounds
@@ -158,10 +159,10 @@ class Writer:
         try:
             await self._insert(group)
         except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
-            self._failed(str(_unavailable(error)))
+            self._failed(str(_unavailable(error, self._file)))
             for waiting in group:
                 if not waiting.durable.done():
-                    waiting.durable.set_exception(_unavailable(error))
+                    waiting.durable.set_exception(_unavailable(error, self._file))
             return
         if self._failure is not None:
             self._failure = None
@@ -214,7 +215,7 @@ class Writer:
                 answer = await self._disk.run(partial(step, self._connection))
                 self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
         except Exception as error:  # noqa: BLE001 - handed to whoever asked for the step
-            _settle(done, None, _unavailable(error))
+            _settle(done, None, _unavailable(error, self._file))
         else:
             _settle(done, answer, None)
 
@@ -273,7 +274,16 @@ def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int
     return partial(connection.execute, INSERT + ", ".join([ROW] * len(kinds)), values)
 
 
-def _unavailable(error: Exception) -> LogUnavailableError:
-    unavailable = LogUnavailableError(f"SQLite could not write: {error}")
+_DO = {
+    sqlite3.SQLITE_FULL: "; make room on its disk",
+    sqlite3.SQLITE_READONLY: "; make the file, its folder and its disk writable",
+    sqlite3.SQLITE_IOERR: "; look at the disk (dmesg), and at whether it has room and is mounted",
+}
+
+
+def _unavailable(error: Exception, file: str) -> LogUnavailableError:
+    # An extended code has the plain one in its lowest byte.
+    do = _DO.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+    unavailable = LogUnavailableError(f"{file} could not be written: {error}{do}")
     unavailable.__cause__ = error
     return unavailable
