@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,9 @@ def expanded(text: object) -> Path:
 
 
 def database(text: object) -> Path:
-    """Return the path of a database in a file. Raises ValueError for an address, a name of memory, or a folder's name.
+    """Return the path of a database in a file.
+
+    Raises ValueError for an address, a name of memory, a folder's name, and for a device, a pipe or a socket.
 
     SQLite and DuckDB read `:memory:`, `md:x`, `file:x?mode=memory` or `~/x` in ways of their own; they never see such a
     text.
@@ -58,8 +61,21 @@ def database(text: object) -> Path:
         raise ValueError(
             f"{written!a} has other bytes in this locale than in UTF-8, which databases read: set PYTHONUTF8=1"
         )
+    if (kind := _special(path)) is not None:
+        raise ValueError(f"expected the path of a file, found {kind}, {written!r}: it would be replaced")
     # Without its "./" a name such as "~" or "md:x" would mean something else to a database.
     return path.absolute() if path.parts[0].startswith("~") or ":" in path.parts[0] else path
+
+
+def _special(path: Path) -> str | None:
+    """Say which kind of thing that is no file stands at a path; None for a file, a folder or nothing."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # said where it is opened
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 AnyPath = Annotated[Path, BeforeValidator(expanded)]

@@ -49,7 +49,7 @@ from datetime import datetime
 from holdtime import reconcile, settings
 now = datetime.fromisoformat(sys.argv[1])
 made = reconcile.Reconciler
-reconcile.Reconciler = lambda *given, **named: made(*given, clock=lambda: now, **named)
+reconcile.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
 outcomes = reconcile.run(settings.load(), since=None, told=lambda *_: None)
 sys.exit(any(each.fault for each in outcomes))
 """

@@ -1,5 +1,6 @@
 """Settings: what they are when nobody says anything, and every fault in them at once."""
 
+import os
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -284,6 +285,16 @@ def test_every_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(path) for path in (kafka.ca_file, kafka.spool, schedule.folder)] == [
         f"/home/somebody/{name}" for name in ("ca", "spool", "out")
     ]
+
+
+def test_a_database_never_takes_the_place_of_what_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo("pipe")
+    for name, text in (("LOG", "sqlite:/dev/null"), ("WAREHOUSE", "/dev/zero"), ("REPLICA", "pipe")):
+        monkeypatch.setenv(f"HOLDTIME_{name}", text)
+    log, warehouse, replica = faults_of("")
+    assert log.startswith("HOLDTIME_LOG: expected sqlite:PATH; expected the path of a file, found a device, ")
+    assert warehouse.startswith("HOLDTIME_WAREHOUSE: expected the path of a file, found a device, '/dev/zero'")
+    assert replica.startswith("HOLDTIME_REPLICA: expected the path of a file, found a pipe, 'pipe'")
 
 
 def test_every_path_that_cannot_be_one_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

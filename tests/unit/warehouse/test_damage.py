@@ -230,7 +230,7 @@ def test_without_room_for_a_copy_everything_stays_where_it_is(place: Place) -> N
     with files_of_at_most(300_000), pytest.raises(UnavailableError) as told:
         place.recover()
     assert trouble(told.value) is Trouble.DISK_FULL
-    assert "make room" in str(told.value)
+    assert "File too large: raise the limit on the size of files" in str(told.value)
     assert place.names() == before
     assert place.recover() is not None
     assert place.rows() == 40_000

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from holdtime.schedules import ledger as ledger_module
 from holdtime.schedules.ledger import Ledger, LedgerError
 from holdtime.schedules.record import Kind, RunId, RunState, State
 from ingest import salvage
@@ -48,7 +49,10 @@ def sent(ledger: Ledger, run: RunId = RUN) -> None:
     ledger.since("daily", "0 8 * * *", NOW + timedelta(hours=1))
 
 
-def test_what_was_written_is_whole_also_after_rows_were_replaced_and_forgotten(path: Path) -> None:
+def test_what_was_written_is_whole_also_after_rows_were_replaced_and_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "KEPT_RUNS", 1)
     with contextlib.closing(Ledger(path)) as ledger:
         sent(ledger)
         sent(ledger, RunId("daily", Kind.CRON, NOW + timedelta(days=401)))  # forgets the first
