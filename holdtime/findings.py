@@ -63,7 +63,7 @@ def renderable(found: Examination) -> RenderableType:
 
 def _check(check: Check) -> Iterator[Text]:
     mark, style = _MARKS[check.verdict]
-    yield Text.assemble((mark, style), f" {check.name:<14}", wording.plain(check.found))
+    yield Text.assemble((mark, style), f" {check.name:<13} ", wording.plain(check.found))
     if check.do:
         yield Text(f"{'':<16}-> {check.do}", style="dim")
 

@@ -21,6 +21,9 @@ from warehouse.errors import DamagedError, LockedError, OutdatedError, Unavailab
 
 logger = structlog.get_logger("warehouse")
 
+COMPARED = 200
+"""So many of its last records say whether a log that ends too early is the one that has landed."""
+
 _ASK_FOR_LOST = "what an older log held after that is lost: `holdtime reconcile --once --since 24h` asks Telnyx for it"
 
 
@@ -102,12 +105,17 @@ def open_warehouse(settings: Settings, stack: AsyncExitStack, memory_limit: str 
 
 
 def _opened(db: duckdb.DuckDBPyConnection, settings: Settings, stack: AsyncExitStack, left: int) -> Warehouse:
+    try:
+        with explained(settings.environment.warehouse):
+            landing = landing_of(db, settings)
+    except BaseException:
+        db.close()  # what holds the file keeps this very process from opening it again
+        raise
     stack.callback(db.close)
     if left:
         why = "the process that wrote it was killed, or it is damaged: what it held lands again from the log"
         logger.warning("warehouse_wal_incomplete", bytes=left, reason=why)
-    with explained(settings.environment.warehouse):
-        return Warehouse(db, landing_of(db, settings))
+    return Warehouse(db, landing)
 
 
 def _incomplete(settings: Settings) -> int:
@@ -143,7 +151,9 @@ async def agree(log: Log, landing: Landing) -> None:
         return
     landed = landing.positions()
     if isinstance(log, SqliteLog) and ends.get(PARTITION, 0) < landed.get(PARTITION, 0):
-        is_salvaged = await asyncio.to_thread(log.may_go_on)
+        is_salvaged = await asyncio.to_thread(log.may_go_on) or await asyncio.to_thread(
+            _is_same, log, landing, ends.get(PARTITION, 0)
+        )
         if is_salvaged or not ends:
             await log.continue_after(landed[PARTITION])
             logger.warning("log_begins_anew", after=landed[PARTITION], do=_ASK_FOR_LOST)
@@ -162,6 +172,17 @@ async def agree(log: Log, landing: Landing) -> None:
                 "or a new one; put that log back, or move this one away"
             ]
         )
+
+
+def _is_same(log: SqliteLog, landing: Landing, end: int) -> bool:
+    """Whether the warehouse was made from this log, which lost its end: its last records landed where they are."""
+    try:
+        last = log.read({PARTITION: max(0, end - COMPARED)}, COMPARED)
+    except LogUnavailableError:
+        return False
+    held = dict(zip(last.offsets, last.bodies, strict=True))
+    landed = landing.bodies_at(PARTITION, list(held))
+    return bool(landed) and all(held[offset] == body for offset, body in landed.items())
 
 
 def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:

@@ -58,7 +58,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
             server.should_exit = True
 
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
-        for kind in (signal.SIGTERM, signal.SIGINT):
+        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(kind, stop_serving)
         async with _processing(service, stop_serving), scheduling(service), reconciling(service), telling(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))

@@ -87,6 +87,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
     Raises UnusableLogError, DamagedError or sqlite3.Error.
     """
+    if path.exists() and not path.stat().st_size:
+        # To open it would make SQLite remove the write-ahead log beside it, which may hold all that there is.
+        raise UnusableLogError(f"{path} is empty: `holdtime up` goes on with what the write-ahead log beside it holds")
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1, isolation_level=None, check_same_thread=False
     )

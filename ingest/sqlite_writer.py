@@ -7,6 +7,7 @@ for each record would cost more to write, and far more to read.
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections import defaultdict, deque
@@ -66,6 +67,7 @@ class Writer:
         """
         self._connection = connection
         self._file: str = connection.execute("pragma database_list").fetchone()[2]
+        self._place = _place(self._file)
         self._salvage = salvage
         self._last = last_position(connection)
         self._bounds = bounds
@@ -174,6 +176,8 @@ class Writer:
         self._on_commit(len(group))
 
     async def _insert(self, group: list[_Waiting]) -> None:
+        if _place(self._file) != self._place:
+            raise OSError("somebody removed or replaced it: put it back, or start again")
         try:
             await self._disk.run(_insertion(self._connection, group, self._last))
         except sqlite3.Error as error:
@@ -186,6 +190,7 @@ class Writer:
         if self._salvage is None:
             raise LogUnavailableError(f"the log is damaged: {reason}")
         self._connection = await self._disk.run(partial(self._salvage, self._connection, self._last, reason))
+        self._place = _place(self._file)
         self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
 
     def _failed(self, reason: str) -> None:
@@ -272,6 +277,15 @@ def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int
         after += len(records)
         values += values_of(Group.of(after, records))
     return partial(connection.execute, INSERT + ", ".join([ROW] * len(kinds)), values)
+
+
+def _place(file: str) -> tuple[int, int] | None:
+    """Which file stands at the path now: to what was removed SQLite goes on writing, and nobody would find it."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _DO = {

@@ -107,6 +107,18 @@ class Landing:
         rows = run(self._db, "select log_partition, log_offset from log_positions").fetchall()
         return dict(rows)
 
+    def bodies_at(self, partition: int, offsets: list[int]) -> dict[int, bytes]:
+        """Return the bodies of the events that landed from those positions, by offset; of duplicates there are none."""
+        rows = run(
+            self._db,
+            """
+            select log_offset, body from stored_events
+            where log_partition = ? and log_offset between ? and ? and log_offset in (select unnest(?::bigint[]))
+            """,
+            [partition, min(offsets, default=0), max(offsets, default=0), offsets],
+        ).fetchall()
+        return {offset: body.encode() for offset, body in rows}
+
     def land(self, batch: Batch, now: datetime) -> Landed:
         """Land the batch; what has landed before changes nothing.
 

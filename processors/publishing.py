@@ -99,8 +99,8 @@ class Publishing:
         try:
             self.publisher.copy()
         except (OSError, duckdb.Error) as error:
-            if ends_connection(error) or trouble(error) is Trouble.DAMAGED:
-                raise  # the warehouse has to be opened anew
+            if ends_connection(error) or trouble(error) is Trouble.DAMAGED or isinstance(error, FileNotFoundError):
+                raise  # the warehouse has to be opened anew: it is damaged, or somebody removed it
             self._failed(error, copy)
         else:
             self._wanted = False

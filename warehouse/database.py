@@ -94,12 +94,16 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
         attach(db, old, "old", must_exist=True)
         db.execute("checkpoint old")
     db = _connected(new, memory_limit=memory_limit, bulk=True)
-    attach(db, old, "old", "read_only", must_exist=True)
-    if not tables.names(db):
-        create_tables(db)
-    describe(db)
-    new.chmod(0o600)
-    _harden(db)
+    try:
+        attach(db, old, "old", "read_only", must_exist=True)
+        if not tables.names(db):
+            create_tables(db)
+        describe(db)
+        new.chmod(0o600)
+        _harden(db)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -143,22 +147,31 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
         path.parent.mkdir(parents=True, exist_ok=True)
         damage.finish(path)
         db = in_memory(memory_limit=memory_limit)
-        attach(db, path, "warehouse_file", f"storage_version '{STORAGE_VERSION}'", f"row_group_size {ROW_GROUP_SIZE}")
-        db.execute("use warehouse_file")
-        # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
-        db.execute("set wal_autocheckpoint = '256MB'")
-        db.execute("set preserve_insertion_order = false")
-        db.execute("set enable_progress_bar = false")  # drawn on standard output where DuckDB takes us for a notebook
-        if not bulk:
-            # A batch is too small to share: two threads would take a third more processor time, and no less time.
-            db.execute("set threads = 1")
-            # Each row group is compressed as soon as it is full: to hold several first takes memory, and time for that.
-            db.execute("set write_buffer_row_group_count = 1")
-            # Landing names the larger side of a join first, and joins in the order that it wants; left to guess, DuckDB
-            # takes the batch for the smaller. The others make statements slower to plan, and none over a batch faster.
-            db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
-        db.execute(f"set temp_directory = {quoted(path.with_suffix('.tmp'))}")
+    try:
+        with explained(path):
+            _attach(db, path, bulk=bulk)
+    except BaseException:
+        db.close()  # what holds the file keeps this very process from opening it again
+        raise
     return db
+
+
+def _attach(db: duckdb.DuckDBPyConnection, path: Path, *, bulk: bool) -> None:
+    attach(db, path, "warehouse_file", f"storage_version '{STORAGE_VERSION}'", f"row_group_size {ROW_GROUP_SIZE}")
+    db.execute("use warehouse_file")
+    # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
+    db.execute("set wal_autocheckpoint = '256MB'")
+    db.execute("set preserve_insertion_order = false")
+    db.execute("set enable_progress_bar = false")  # drawn on standard output where DuckDB takes us for a notebook
+    if not bulk:
+        # A batch is too small to share: two threads would take a third more processor time, and no less time.
+        db.execute("set threads = 1")
+        # Each row group is compressed as soon as it is full: to hold several first takes memory, and time for that.
+        db.execute("set write_buffer_row_group_count = 1")
+        # Landing names the larger side of a join first, and joins in the order that it wants; left to guess, DuckDB
+        # takes the batch for the smaller. The others make statements slower to plan, and none over a batch faster.
+        db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
+    db.execute(f"set temp_directory = {quoted(path.with_suffix('.tmp'))}")
 
 
 def _harden(db: duckdb.DuckDBPyConnection) -> None:

@@ -46,6 +46,11 @@ class Ledger:
         """Yield the ledger for looking only. Raises LedgerError."""
         ledger = cls.__new__(cls)
         ledger._lock = threading.RLock()
+        if path.is_file() and not path.stat().st_size:
+            # To open it would make SQLite remove the write-ahead log beside it, which may hold all that there is.
+            raise LedgerError(
+                f"{path} is empty: `holdtime up` and `holdtime schedule` set it aside; see HOLDTIME_SCHEDULES"
+            )
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as ledger._db:
                 integrity.register(ledger._db)

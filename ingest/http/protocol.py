@@ -280,14 +280,22 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._next()
 
     def _next(self) -> None:
-        """Go on with the next request: the beginning of it may be here."""
-        data, self._pending = self._pending, b""
-        if data:
-            self._connections.hold(self, 0)
-            self._transport.resume_reading()
+        """Go on with the next request: the beginning of it may be here.
+
+        What was sent before its turn waits for one: else a thousand connections full of requests would go before all
+        that come one at a time.
+        """
         self._connections.move(self, State.IDLE)
-        if data:
-            self._read(data)
+        if self._pending:
+            self._turns.wait(self._read_pending)
+
+    def _read_pending(self) -> None:
+        if self.state is not State.IDLE or not self._pending:
+            return
+        data, self._pending = self._pending, b""
+        self._connections.hold(self, 0)
+        self._transport.resume_reading()
+        self._read(data)
 
     def _keep(self, data: bytes) -> None:
         """Keep what came before its turn, and read no more until then."""

@@ -16,6 +16,8 @@ from ingest.http.answers import Answer, Header
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_LINE_BYTES = 8 << 10
+MAX_LENGTH_DIGITS = 19
+"""Of a length that 64 bits hold."""
 CHUNKED = -1
 
 _LINE = re.compile(rb"([A-Z-]{1,32}) ([!-~]+) HTTP/1\.([01])\r\n")
@@ -202,4 +204,7 @@ def _length(fields: dict[bytes, bytes], *, is_old: bool) -> int:
     declared = fields.get(b"content-length", b"0")
     if not declared.isdigit():
         raise RefusedError(400, "Content-Length is no number")
-    return int(declared[:24])
+    if len(declared) > MAX_LENGTH_DIGITS:
+        # Whatever stands before us may read another number out of so many digits, and with that another next request.
+        raise RefusedError(400, "Content-Length has more digits than any length")
+    return int(declared)

@@ -48,6 +48,28 @@ async def append(log: Log) -> int:
     return log.end()[PARTITION]
 
 
+def a_body(number: int) -> bytes:
+    return b'{"data": {"event_type": "call.hangup", "id": "%d"}}' % number
+
+
+def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_some_may_be_lost(folder: Path) -> None:
+    db = open_writer(Path("data/warehouse.duckdb"))
+    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=PARTITION), NOW)
+    db.close()
+
+    async def scenario() -> list[str | None]:
+        log = SqliteLog(Path("data/log.sqlite"))
+        await log.start()
+        for number in range(1, 4):
+            await log.append(Record(a_body(number), 1))
+        await log.close()
+        async with opened(settings.load()) as parts:
+            assert await append(parts.log) == 7
+            return (await asyncio.to_thread(parts.log.read, {PARTITION: 5}, 9)).rejections
+
+    assert asyncio.run(scenario()) == [DAMAGED, None]
+
+
 def test_a_new_log_goes_on_after_what_the_warehouse_has_landed(folder: Path) -> None:
     landed_up_to(500)
 

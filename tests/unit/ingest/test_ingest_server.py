@@ -374,6 +374,22 @@ def test_a_client_that_does_not_read_is_closed_and_costs_others_nothing(fresh: R
         until(lambda: 'connections_shed_total{why="reader_late"} 1.0' in fresh.get("/metrics")[1])
 
 
+def test_requests_that_were_sent_before_their_turn_wait_for_it(fresh: Running) -> None:
+    """Else a thousand connections full of requests would be served before a delivery that comes alone."""
+    many = [fresh.connect() for _ in range(30)]
+    for each in many:
+        each.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+    with fresh.connect() as connection:
+        connection.sendall(delivery(b"alone"))
+        assert statuses(connection.recv(1000)) == [200]
+    answered = 0
+    for each in many:
+        with each, contextlib.suppress(BlockingIOError):
+            each.setblocking(False)
+            answered += len(statuses(each.recv(1 << 20)))
+    assert answered < 30 * 400 // 2
+
+
 def test_many_who_ask_for_pages_at_once_are_answered_and_deliveries_too(fresh: Running) -> None:
     with contextlib.ExitStack() as stack:
         asking = [stack.enter_context(fresh.connect()) for _ in range(100)]

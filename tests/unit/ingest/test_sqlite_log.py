@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -428,3 +429,38 @@ def test_records_of_several_kinds_may_share_a_commit(path: Path) -> None:
 
     with_log(path, scenario, on_commit=commits.append)
     assert commits == [4]
+
+
+def test_who_only_looks_at_an_emptied_log_leaves_its_write_ahead_log_alone(path: Path) -> None:
+    async def scenario() -> None:
+        log = SqliteLog(path)
+        await log.start()
+        await log.append(Record(b"only there", 1))
+        wal = path.with_name(path.name + "-wal")
+        kept = wal.read_bytes()
+        shutil.copytree(path.parent, path.parent.with_name("copy"))
+        await log.close()
+        copied = path.parent.with_name("copy") / path.name
+        copied.write_bytes(b"")
+        with pytest.raises(UnusableLogError, match="is empty"):
+            SqliteLog(copied).end()
+        assert copied.with_name(wal.name).read_bytes() == kept
+
+    asyncio.run(scenario())
+
+
+def test_a_log_that_somebody_removed_takes_nothing_more(path: Path) -> None:
+    async def scenario() -> None:
+        log = SqliteLog(path)
+        await log.start()
+        await log.append(Record(b"kept", 1))
+        os.rename(path, path.with_name("elsewhere"))
+        with pytest.raises(LogUnavailableError, match="somebody removed or replaced it"):
+            await log.append(Record(b"lost", 1))
+        assert log.unavailable is not None
+        path.with_name("elsewhere").rename(path)
+        await log.append(Record(b"kept, too", 1))
+        assert log.read({}, 9).bodies == [b"kept", b"kept, too"]
+        await log.close()
+
+    asyncio.run(scenario())

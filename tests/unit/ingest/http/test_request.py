@@ -60,6 +60,8 @@ def post(*fields: bytes, line: bytes = b"POST /webhooks/telnyx HTTP/1.1") -> byt
         (post(b"Content-Length: five"), 400),
         (post(b"Content-Length: -5"), 400),
         (post(b"Content-Length:"), 400),
+        (post(b"Content-Length: " + b"0" * 22 + b"300"), 400),
+        (post(b"Content-Length: " + b"0" * 19 + b"5"), 400),
         (post(b"Content-Length: 5", b"Transfer-Encoding: chunked"), 400),
         (post(b"Transfer-Encoding: chunked", b"Content-Length: 5"), 400),
         (post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), 400),
