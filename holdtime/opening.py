@@ -22,7 +22,7 @@ from warehouse.errors import DamagedError, LockedError, OutdatedError, Unavailab
 logger = structlog.get_logger("warehouse")
 
 COMPARED = 200
-"""So many of its last records say whether a log that ends too early is the one that has landed."""
+"""So many records of a log that have landed say whether it is the log that the warehouse was made from."""
 
 _ASK_FOR_LOST = "what an older log held after that is lost: `holdtime reconcile --once --since 24h` asks Telnyx for it"
 
@@ -141,7 +141,7 @@ def tells_facts(settings: Settings) -> bool:
 
 
 async def agree(log: Log, landing: Landing) -> None:
-    """See to it that what the log will hold is not taken for what has landed from an older log.
+    """Require that the warehouse was made from this log, and have a log that lost its end go on after what has landed.
 
     Raises ConfigurationError; of a cluster that is away there is nothing to be said yet.
     """
@@ -150,18 +150,9 @@ async def agree(log: Log, landing: Landing) -> None:
     except LogUnavailableError:
         return
     landed = landing.positions()
-    if isinstance(log, SqliteLog) and ends.get(PARTITION, 0) < landed.get(PARTITION, 0):
-        is_salvaged = await asyncio.to_thread(log.may_go_on) or await asyncio.to_thread(
-            _is_same, log, landing, ends.get(PARTITION, 0)
-        )
-        if is_salvaged or not ends:
-            await log.continue_after(landed[PARTITION])
-            logger.warning("log_begins_anew", after=landed[PARTITION], do=_ASK_FOR_LOST)
-        if is_salvaged:
-            now_us = time.time_ns() // 1000
-            await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
-        if is_salvaged or not ends:
-            return
+    if isinstance(log, SqliteLog) and landed.get(PARTITION):
+        await _agree_with_file(log, landing, end=ends.get(PARTITION, 0), landed=landed[PARTITION])
+        ends = await asyncio.to_thread(log.end)
     if short := ends_before(log, ends, landed):
         partition = short[0]
         raise ConfigurationError(
@@ -174,15 +165,40 @@ async def agree(log: Log, landing: Landing) -> None:
         )
 
 
-def _is_same(log: SqliteLog, landing: Landing, end: int) -> bool:
-    """Whether the warehouse was made from this log, which lost its end: its last records landed where they are."""
+async def _agree_with_file(log: SqliteLog, landing: Landing, *, end: int, landed: int) -> None:
+    is_same = await asyncio.to_thread(_is_same, log, landing, min(end, landed)) if end else None
+    if is_same is False:
+        raise ConfigurationError(
+            [
+                "HOLDTIME_LOG holds other records than those that landed in HOLDTIME_WAREHOUSE from its positions, "
+                f"up to {min(end, landed)}: expected the log that the warehouse was made from; put that log back, or "
+                "name this log's own warehouse"
+            ]
+        )
+    if end >= landed:
+        return
+    is_cut = bool(is_same) or await asyncio.to_thread(log.may_go_on)
+    if is_cut or not end:
+        await log.continue_after(landed)
+        logger.warning("log_begins_anew", after=landed, do=_ASK_FOR_LOST)
+    if is_cut:
+        now_us = time.time_ns() // 1000
+        await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
+
+
+def _is_same(log: SqliteLog, landing: Landing, end: int) -> bool | None:
+    """Whether the log's last records up to `end` are those that landed from there; None where none can be compared."""
     try:
         last = log.read({PARTITION: max(0, end - COMPARED)}, COMPARED)
     except LogUnavailableError:
-        return False
-    held = dict(zip(last.offsets, last.bodies, strict=True))
-    landed = landing.bodies_at(PARTITION, list(held))
-    return bool(landed) and all(held[offset] == body for offset, body in landed.items())
+        return None
+    columns = (last.offsets, last.bodies, last.rejections)
+    held = {offset: body for offset, body, rejection in zip(*columns, strict=True) if rejection is None}
+    try:
+        landed = landing.bodies_at(PARTITION, list(held))
+    except duckdb.Error:
+        return None  # where the warehouse is damaged, landing meets that as well, and has it mended
+    return all(held[offset] == body for offset, body in landed.items()) if landed else None
 
 
 def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:

@@ -168,7 +168,7 @@ def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
 def packed(sizes: bytes, bodies: bytes) -> pa.Array:
     """Return, without copying them, the bodies that lie one after the other in `bodies`; `sizes` are int32 each.
 
-    Arrow believes them: whoever calls this has made sure that none is negative and that they add up.
+    Arrow believes them: the caller has made sure that none is negative and that they add up.
     """
     lengths = pa.Array.from_buffers(pa.int32(), len(sizes) // 4, [None, pa.py_buffer(sizes)])
     ends = pc.cumulative_sum_checked(lengths)

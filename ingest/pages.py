@@ -34,7 +34,7 @@ class Turn:
 
 
 class Page:
-    """One page: whoever asks while another asker waits gets the same answer, made after both had asked."""
+    """One page: all who ask while one waits get the same answer, made after all of them had asked."""
 
     def __init__(self, make: Callable[[Request], Response], turn: Turn) -> None:
         """Have it made by `make`, in its `turn`."""

@@ -1,6 +1,6 @@
 """A damaged warehouse: found out for certain, set aside, and made anew from the replica.
 
-Nothing is deleted: a damaged file gets `.damaged-<time>` after its name, and stays for whoever wants to look at it.
+Nothing is deleted: a damaged file gets `.damaged-<time>` after its name, and stays to be looked at.
 What the new file lacks, the log still holds, because it forgets no more than what is published (decision 27).
 """
 

@@ -52,6 +52,25 @@ def a_body(number: int) -> bytes:
     return b'{"data": {"event_type": "call.hangup", "id": "%d"}}' % number
 
 
+def test_the_log_of_another_warehouse_is_refused_and_left_alone(folder: Path) -> None:
+    db = open_writer(Path("data/warehouse.duckdb"))
+    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=PARTITION), NOW)
+    db.close()
+
+    async def scenario() -> int:
+        log = SqliteLog(Path("data/log.sqlite"))
+        await log.start()
+        for number in range(101, 110):
+            await log.append(Record(a_body(number), 1))
+        await log.close()
+        with pytest.raises(ConfigurationError, match="HOLDTIME_LOG holds other records than those that landed"):
+            async with opened(settings.load()):
+                pass
+        return log.end()[PARTITION]
+
+    assert asyncio.run(scenario()) == 9
+
+
 def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_some_may_be_lost(folder: Path) -> None:
     db = open_writer(Path("data/warehouse.duckdb"))
     Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=PARTITION), NOW)
