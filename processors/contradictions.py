@@ -87,6 +87,14 @@ def settle(db: duckdb.DuckDBPyConnection) -> None:
         """,
     )
     run(db, "delete from touched where rowid in (select row_id from disputed where not counts)")
+    run(
+        db,
+        """
+        update lives set revision = held.revision
+        from (select life, count(*) as revision from touched group by life) as held
+        where lives.life = held.life
+        """,
+    )
 
 
 def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:

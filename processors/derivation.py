@@ -83,11 +83,11 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
 def _of_lives(query: str, only_webhooks: bool) -> str:
     if only_webhooks:  # nearly always: spares a join for every fact
         return f"""
-            select derived.* exclude (life), 'webhook' as origins, entity, entity_since
+            select derived.* exclude (life), revision, 'webhook' as origins, entity, entity_since
             from ({query}) as derived join lives using (life)
         """
     return f"""
-        select derived.* exclude (life), origins, entity, entity_since
+        select derived.* exclude (life), revision, origins, entity, entity_since
         from ({query}) as derived join lives using (life) join life_origins using (life)
     """
 

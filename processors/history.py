@@ -104,7 +104,9 @@ def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, reach: timedelta)
 
 
 def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
-    """Make `lives` (life, entity, entity_since, until) from `found` (entity, occurred_at, is_seed): those with a seed.
+    """Make `lives` from `found` (entity, occurred_at, is_seed): those with a seed.
+
+    Their columns: life, entity, entity_since, until, and revision, which counts the events of a life.
 
     A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
     """
@@ -112,7 +114,9 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
         db,
         """
         create or replace temp table lives as
-        select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
+        select
+            row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until,
+            count(*)::integer as revision
         from found group by entity having bool_or(is_seed)
         """,
     )
@@ -123,7 +127,8 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
         """
         create or replace temp table lives as
         with moments as (
-            select entity, occurred_at, bool_or(is_seed) as is_seed from found group by entity, occurred_at
+            select entity, occurred_at, bool_or(is_seed) as is_seed, count(*) as events
+            from found group by entity, occurred_at
         ),
         begun as (
             select
@@ -136,7 +141,9 @@ def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
             select *, count(*) filter (begins) over (partition by entity order by occurred_at) as nth
             from begun
         )
-        select row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until
+        select
+            row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until,
+            sum(events)::integer as revision
         from numbered group by entity, nth having bool_or(is_seed)
         """,
         [_micros(reach)],

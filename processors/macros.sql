@@ -141,6 +141,24 @@ create or replace temp macro payload_in(body) as (
     )
 );
 
+-- How much a dequeue's reason tells of the bridge that it was for.
+create or replace temp macro telling(reason) as (
+    case reason when 'bridged' then 2 when 'bridging-in-process' then 1 else 0 end
+);
+
+-- Whether a dequeue without an enqueue and the next enqueue of that leg and queue, which has no dequeue, are one visit
+-- that lasted no time and was stamped the wrong way round, and not what is left of two.
+create or replace temp macro is_out_of_order(enqueue, dequeued_at, dequeued_secs, enqueued_at, dequeue) as (
+    enqueue is null
+    and dequeue is null
+    and coalesce(
+        dequeued_at < enqueued_at
+        and enqueued_at <= dequeued_at + interval 1 second
+        and coalesce(dequeued_secs, 0) <= 1,
+        false
+    )
+);
+
 -- What tells one leg from another.
 create or replace temp macro leg_of(ids) as (
     coalesce(ids.call_leg_id, ids.call_control_id)

@@ -1,7 +1,8 @@
 """Every count and measure over queue visits, defined once. Source: docs/metrics.md, "Counts per queue and interval".
 
 Reports evaluate these with polars (`reports.tallies`), views can use the same text in DuckDB, so that the two cannot
-drift apart. A visit without `wait_ms` (waiting still, or unknown) takes no part in waits and percentiles. What has
+drift apart. A visit without `wait_ms` (waiting still, or unknown) takes no part in waits and percentiles; one that was
+answered, nobody said when, has `bound_ms`, the longest that it can have waited, and counts as in time by that. What has
 nothing beneath it (no visit, an empty denominator) is null, never 0 and never 100 %.
 """
 
@@ -31,8 +32,8 @@ AGGREGATES: tuple[Aggregate, ...] = (
     _count(
         "answered_within",
         "Answered in time",
-        "outcome = 'answered' and wait_ms <= threshold_ms",
-        "answered visits with wait <= threshold",
+        "outcome = 'answered' and coalesce(wait_ms, bound_ms) <= threshold_ms",
+        "answered visits with wait <= threshold, also where only a bound of the wait is known",
     ),
     _count(
         "abandoned_within",
@@ -43,8 +44,8 @@ AGGREGATES: tuple[Aggregate, ...] = (
     _count(
         "removed_within",
         "Gone in time",
-        "outcome <> 'waiting' and wait_ms <= threshold_ms",
-        "visits that left the queue with wait <= threshold, whatever the outcome",
+        "outcome <> 'waiting' and coalesce(wait_ms, bound_ms) <= threshold_ms",
+        "visits that left the queue with wait <= threshold, whatever the outcome, also where only a bound is known",
     ),
     _count("waits", "Waits known", "wait_ms is not null", "visits whose wait is known"),
     _count(

@@ -39,7 +39,17 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-_READ = ("queue", "outcome", "wait_ms", "left_at", "enqueued_at_source", "reason", "position_out", "reported_wait_secs")
+_READ = (
+    "queue",
+    "outcome",
+    "wait_ms",
+    "left_at",
+    "left_at_latest",
+    "enqueued_at_source",
+    "reason",
+    "position_out",
+    "reported_wait_secs",
+)
 RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
 HEADLINE = ("offered", "service_level", "completeness", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")

@@ -1,7 +1,8 @@
 """The measures of `reports.measures` evaluated with polars: visits into tallies, tallies into rates.
 
-`visits` is always a lazy frame with one row a visit and the columns `outcome`, `wait_ms`, `threshold_ms`,
-`short_abandon_ms` and those it is grouped by. A tally has one row a group and one column an `Aggregate`.
+`visits` is always a lazy frame with one row a visit and the columns `outcome`, `wait_ms`, `bound_ms`,
+`threshold_ms`, `short_abandon_ms` and those it is grouped by. A tally has one row a group and one column an
+`Aggregate`.
 """
 
 from collections.abc import Sequence

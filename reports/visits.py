@@ -31,6 +31,11 @@ select
     epoch_us(enqueued_at) as enqueued_at,
     list_position($outcomes::varchar[], outcome) - 1 as outcome,
     wait_ms,
+    -- how long an answered visit can have waited at most, where nobody said when it left
+    case
+        when wait_ms is null and outcome = 'answered'
+        then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
+    end as bound_ms,
     -- of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on
     (
         (enqueued_at_source is distinct from 'observed')::tinyint
@@ -64,7 +69,8 @@ class Visits:
     """The visits of a period.
 
     `frame` has the columns queue (an enum in order, of all that were found, asked for or agreed on), enqueued_at
-    (Int64, microseconds since 1970), outcome, wait_ms, `missing` (of the two events of a visit, those that nobody
+    (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of an answered visit without a wait, how long it can
+    have waited at most), `missing` (of the two events of a visit, those that nobody
     told), threshold_ms, short_abandon_ms, and `definition`, the number of the terms that they are of.
     `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that

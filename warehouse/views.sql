@@ -79,6 +79,10 @@ with visits as (
         epoch_us(enqueued_at) // 900000000 as quarter,
         outcome,
         wait_ms,
+        case
+            when wait_ms is null and outcome = 'answered'
+            then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
+        end as bound_ms,
         20000 as threshold_ms,
         5000 as short_abandon_ms
     from queue_visits
@@ -99,9 +103,9 @@ tallies as (
         count(*) filter (where outcome = 'unknown') as unknown,
         count(*) filter (where outcome = 'waiting') as waiting,
         count(*) filter (where outcome = 'abandoned' and wait_ms < short_abandon_ms) as short_abandoned,
-        count(*) filter (where outcome = 'answered' and wait_ms <= threshold_ms) as answered_within,
+        count(*) filter (where outcome = 'answered' and coalesce(wait_ms, bound_ms) <= threshold_ms) as answered_within,
         count(*) filter (where outcome = 'abandoned' and wait_ms <= threshold_ms) as abandoned_within,
-        count(*) filter (where outcome <> 'waiting' and wait_ms <= threshold_ms) as removed_within,
+        count(*) filter (where outcome <> 'waiting' and coalesce(wait_ms, bound_ms) <= threshold_ms) as removed_within,
         count(*) filter (where wait_ms is not null) as waits,
         count(*) filter (where outcome = 'answered' and wait_ms is not null) as waits_answered,
         count(*) filter (where outcome = 'abandoned' and wait_ms is not null) as waits_abandoned,

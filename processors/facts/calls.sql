@@ -1,7 +1,8 @@
 -- calls.sql: one row per leg, of those in `touched`; needs `pairs` and `numbers`.
 --
--- From the first time that something was said to the last hangup. A hold ends with its unhold, else with the leg;
--- where the leg was held again although no unhold had come, nobody knows when. What a leg cost is told once it is over.
+-- From the first time that something was said to the first hangup. A hold ends with its unhold, with the leg at the
+-- latest; where the leg was held again although no unhold had come, nobody knows when. An unhold alone is no hold. What a
+-- leg cost is told once it is over.
 with heard as (
     select
         life,
@@ -14,24 +15,22 @@ with heard as (
         min(occurred_at) filter (event_type = 'call.initiated') as initiated_at,
         min(occurred_at) filter (event_type = 'call.answered') as answered_at,
         min(occurred_at) filter (event_type = 'call.bridged') as bridged_at,
-        max(occurred_at) filter (event_type = 'call.hangup') as ended_at,
+        min(occurred_at) filter (event_type = 'call.hangup') as ended_at,
         any_value(reason) filter (event_type = 'call.hangup') as hangup_cause,
         any_value(hangup_source) filter (event_type = 'call.hangup') as hangup_source,
         count(*) filter (event_type = 'call.hangup') as hangups,
         bool_or(event_type = 'call.cost') as is_billed,
-        bool_or(event_type <> 'call.initiated') as is_taken,
-        count(*) as revision
+        bool_or(event_type <> 'call.initiated') as is_taken
     from touched
     where is_of_call
     and coalesce(call_leg_id, call_control_id) is not null
     group by life
 ),
 hung_up_again as (
-    -- told twice, the last counts: to ask that of every leg would take longer than all else that is asked here
+    -- of several the first counts: to ask that of every leg would take longer than all else that is asked here
     select
         life,
-        max_by(reason, (occurred_at, event_id)) as hangup_cause,
-        max_by(hangup_source, (occurred_at, event_id)) as hangup_source
+        min_by({'cause': reason, 'source': hangup_source}, (occurred_at, event_id)) as hangup
     from touched
     where event_type = 'call.hangup'
     and coalesce(call_leg_id, call_control_id) is not null
@@ -43,12 +42,13 @@ holds as (
         life,
         opened_at,
         case
-            when closed_at is not null then closed_at
-            when reopened_at is null and ended_at >= opened_at then ended_at
+            when closed_at is not null or reopened_at is null
+            then least(closed_at, case when ended_at >= opened_at then ended_at end)
         end as closed_at
     from pairs
     join heard using (life)
     where kind = 'hold'
+    and opened_at is not null
 ),
 held as (
     select life, count(*) as holds, sum(ms_between(opened_at, closed_at))::bigint as hold_ms
@@ -107,8 +107,8 @@ select
     bridged_at,
     ended_at,
     case when ended_at is not null or is_billed then 'ended' when is_taken then 'in_progress' else 'ringing' end as status,
-    if(hangups > 1, hung_up_again.hangup_cause, heard.hangup_cause) as hangup_cause,
-    if(hangups > 1, hung_up_again.hangup_source, heard.hangup_source) as hangup_source,
+    if(hangups > 1, hangup.cause, heard.hangup_cause) as hangup_cause,
+    if(hangups > 1, hangup.source, heard.hangup_source) as hangup_source,
     case when answered_at >= initiated_at then ms_between(initiated_at, answered_at) end as ring_ms,
     case when ended_at >= bridged_at then ms_between(bridged_at, ended_at) end as talk_ms,
     coalesce(holds, 0)::integer as holds,
@@ -119,7 +119,6 @@ select
     machine_result,
     conversation_ms,
     conversation_reason,
-    revision::integer as revision,
     life
 from heard
 left join held using (life)

@@ -15,8 +15,7 @@ with heard as (
             min(call_session_id)
         ) as call_session_id,
         min(occurred_at) filter (event_type = 'conference.created') as created_at,
-        count(*) filter (event_type = 'conference.floor.changed') as floor_changes,
-        count(*) as revision
+        count(*) filter (event_type = 'conference.floor.changed') as floor_changes
     from touched
     where is_of_conference
     and conference_id is not null
@@ -27,14 +26,11 @@ noted as (
     select
         life,
         max_by(reason, (occurred_at, event_id)) filter (event_type = 'conference.ended') as end_reason,
-        count(*) filter (event_type = 'conference.recording.saved') as recordings_saved,
+        -- a recording that is told twice, or listed as well, is one
+        count(distinct coalesce(nullif(details ->> '$.recording_id', ''), event_id))
+            filter (event_type in ('conference.recording.saved', 'reconciler.conference.recording.observed'))
+            as recordings,
         -- % if observed
-        list(distinct details ->> '$.recording_id') filter (event_type = 'conference.recording.saved') as saved_ids,
-        list(distinct details ->> '$.recording_id')
-            filter (
-                event_type = 'reconciler.conference.recording.observed'
-                and details ->> '$.recording_id' is not null
-            ) as listed_ids,
         min(instant(details ->> '$.started_at')) filter (event_type = 'reconciler.conference.record.observed')
             as recorded_at,
         min(instant(details ->> '$.created_at')) filter (event_type = 'reconciler.conference.observed')
@@ -52,8 +48,6 @@ noted as (
             event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed'
         ) as told_last
         -- % else
-        []::varchar[] as saved_ids,
-        []::varchar[] as listed_ids,
         null::timestamptz as recorded_at,
         null::timestamptz as listed_at,
         null::struct(name varchar, region varchar) as told,
@@ -137,10 +131,7 @@ select
     coalesce(peak_participants, 0)::integer as peak_participants,
     coalesce(participant_ms, 0) as participant_ms,
     floor_changes::integer as floor_changes,
-    (
-        coalesce(recordings_saved, 0) + len(list_filter(coalesce(listed_ids, []), lambda id: not coalesce(list_contains(saved_ids, id), false)))
-    )::integer as recordings,
-    revision::integer as revision,
+    coalesce(recordings, 0)::integer as recordings,
     life
 from known
 left join ends using (life)

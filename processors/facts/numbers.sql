@@ -7,8 +7,6 @@ with begun as (
         life,
         any_value(from_number) as from_number,
         any_value(to_number) as to_number,
-        'call.initiated' as told_by,
-        min(occurred_at) as told_at,
         count(*) as times
     from touched
     where event_type = 'call.initiated'
@@ -20,12 +18,7 @@ others as (
     select
         life,
         min_by(
-            {
-                'from_number': from_number,
-                'to_number': to_number,
-                'event_type': event_type,
-                'occurred_at': occurred_at
-            },
+            {'from_number': from_number, 'to_number': to_number},
             (event_type <> 'call.initiated', occurred_at, event_id)
         ) as told
     from touched
@@ -34,9 +27,9 @@ others as (
     and life not in (select life from begun where times = 1)
     group by life
 )
-select life, from_number, to_number, told_by, told_at
+select life, from_number, to_number
 from begun
 where times = 1
 union all
-select life, told.from_number, told.to_number, told.event_type, told.occurred_at
+select life, told.from_number, told.to_number
 from others

@@ -1,7 +1,8 @@
 -- participant_stays.sql: one row per stay, of the conferences in `touched`; needs `stays` and `ends`.
 --
--- A speaker holds the floor from a floor change until the next one, their own leave, or the conference's end. It
--- counts for the stay of theirs that was not yet over, so a floor change a moment before the join is not lost.
+-- A speaker holds the floor from a floor change until the next one, their own leave, or the conference's end, and only
+-- while they are there: it counts for the stay in which they took it, bounds included (of several, the one that began
+-- last), else for their next one, from its beginning on.
 with floors as (
     select
         rowid as floor,
@@ -19,42 +20,44 @@ held as (
     select
         floor,
         life,
-        leg,
         taken_at,
         next_taken_at,
-        min(leave_at) filter (taken_at <= leave_at) as leave_at,
-        min(over_at) filter (taken_at <= over_at and (joined_at is null or over_at > joined_at)) as over_at
+        coalesce(
+            max_by(
+                {'stay_id': stay_id, 'from_at': taken_at, 'over_at': over_at},
+                (coalesce(joined_at, '-infinity'::timestamptz), stay_id)
+            ) filter (joined_at is null or joined_at <= taken_at),
+            min_by(
+                {'stay_id': stay_id, 'from_at': joined_at, 'over_at': over_at},
+                (joined_at, over_at, stay_id)
+            ) filter (joined_at > taken_at)
+        ) as stay
     from floors
     join stays using (life, leg)
-    group by floor, life, leg, taken_at, next_taken_at
-),
-candidates as (
-    -- one stay for each moment at which a leg's presence ends, so that the match below is never a toss-up
-    select life, leg, over_at, max(stay_id) as stay_id
-    from stays
-    where joined_at is null or over_at > joined_at
-    group by life, leg, over_at
+    where taken_at <= over_at
+    group by floor, life, taken_at, next_taken_at
 ),
 spoken as (
     -- for each stay of each conference: one id may be told of two
     select
         life,
-        stay_id,
+        stay.stay_id as stay_id,
         sum(
-            ms_between(
-                taken_at,
-                least(
-                    next_taken_at,
-                    leave_at,
-                    case when ended_at >= taken_at then ended_at end
-                )
+            greatest(
+                ms_between(
+                    stay.from_at,
+                    least(
+                        next_taken_at,
+                        nullif(stay.over_at, 'infinity'::timestamptz),
+                        case when ended_at >= taken_at then ended_at end
+                    )
+                ),
+                0
             )
-        )::bigint as floor_ms,
-        count(*) as floors
+        )::bigint as floor_ms
     from held
-    join candidates using (life, leg, over_at)
     left join ends using (life)
-    group by life, stay_id
+    group by life, stay.stay_id
 )
 select
     stay_id,
@@ -69,7 +72,6 @@ select
     left_at_latest,
     ms_between(joined_at, left_at) as duration_ms,
     coalesce(floor_ms, 0) as floor_ms,
-    (revision + coalesce(floors, 0))::integer as revision,
     life
 from stays
 left join spoken using (life, stay_id)

@@ -40,6 +40,5 @@ select
     opened_at as started_at,
     closed_at as ended_at,
     ms_between(opened_at, closed_at) as duration_ms,
-    ((opened_at is not null)::integer + (closed_at is not null)::integer)::integer as revision,
     life
 from played

@@ -2,22 +2,104 @@
 --
 -- `left_at` is the dequeue; where it never came, the leg's hangup. A caller who hung up first stopped waiting then,
 -- however long Telnyx kept the call in its queue (keep_after_hangup). A queue's bridge dequeues whether or not it
--- succeeds, so `bridging-in-process` is an answer until the leg is over without a bridge, on a connection where
--- bridges are heard. Nothing is given a time that nobody said.
+-- succeeds, so `bridging-in-process` is an answer until the visit is over without a bridge, on a connection where
+-- bridges are heard. Nothing is given a time that nobody said: a visit of which only the end's latest moment is known
+-- (`left_at_latest`) has neither an end nor a wait.
+--
+-- A leg is in one queue at a time, and its visits to one queue never overlap: a second dequeue is of the same visit
+-- unless Telnyx's own seconds prove that it began after the first. A dequeue up to a second before an enqueue, neither
+-- of which has another partner, is that enqueue's, told out of order.
 --
 -- A call that was seen in its queue waits from then on as if it had come then. One that was there no more had left by
--- then (`left_at_latest`): it is `unknown`, with neither an end nor a wait.
-with visits as not materialized (
+-- then.
+with heard as not materialized (
     select
-        * exclude (closed_at),
-        coalesce(opening, closing) as visit,
-        opened_at is not null as observed,
-        closed_at as dequeued_at,
-        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs)) as enqueued_at,
-        -- for finding what followed, where nobody said when the visit began
-        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs), closed_at) as present_at
+        *,
+        coalesce(opened_at, closed_at) as told_at,
+        coalesce(
+            opened_at is null
+            -- Telnyx cuts its seconds, so it may have begun up to one sooner
+            and (closed_at - to_seconds(reported_wait_secs + 1) >= lag(closed_at) over walk) is not true
+            and lag(closed_at) over walk is not null,
+            false
+        ) as is_told_again
     from pairs
     where kind = 'visit'
+    window walk as (
+        partition by life, queue
+        order by coalesce(opened_at, closed_at), opening is null, closed_at, pair_id
+    )
+),
+numbered as (
+    select
+        *,
+        sum((not is_told_again)::integer) over (
+            partition by life, queue
+            order by told_at, opening is null, closed_at, pair_id
+        ) as nth
+    from heard
+),
+told_again as (
+    select life, queue, nth, max(telling(reason)) as telling
+    from numbered
+    where is_told_again
+    group by life, queue, nth
+),
+distinguished as (
+    select
+        numbered.* exclude (is_told_again, nth, reason),
+        case
+            when told_again.telling > telling(reason)
+            then if(told_again.telling = 2, 'bridged', 'bridging-in-process')
+            else reason
+        end as reason
+    from numbered
+    left join told_again
+    on numbered.life = told_again.life
+    and numbered.queue is not distinct from told_again.queue
+    and numbered.nth = told_again.nth
+    where not is_told_again
+),
+neighbours as (
+    select
+        *,
+        lag({
+            'opening': opening,
+            'closing': closing,
+            'closed_at': closed_at,
+            'reason': reason,
+            'position_out': position_out,
+            'reported_wait_secs': reported_wait_secs
+        }) over walk as before,
+        lead({'opened_at': opened_at, 'closing': closing}) over walk as after
+    from distinguished
+    window walk as (
+        partition by life, queue
+        order by told_at, opening is null, closed_at, pair_id
+    )
+),
+ordered as (
+    select
+        * exclude (before, after, reason, position_out, reported_wait_secs, closed_at),
+        is_out_of_order(before.opening, before.closed_at, before.reported_wait_secs, opened_at, closing)
+            as is_out_of_order,
+        -- it left when it came: no earlier, whatever the stamps say
+        if(is_out_of_order, opened_at, closed_at) as closed_at,
+        if(is_out_of_order, before.reason, reason) as reason,
+        if(is_out_of_order, before.position_out, position_out) as position_out,
+        if(is_out_of_order, before.reported_wait_secs, reported_wait_secs) as reported_wait_secs
+    from neighbours
+    where not is_out_of_order(opening, closed_at, reported_wait_secs, after.opened_at, after.closing)
+),
+visits as (
+    select
+        *,
+        coalesce(opening, closing) as visit,
+        opened_at is not null as observed,
+        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs)) as begun_at,
+        -- for finding what followed, where nobody said when the visit began
+        coalesce(opened_at, closed_at - to_seconds(reported_wait_secs), closed_at) as present_at
+    from ordered
 ),
 -- % if observed
 sightings as (
@@ -43,64 +125,88 @@ seen as (
     group by visit
 ),
 -- % endif
-segments as (
+stretches as (
     select
         visit,
         life,
-        present_at,
-        -- the leg's next enqueue, into whatever queue: a bridge after it belongs to that visit
-        lead(present_at) over (
-            partition by life
-            order by present_at, coalesce(dequeued_at, reopened_at) nulls last, pair_id
-        ) as next_present_at
+        observed,
+        -- where nobody said when the first visit began, all that was heard of the leg may belong to it
+        if(begun_at is null and lag(visit) over walk is null, '-infinity'::timestamptz, present_at) as begins,
+        lead(present_at) over walk as next_present_at,
+        -- the leg's next enqueue, into whatever queue
+        min(opened_at) over (walk rows between 1 following and unbounded following) as next_enqueued_at
     from visits
+    window walk as (
+        partition by life
+        order by present_at, closed_at is distinct from present_at, pair_id
+    )
 ),
 followed as (
     -- what followed it, found by as little of each visit as it takes; a leg has few of either
     select
         visit,
         next_present_at,
-        min(occurred_at) filter (event_type = 'call.hangup') as hangup_at,
-        min(occurred_at) filter (event_type = 'call.bridged') as bridged_at
-    from segments
+        next_enqueued_at,
+        min(occurred_at) filter (event_type = 'call.hangup' and (begins <= occurred_at or not observed)) as hangup_at,
+        min(occurred_at) filter (
+            event_type = 'call.bridged'
+            and begins <= occurred_at
+            and occurred_at < coalesce(next_present_at, 'infinity'::timestamptz)
+        ) as bridged_at
+    from stretches
     left join (
         select life, event_type, occurred_at
         from touched
         where event_type in ('call.hangup', 'call.bridged')
     ) as heard
-    on segments.life = heard.life
-    and segments.present_at <= heard.occurred_at
-    group by visit, next_present_at
+    using (life)
+    group by visit, next_present_at, next_enqueued_at
 ),
-judged as (
+bounded as (
     select
         visits.*,
+        next_present_at,
         hangup_at,
         bridged_at,
-        coalesce(bridged_at < coalesce(next_present_at, 'infinity'::timestamptz), false) as bridge_heard,
+        -- the leg was enqueued again while this visit was open
+        case when closed_at is null or next_enqueued_at < closed_at then next_enqueued_at end as cut_at,
+        if(cut_at is null, closed_at, null) as dequeued_at,
         -- % if observed
         seen_waiting_at,
-        gone_by,
+        gone_by
         -- % else
         null::timestamptz as seen_waiting_at,
-        null::timestamptz as gone_by,
+        null::timestamptz as gone_by
         -- % endif
-        case
-            when dequeued_at is not null then coalesce(hangup_at < dequeued_at, false)
-            else reopened_at is null and hangup_at is not null
-        end as ended_by_hangup
     from visits
     join followed using (visit)
     -- % if observed
     left join seen using (visit)
     -- % endif
 ),
+judged as (
+    select
+        *,
+        coalesce(hangup_at < dequeued_at, false) as is_kept_after_hangup,
+        -- a bridge ended it, and no dequeue says when
+        bridged_at is not null
+        and (dequeued_at is null or is_kept_after_hangup)
+        and (hangup_at < bridged_at) is not true as ended_by_bridge,
+        not ended_by_bridge
+        and (is_kept_after_hangup or (dequeued_at is null and cut_at is null and hangup_at is not null))
+            as ended_by_hangup,
+        -- that a visit began after the leg hung up, nobody believes
+        case when observed or begun_at <= coalesce(if(ended_by_bridge, bridged_at, null), if(ended_by_hangup, hangup_at, null), closed_at) then begun_at end
+            as enqueued_at
+    from bounded
+),
 outcomes as (
     select
         *,
         case
+            when ended_by_bridge then 'answered'
             when ended_by_hangup then 'abandoned'
-            when reopened_at is not null then 'unknown'
+            when cut_at is not null then 'unknown'
             when dequeued_at is null and gone_by is not null then 'unknown'
             when dequeued_at is null
             and coalesce(seen_waiting_at, enqueued_at) <= $judged_at - to_milliseconds($longest_wait_ms) then 'unknown'
@@ -108,8 +214,8 @@ outcomes as (
             when reason = 'bridged' then 'answered'
             when reason = 'bridging-in-process' then
                 case
-                    when not bridge_heard
-                    and hangup_at is not null
+                    when bridged_at is null
+                    and (hangup_at is not null or next_present_at is not null)
                     and connection_id in (select connection_id from bridged_connections)
                     then 'failed_bridge'
                     else 'answered'
@@ -118,17 +224,13 @@ outcomes as (
             when reason = 'timeout' then 'timed_out'
             when reason = 'leave' then 'left'
             else 'unknown'
-        end as outcome
+        end as outcome,
+        case
+            when ended_by_bridge then null
+            when dequeued_at is not null then dequeued_at
+            when ended_by_hangup then hangup_at
+        end as left_at
     from judged
-),
-rested as (
-    -- the hangup and the bridge on which a visit rests, apart from its own two events
-    select
-        *,
-        case when ended_by_hangup or outcome = 'failed_bridge' then hangup_at end as hangup_that_counts,
-        case when reason in ('bridged', 'bridging-in-process') and bridge_heard then bridged_at end
-            as bridge_that_counts
-    from outcomes
 )
 select
     pair_id as visit_id,
@@ -145,32 +247,20 @@ select
         when observed then 'observed'
         when enqueued_at is not null then 'reported'
     end as enqueued_at_source,
-    coalesce(dequeued_at, if(ended_by_hangup, hangup_at, null)) as left_at,
-    case when dequeued_at is null and not ended_by_hangup then least(gone_by, reopened_at) end as left_at_latest,
-    case when dequeued_at is null and not ended_by_hangup then seen_waiting_at end as seen_waiting_at,
-    case
-        when ended_by_hangup then ms_between(enqueued_at, hangup_at)
-        else ms_between(enqueued_at, dequeued_at)
-    end as wait_ms,
-    ms_between(enqueued_at, coalesce(dequeued_at, if(ended_by_hangup, hangup_at, null))) as in_queue_ms,
+    left_at,
+    case when ended_by_bridge then bridged_at when left_at is null then least(gone_by, cut_at) end as left_at_latest,
+    case when left_at is null and not ended_by_bridge then seen_waiting_at end as seen_waiting_at,
+    ms_between(enqueued_at, if(ended_by_hangup, hangup_at, left_at)) as wait_ms,
+    ms_between(enqueued_at, left_at) as in_queue_ms,
     reported_wait_secs,
     reason,
     outcome,
-    case when reason in ('bridged', 'bridging-in-process') then bridge_heard end as answer_confirmed,
+    case
+        when ended_by_bridge then true
+        when dequeued_at is not null and reason in ('bridged', 'bridging-in-process') then bridged_at is not null
+    end as answer_confirmed,
     position_in,
     position_out,
-    (
-        observed::integer
-        + (dequeued_at is not null)::integer
-        + (hangup_that_counts is not null)::integer
-        + (bridge_that_counts is not null)::integer
-        -- the event that told the numbers, unless it is one of these
-        + coalesce(
-            (told_by <> 'call.hangup' or hangup_that_counts is distinct from told_at)
-            and (told_by <> 'call.bridged' or bridge_that_counts is distinct from told_at),
-            false
-        )::integer
-    )::integer as revision,
     life
-from rested
+from outcomes
 left join numbers using (life)

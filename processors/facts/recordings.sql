@@ -61,8 +61,7 @@ told as (
                 'format': details ->> '$.format'
             },
             (occurred_at, event_id)
-        ) as recording,
-        count(*) as revision
+        ) as recording
     from counting
     group by life, kind, recording_id, source
 )
@@ -82,6 +81,5 @@ select
     recording.channels,
     recording.format,
     source,
-    revision::integer as revision,
     life
 from told

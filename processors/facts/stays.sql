@@ -1,6 +1,6 @@
 -- stays.sql: who was in which conference, from when to when; needs `touched`, `pairs` and `ends`.
 --
--- A stay ends with that leg's next leave, else with the conference. A detail record tells, to the second, what no webhook
+-- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what no webhook
 -- told: of the stay that began or ended when it says; where there is none, it is a stay of its own. Its leave counts
 -- where it lies in an earlier second than the conference's end. Whoever was seen in a conference, and of whom nothing
 -- else tells, has a stay without times.
@@ -162,7 +162,7 @@ gathered as (
 bounded as (
     select
         gathered.*,
-        case when ended_at >= joined_at then ended_at end as ended_at,
+        case when ended_at >= joined_at or (joined_at is null and closed_at is not null) then ended_at end as ended_at,
         case when recorded_left_at >= joined_at or joined_at is null then recorded_left_at end as leaves_at,
         least(
             reopened_at,
@@ -180,7 +180,8 @@ judged as (
     select
         *,
         case
-            when closed_at is not null then 'webhook'
+            when closed_at is not null and (ended_at < closed_at) is not true then 'webhook'
+            when closed_at is not null then 'conference'
             when leaves_at is not null
             and (
                 ended_at is null
@@ -223,12 +224,5 @@ select
         end,
         latest,
         'infinity'::timestamptz
-    ) as over_at,
-    (
-        (opened_at is not null)::integer
-        + (closed_at is not null)::integer
-        + (record is not null)::integer
-        + (opened_at is null and closed_at is null and record is null)::integer
-        + coalesce(left_at_source = 'conference', false)::integer
-    ) as revision
+    ) as over_at
 from judged

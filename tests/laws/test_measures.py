@@ -34,11 +34,19 @@ class Visit:
     at: datetime
     outcome: str
     wait_ms: int | None
+    bound_ms: int | None = None
+    """How long an answered visit can have waited at most, where nobody said when it left."""
+
+    @property
+    def left_at_latest(self) -> datetime | None:
+        return None if self.bound_ms is None else self.at + timedelta(milliseconds=self.bound_ms)
 
 
-def _visit(queue: str | None, offset_ms: int, outcome: str, wait_ms: int) -> Visit:
-    known = None if outcome in {"waiting", "unknown"} else wait_ms
-    return Visit(queue, BEGIN + timedelta(milliseconds=offset_ms), outcome, known)
+def _visit(queue: str | None, offset_ms: int, outcome: str, wait_ms: int, *, bounded: bool = False) -> Visit:
+    at = BEGIN + timedelta(milliseconds=offset_ms)
+    if outcome == "answered" and bounded:
+        return Visit(queue, at, outcome, None, wait_ms)
+    return Visit(queue, at, outcome, None if outcome in {"waiting", "unknown"} else wait_ms)
 
 
 # Waits near the thresholds more often than chance would have them.
@@ -50,6 +58,7 @@ VISITS = st.lists(
         st.integers(0, 20 * 3_600_000),
         st.sampled_from(OUTCOMES),
         WAITS,
+        bounded=st.sampled_from([False, False, True]),
     ),
     max_size=60,
 )
@@ -57,12 +66,18 @@ THRESHOLDS = st.sampled_from([0, 1_000, 5_000, 20_000, 60_000])
 
 
 _SCHEMA = pl.Schema(
-    {"queue": pl.String(), "enqueued_at": pl.Datetime("us", "UTC"), "outcome": pl.String(), "wait_ms": pl.Int64()}
+    {
+        "queue": pl.String(),
+        "enqueued_at": pl.Datetime("us", "UTC"),
+        "outcome": pl.String(),
+        "wait_ms": pl.Int64(),
+        "bound_ms": pl.Int64(),
+    }
 )
 
 
 def _frame(visits: Iterable[Visit], threshold_ms: int = 20_000, short_ms: int = 5_000) -> pl.LazyFrame:
-    rows = [(visit.queue, visit.at, visit.outcome, visit.wait_ms) for visit in visits]
+    rows = [(visit.queue, visit.at, visit.outcome, visit.wait_ms, visit.bound_ms) for visit in visits]
     frame = pl.LazyFrame(rows, schema=_SCHEMA, orient="row")
     return frame.with_columns(threshold_ms=pl.lit(threshold_ms), short_abandon_ms=pl.lit(short_ms))
 
@@ -83,8 +98,9 @@ def _by_hand(visits: list[Visit], threshold_ms: int, short_ms: int) -> dict[str,
     answered = [visit.wait_ms for visit in visits if visit.outcome == "answered" and visit.wait_ms is not None]
     abandoned = [visit.wait_ms for visit in visits if visit.outcome == "abandoned" and visit.wait_ms is not None]
     waits = sorted(visit.wait_ms for visit in visits if visit.wait_ms is not None)
-    within = sum(wait <= threshold_ms for wait in answered)
-    gone = sum(wait <= threshold_ms for wait in waits)
+    bounds = [visit.bound_ms for visit in visits if visit.bound_ms is not None]
+    within = sum(wait <= threshold_ms for wait in [*answered, *bounds])
+    gone = sum(wait <= threshold_ms for wait in [*waits, *bounds])
     lost = sum(wait <= threshold_ms for wait in abandoned)
     short = sum(wait < short_ms for wait in abandoned)
     done = len(visits) - counts["waiting"]
@@ -198,6 +214,7 @@ def _filled(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> Source:
         "enqueued_at": pa.array([visit.at for visit in visits], pa.timestamp("us", "UTC")),
         "outcome": pa.array([visit.outcome for visit in visits], pa.string()),
         "wait_ms": pa.array([visit.wait_ms for visit in visits], pa.int64()),
+        "left_at_latest": pa.array([visit.left_at_latest for visit in visits], pa.timestamp("us", "UTC")),
     }
     db.register("given", pa.table(columns))
     db.execute("insert into queue_visits by name select * from given")

@@ -34,12 +34,20 @@ class Visit:
     enqueued_us: int | None
     left_us: int | None
     wait_ms: int | None
+    left_latest_us: int | None = None
 
     @property
     def in_queue_ms(self) -> int | None:
         if self.enqueued_us is None or self.left_us is None:
             return None
         return self.left_us // 1000 - self.enqueued_us // 1000
+
+    @property
+    def bound_ms(self) -> int | None:
+        """How long it can have waited at most, where it was answered and nobody said when."""
+        if self.enqueued_us is None or self.left_latest_us is None:
+            return None
+        return self.left_latest_us // 1000 - self.enqueued_us // 1000
 
     @property
     def gave_up_ms(self) -> int | None:
@@ -57,10 +65,12 @@ def a_visit(draw: st.DrawFn) -> Visit:
     begun_us = (BEGIN_MS + quarter + draw(st.sampled_from([0, 1, 1_000, 20_000, QUARTER_MS - 1]))) * 1000
     begun_us += draw(st.sampled_from([0, 1, 999]))
     wait_us = draw(st.sampled_from([0, 999, 4_999_000, 5_000_000, 20_000_000, 20_000_999, 900_000_000, 4_000_000_000]))
-    known = draw(st.sampled_from(["all", "all", "all", "no beginning", "no end", "dead in the queue"]))
+    known = draw(st.sampled_from(["all", "all", "all", "no beginning", "no end", "dead in the queue", "bridged"]))
     over = [outcome for outcome in OUTCOMES if outcome != "waiting"]
     if known == "no end":
         return Visit(queue, draw(st.sampled_from(["waiting", "unknown"])), begun_us, None, None)
+    if known == "bridged":
+        return Visit(queue, "answered", begun_us, None, None, begun_us + wait_us)
     if known == "no beginning":
         return Visit(queue, draw(st.sampled_from(over)), None, begun_us + wait_us, None)
     wait_ms = (begun_us + wait_us) // 1000 - begun_us // 1000
@@ -90,6 +100,7 @@ def fill(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> None:
             "outcome": pa.array([visit.outcome for visit in visits], pa.string()),
             "enqueued_at": pa.array([visit.enqueued_us for visit in visits], pa.int64()).cast(instant),
             "left_at": pa.array([visit.left_us for visit in visits], pa.int64()).cast(instant),
+            "left_at_latest": pa.array([visit.left_latest_us for visit in visits], pa.int64()).cast(instant),
             "wait_ms": pa.array([visit.wait_ms for visit in visits], pa.int64()),
             "in_queue_ms": pa.array([visit.in_queue_ms for visit in visits], pa.int64()),
             "revision": pa.array([1] * len(visits), pa.int32()),
@@ -252,12 +263,14 @@ def test_service_levels_are_those_of_the_reports(db: duckdb.DuckDBPyConnection, 
             "interval_start": [quarter_of((visit.enqueued_us or 0) // 1000) for visit in timed],
             "outcome": [visit.outcome for visit in timed],
             "wait_ms": [visit.wait_ms for visit in timed],
+            "bound_ms": [visit.bound_ms for visit in timed],
         },
         schema={
             "queue": pl.String,
             "interval_start": pl.Datetime("us", "UTC"),
             "outcome": pl.String,
             "wait_ms": pl.Int64,
+            "bound_ms": pl.Int64,
         },
     ).with_columns(threshold_ms=pl.lit(20_000), short_abandon_ms=pl.lit(5_000))
     expected = with_rates(tally(frame, ["queue", "interval_start"])).collect().to_dicts()

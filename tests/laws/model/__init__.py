@@ -65,7 +65,7 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
     for life in lives(each for each in known if each.event_type in RELEVANT):
         origins = ",".join(sorted({each.origin for each in life}))
         for table, rows in _of_life(life, bridges_heard, judged_at).items():
-            getattr(found, table).extend(replace(row, origins=origins) for row in rows)
+            getattr(found, table).extend(replace(row, origins=origins, revision=len(life)) for row in rows)
     return found
 
 

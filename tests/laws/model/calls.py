@@ -30,12 +30,15 @@ def calls(events: list[Happening]) -> list[Leg]:
         for event_type in (INITIATED, ANSWERED, BRIDGED)
     )
     hangups = [each for each in events if each.event_type == HANGUP]
-    ended_at = hangups[-1].at if hangups else None
+    hangup = hangups[0] if hangups else None
+    ended_at = hangup.at if hangup else None
     numbers = told_numbers(events)
     over = hangups or any(each.event_type == COST for each in events)
     bill = last_told([each for each in events if each.event_type == COST and each.cost is not None])
     talks = [each for each in events if each.event_type == TALKED_TO_A_MACHINE]
-    holds = walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD)
+    holds = [
+        pair for pair in walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD) if pair.opening
+    ]
     machines = [each.result for each in events if each.event_type in (MACHINE, MACHINE_PREMIUM)]
     lengths = [each.talked_secs for each in talks if each.talked_secs is not None]
     return [
@@ -52,8 +55,8 @@ def calls(events: list[Happening]) -> list[Leg]:
             bridged_at=bridged_at,
             ended_at=ended_at,
             status="ended" if over else "in_progress" if len(events) > len(initiations) else "ringing",
-            hangup_cause=last_told([each.reason for each in hangups if each.reason is not None]),
-            hangup_source=last_told([each.hangup_source for each in hangups if each.hangup_source is not None]),
+            hangup_cause=hangup.reason if hangup else None,
+            hangup_source=hangup.hangup_source if hangup else None,
             ring_ms=forward_ms(initiated_at, answered_at),
             talk_ms=forward_ms(bridged_at, ended_at),
             holds=len(holds),
@@ -64,16 +67,17 @@ def calls(events: list[Happening]) -> list[Leg]:
             machine_result=last_told([result for result in machines if result is not None]),
             conversation_ms=1000 * sum(lengths) if lengths else None,
             conversation_reason=last_told([each.reason for each in talks if each.reason is not None]),
-            revision=len(events),
         )
     ]
 
 
 def _hold_ms(hold: Pair, ended_at: datetime | None) -> int | None:
-    """Up to the unhold, else to the leg's end; unknown where the leg was held once more meanwhile."""
+    """Up to the unhold, to the leg's end at the latest; unknown where the leg was held once more meanwhile."""
     if hold.opening is None or hold.reopened_at is not None:
         return None
-    return forward_ms(hold.opening.at, hold.closing.at if hold.closing else ended_at)
+    until = [] if ended_at is None or ended_at < hold.opening.at else [ended_at]
+    until += [hold.closing.at] if hold.closing else []
+    return forward_ms(hold.opening.at, min(until, default=None))
 
 
 def told_numbers(events: list[Happening]) -> Happening | None:

@@ -34,8 +34,9 @@ def conference(events: list[Happening], there: list[Presence]) -> Conference:
     last = max((each for each in listed if each.status == "completed"), key=_newest, default=None)
     told = max(listed, key=_newest, default=None) or max(billed, key=lambda each: each.event_id, default=None)
     in_time = created_at is not None and end.at is not None and end.at >= created_at
-    saved = {each.recording_id for each in events if each.event_type == RECORDED}
-    listed_only = {each.recording_id for each in events if each.event_type == RECORDING_SEEN} - saved - {None}
+    recordings = {
+        each.recording_id or each.event_id for each in events if each.event_type in (RECORDED, RECORDING_SEEN)
+    }
     reason = reasons[-1] if reasons else last.reason if last else None
     return Conference(
         conference_id=events[0].conference_id or "",
@@ -58,8 +59,7 @@ def conference(events: list[Happening], there: list[Presence]) -> Conference:
         peak_participants=_peak(there),
         participant_ms=sum(ms(each.joined_at, each.left_at) or 0 for each in there),
         floor_changes=sum(each.event_type == FLOOR for each in events),
-        recordings=sum(each.event_type == RECORDED for each in events) + len(listed_only),
-        revision=len(events),
+        recordings=len(recordings),
     )
 
 

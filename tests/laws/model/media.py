@@ -28,7 +28,6 @@ def recordings(events: list[Happening]) -> list[Recording]:
             channels=last.channels,
             format=last.format,
             source="webhook" if last in heard else "rest",
-            revision=len(tellings),
         )
         for tellings in grouped(lambda each: (each.event_type, each.recording_id or each.event_id), counting)
         for last in tellings[-1:]
@@ -70,5 +69,4 @@ def _playback(pair: Pair, kind: str, scope: str) -> Playback:
         started_at=started_at,
         ended_at=ended_at,
         duration_ms=ms(started_at, ended_at),
-        revision=(pair.opening is not None) + (pair.closing is not None),
     )

@@ -32,7 +32,7 @@ class Visit:
     answer_confirmed: bool | None
     position_in: int | None
     position_out: int | None
-    revision: int
+    revision: int = 0
     origins: str = ""
 
 
@@ -52,7 +52,7 @@ class Stay:
     left_at_latest: datetime | None
     duration_ms: int | None
     floor_ms: int
-    revision: int
+    revision: int = 0
     origins: str = ""
 
 
@@ -81,7 +81,7 @@ class Conference:
     participant_ms: int
     floor_changes: int
     recordings: int
-    revision: int
+    revision: int = 0
     origins: str = ""
 
 
@@ -113,7 +113,7 @@ class Leg:
     machine_result: str | None
     conversation_ms: int | None
     conversation_reason: str | None
-    revision: int
+    revision: int = 0
     origins: str = ""
 
 
@@ -134,7 +134,7 @@ class Recording:
     channels: str | None
     format: str | None
     source: str
-    revision: int
+    revision: int = 0
     origins: str = ""
 
 
@@ -155,5 +155,5 @@ class Playback:
     started_at: datetime | None
     ended_at: datetime | None
     duration_ms: int | None
-    revision: int
+    revision: int = 0
     origins: str = ""

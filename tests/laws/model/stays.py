@@ -4,7 +4,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.laws.model.happening import CONFERENCE_BILLED, CONFERENCE_SEEN, ENDED, FLOOR, JOINED, LEFT, NEVER, Happening
+from tests.laws.model.happening import (
+    CONFERENCE_BILLED,
+    CONFERENCE_SEEN,
+    ENDED,
+    EPOCH,
+    FLOOR,
+    JOINED,
+    LEFT,
+    NEVER,
+    Happening,
+)
 from tests.laws.model.observed import bill_of, bills_of, first_seen_by_leg, people_seen, same_stay
 from tests.laws.model.rows import Stay
 from tests.laws.model.walk import Pair, earliest, grouped, ms, walked
@@ -23,17 +33,15 @@ class Presence:
     left_at: datetime | None
     left_at_source: str | None
     left_at_latest: datetime | None
-    rests_on: int
 
     @property
     def over_at(self) -> datetime:
         """When it was over at the latest: a leg that joins again was gone by then."""
         return self.left_at or self.left_at_latest or NEVER
 
-    @property
-    def leave_at(self) -> datetime | None:
-        """When the leg left by itself."""
-        return self.left_at if self.left_at_source in ("webhook", "detail_record") else None
+    def holds(self, moment: datetime) -> bool:
+        """Whether the leg was there then, bounds included."""
+        return (self.joined_at is None or self.joined_at <= moment) and moment <= self.over_at
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def presences(events: list[Happening]) -> list[Presence]:
         if leg not in {each.leg for each in found}:
             bounds = (gone_by[leg], end.at or end.latest)
             ids = (told.control_id, told.leg_id, None)
-            found.append(Presence(told.event_id, leg, ids, None, None, None, None, earliest(*bounds), 1))
+            found.append(Presence(told.event_id, leg, ids, None, None, None, None, earliest(*bounds)))
     return found
 
 
@@ -88,13 +96,15 @@ def _presence(pair: Pair | None, leg: str, bill: Happening | None, end: _End, go
     if joined_at is None and bill and bill.began and (closing is None or bill.began <= closing.at):
         joined_at, joined_at_source = bill.began, "detail_record"
     reopened_at = pair.reopened_at if pair else None
-    ended_at = end.at if joined_at and end.at and end.at >= joined_at else None
+    ended_at = end.at if end.at and (closing if joined_at is None else end.at >= joined_at) else None
     billed = bill.over if bill and bill.over and (joined_at is None or bill.over >= joined_at) else None
     before_the_end = ended_at is None or (billed is not None and _second(billed) < _second(ended_at))
     left_at: datetime | None = None
     left_at_source: str | None = None
-    if closing is not None:
+    if closing is not None and (ended_at is None or closing.at <= ended_at):
         left_at, left_at_source = closing.at, "webhook"
+    elif closing is not None:
+        left_at, left_at_source = ended_at, "conference"
     elif billed is not None and (reopened_at is not None or before_the_end):
         left_at, left_at_source = billed, "detail_record"
     elif reopened_at is None and ended_at is not None:
@@ -111,12 +121,20 @@ def _presence(pair: Pair | None, leg: str, bill: Happening | None, end: _End, go
         left_at=left_at,
         left_at_source=left_at_source,
         left_at_latest=earliest(reopened_at, *bounds) if left_at is None else None,
-        rests_on=sum((opening is not None, closing is not None, bill is not None, left_at_source == "conference")),
     )
 
 
 def _second(at: datetime) -> datetime:
     return at.replace(microsecond=0)
+
+
+def _whose(change: Happening, of_speaker: list[Presence]) -> Presence | None:
+    """The stay in which the floor was taken, the latest of several; else the speaker's next one."""
+    there = [each for each in of_speaker if each.holds(change.at)]
+    if there:
+        return max(there, key=lambda each: (each.joined_at or EPOCH, each.stay_id))
+    later = [each for each in of_speaker if each.joined_at is not None and each.joined_at > change.at]
+    return min(later, key=lambda each: (each.joined_at or NEVER, each.over_at, each.stay_id), default=None)
 
 
 def stays(events: list[Happening], there: list[Presence]) -> list[Stay]:
@@ -126,16 +144,12 @@ def stays(events: list[Happening], there: list[Presence]) -> list[Stay]:
     for number, change in enumerate(changes):
         if change.leg_id is None and change.control_id is None:
             continue  # somebody speaks, and nobody said who
-        of_speaker = [each for each in there if each.leg == change.leg and each.over_at >= change.at]
-        lost = [each.leave_at for each in of_speaker if each.leave_at is not None and each.leave_at >= change.at]
-        lost += [after.at for after in changes[number + 1 : number + 2]]
+        lost = [after.at for after in changes[number + 1 : number + 2]]
         lost += [ended_at] if ended_at is not None and ended_at >= change.at else []
-        lasting = [each for each in of_speaker if each.joined_at is None or each.over_at > each.joined_at]
-        if lasting:
-            soonest = min(each.over_at for each in lasting)
-            # Of stays that end together, the last id: nothing else tells them apart.
-            mine = max(each.stay_id for each in lasting if each.over_at == soonest)
-            held[mine].append(ms(change.at, min(lost)) or 0 if lost else 0)
+        mine = _whose(change, [each for each in there if each.leg == change.leg])
+        if mine is not None and [*lost, mine.over_at] != [NEVER]:
+            begun = max(change.at, mine.joined_at or change.at)
+            held[mine.stay_id].append(max(0, ms(begun, min([*lost, mine.over_at])) or 0))
     return [
         Stay(
             stay_id=each.stay_id,
@@ -150,7 +164,6 @@ def stays(events: list[Happening], there: list[Presence]) -> list[Stay]:
             left_at_latest=each.left_at_latest,
             duration_ms=ms(each.joined_at, each.left_at),
             floor_ms=sum(held[each.stay_id]),
-            revision=each.rests_on + len(held[each.stay_id]),
         )
         for each in there
     ]

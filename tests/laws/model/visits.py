@@ -1,6 +1,6 @@
-"""The rules of queue visits."""
+"""The rules of queue visits: one leg, its enqueues and dequeues walked in time order through all queues at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tests.laws.model.calls import told_numbers
@@ -9,110 +9,209 @@ from tests.laws.model.observed import told_by_waiting
 from tests.laws.model.rows import Visit
 from tests.laws.model.walk import Pair, earliest, grouped, ms, near, walked
 
+SECOND = timedelta(seconds=1)
 
-@dataclass(frozen=True)
-class _Wait:
-    """A pair in a queue, and when it began as far as anybody said."""
 
-    pair: Pair
-    enqueued_at: datetime | None
-    source: str | None
-    begun_at: datetime
-    """The enqueue; where nobody said when that was, the dequeue, for finding what followed."""
+@dataclass
+class _Stretch:
+    """A visit as enqueues and dequeues alone tell it."""
+
+    enqueue: Happening | None
+    dequeues: list[Happening] = field(default_factory=list)
+    out_of_order: bool = False
 
     @property
-    def over_at(self) -> datetime:
-        return self.pair.closing.at if self.pair.closing else self.pair.reopened_at or NEVER
+    def first(self) -> Happening:
+        found = self.enqueue or self.dequeues[0]
+        assert found is not None
+        return found
+
+    @property
+    def dequeued_at(self) -> datetime | None:
+        if self.enqueue is not None and self.out_of_order:
+            return self.enqueue.at
+        return self.dequeues[0].at if self.dequeues else None
+
+    @property
+    def reason(self) -> str | None:
+        """The most telling of its dequeues; of equals the first."""
+        return max((each.reason for each in self.dequeues), key=_telling, default=None)
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """When it began, as far as anybody said."""
+        if self.enqueue is not None:
+            return self.enqueue.at
+        secs = self.dequeues[0].reported_wait_secs
+        return None if secs is None else self.dequeues[0].at - timedelta(seconds=secs)
+
+    @property
+    def present_at(self) -> datetime:
+        return self.begun_at or self.dequeues[0].at
+
+    @property
+    def order(self) -> tuple[datetime, bool, str]:
+        return self.present_at, self.dequeued_at != self.present_at, self.first.event_id
+
+    def said(self, name: str) -> str | None:
+        """What the enqueue says, else the first dequeue."""
+        found = [getattr(each, name) for each in (self.enqueue, *self.dequeues[:1]) if each is not None]
+        return next((value for value in found if value is not None), None)
+
+
+def _telling(reason: str | None) -> int:
+    return {"bridged": 2, "bridging-in-process": 1}.get(reason or "", 0)
+
+
+def _stretches(moves: list[Happening]) -> list[_Stretch]:
+    """Those of one queue."""
+    found: list[_Stretch] = []
+    pairs = walked(moves, ENQUEUED)
+    pairs.sort(key=_place)
+    for pair in pairs:
+        if pair.opening is not None:
+            found.append(_Stretch(pair.opening, [pair.closing] if pair.closing else []))
+            continue
+        lone = pair.closing
+        assert lone is not None
+        if found and found[-1].dequeues and not _begins_after(found[-1].dequeues[-1].at, lone):
+            found[-1].dequeues.append(lone)  # told again
+        else:
+            found.append(_Stretch(None, [lone]))
+    return _mended(found)
+
+
+def _place(pair: Pair) -> tuple[datetime, bool, datetime, str]:
+    first = pair.opening or pair.closing
+    assert first is not None
+    return first.at, pair.opening is None, pair.closing.at if pair.closing else NEVER, pair.pair_id
+
+
+def _begins_after(earlier: datetime, lone: Happening) -> bool:
+    """Whether Telnyx's own seconds, which it cuts, prove that the visit began after that."""
+    secs = lone.reported_wait_secs
+    return secs is not None and lone.at - timedelta(seconds=secs + 1) >= earlier
+
+
+def _mended(stretches: list[_Stretch]) -> list[_Stretch]:
+    """A dequeue stamped up to a second before its enqueue is that enqueue's, where neither has another partner."""
+    found: list[_Stretch] = []
+    for each in stretches:
+        before = found[-1] if found else None
+        if (
+            before is not None
+            and before.enqueue is None
+            and each.enqueue is not None
+            and not each.dequeues
+            and before.dequeues[0].at < each.enqueue.at <= before.dequeues[0].at + SECOND
+            and (before.dequeues[0].reported_wait_secs or 0) <= 1
+        ):
+            found[-1] = _Stretch(each.enqueue, before.dequeues, out_of_order=True)
+        else:
+            found.append(each)
+    return found
 
 
 def visits(events: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> list[Visit]:
     """The visits of one leg."""
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
     moves += told_by_waiting(events)
-    pairs = [pair for moves_here in grouped(lambda each: each.queue, moves) for pair in walked(moves_here, ENQUEUED)]
-    # Visits that begin and end together are told apart by nothing but their ids.
-    waits = sorted(map(_wait, pairs), key=lambda wait: (wait.begun_at, wait.over_at, wait.pair.pair_id))
-    beginnings = [wait.begun_at for wait in waits[1:]]
+    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here)]
+    stretches.sort(key=lambda each: each.order)
     return [
-        _visit(wait, next_begins, events, bridges_heard, judged_at)
-        for wait, next_begins in zip(waits, [*beginnings, NEVER], strict=False)
+        _visit(_Placed(each, stretches[:number], stretches[number + 1 :]), events, bridges_heard, judged_at)
+        for number, each in enumerate(stretches)
     ]
 
 
-def _wait(pair: Pair) -> _Wait:
-    if pair.opening is not None and pair.opening.status == "rest":
-        return _Wait(pair, pair.opening.at, "rest", pair.opening.at)
-    if pair.opening is not None:
-        return _Wait(pair, pair.opening.at, "observed", pair.opening.at)
-    assert pair.closing is not None
-    if pair.closing.reported_wait_secs is None:
-        return _Wait(pair, None, None, pair.closing.at)
-    reported = pair.closing.at - timedelta(seconds=pair.closing.reported_wait_secs)
-    return _Wait(pair, reported, "reported", reported)
+@dataclass(frozen=True)
+class _Placed:
+    """A stretch, and those of the leg before and after it."""
+
+    stretch: _Stretch
+    before: list[_Stretch]
+    after: list[_Stretch]
 
 
-def _visit(
-    wait: _Wait, next_begins: datetime, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime
-) -> Visit:
-    pair, closing = wait.pair, wait.pair.closing
-    hangups = [each.at for each in events if each.event_type == HANGUP and each.at >= wait.begun_at]
-    hung_up = min(hangups, default=None)
-    bridges = [each.at for each in events if each.event_type == BRIDGED and wait.begun_at <= each.at < next_begins]
-    confirmed = bool(bridges)
+def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> Visit:
+    stretch, before, after = placed.stretch, placed.before, placed.after
+    observed = stretch.enqueue is not None
+    dequeued_at = stretch.dequeued_at
+    cut_at = next((each.enqueue.at for each in after if each.enqueue), None)
+    if cut_at is not None and dequeued_at is not None and cut_at >= dequeued_at:
+        cut_at = None
+    if cut_at is not None:
+        dequeued_at = None  # the leg was elsewhere by then
+    hangups = [each.at for each in events if each.event_type == HANGUP]
+    hung_up = min((at for at in hangups if not observed or at >= stretch.present_at), default=None)
+    next_begins = after[0].present_at if after else NEVER
+    from_the_start = stretch.begun_at is None and not before
+    bridges = [each.at for each in events if each.event_type == BRIDGED and each.at < next_begins]
+    bridged_at = min((at for at in bridges if from_the_start or at >= stretch.present_at), default=None)
+    kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
+    gone_by, seen_waiting_at = _sightings(stretch, events)
+    by_bridge = bridged_at is not None and (dequeued_at is None or kept) and (hung_up is None or bridged_at <= hung_up)
+    by_hangup = not by_bridge and (kept or (dequeued_at is None and cut_at is None and hung_up is not None))
+    over = bridged_at if by_bridge else hung_up if by_hangup else stretch.dequeued_at
+    enqueued_at = stretch.begun_at
+    if not observed and enqueued_at is not None and over is not None and enqueued_at > over:
+        enqueued_at = None  # nobody queues who has hung up
+    left_at = None if by_bridge else dequeued_at or (hung_up if by_hangup else None)
+    connection_id = stretch.said("connection_id")
+    if by_bridge:
+        outcome = "answered"
+    elif by_hangup:
+        outcome = "abandoned"
+    elif cut_at is not None:
+        outcome = "unknown"
+    elif dequeued_at is None:
+        last_seen = seen_waiting_at or stretch.present_at
+        outcome = "unknown" if gone_by or last_seen <= judged_at - LONGEST_WAIT else "waiting"
+    else:
+        is_over = hung_up is not None or bool(after)
+        outcome = _outcome(stretch.reason, bridged_at is not None, is_over and connection_id in bridges_heard)
+    confirmed: bool | None = True if by_bridge else None
+    if dequeued_at is not None and not by_bridge and _telling(stretch.reason):
+        confirmed = bridged_at is not None
     numbers = told_numbers(events)
-    connection_id = pair.first("connection_id")
+    source = "rest" if observed and stretch.first.status == "rest" else "observed" if observed else "reported"
+    return Visit(
+        visit_id=stretch.first.event_id,
+        call_control_id=stretch.said("control_id"),
+        call_leg_id=stretch.said("leg_id"),
+        call_session_id=stretch.said("session_id"),
+        connection_id=connection_id,
+        queue=stretch.said("queue"),
+        from_number=numbers.from_number if numbers else None,
+        to_number=numbers.to_number if numbers else None,
+        enqueued_at=enqueued_at,
+        enqueued_at_source=source if enqueued_at else None,
+        left_at=left_at,
+        left_at_latest=bridged_at if by_bridge else earliest(gone_by, cut_at) if left_at is None else None,
+        seen_waiting_at=seen_waiting_at if left_at is None and not by_bridge else None,
+        wait_ms=ms(enqueued_at, hung_up if by_hangup else left_at),
+        in_queue_ms=ms(enqueued_at, left_at),
+        reported_wait_secs=stretch.dequeues[0].reported_wait_secs if stretch.dequeues else None,
+        reason=stretch.reason,
+        outcome=outcome,
+        answer_confirmed=confirmed,
+        position_in=stretch.enqueue.position if stretch.enqueue else None,
+        position_out=stretch.dequeues[0].position if stretch.dequeues else None,
+    )
+
+
+def _sightings(stretch: _Stretch, events: list[Happening]) -> tuple[datetime | None, datetime | None]:
+    """By when it was seen to be over, and when it was last seen waiting."""
     sightings = [
         each
         for each in events
         if each.event_type == SEEN_WAITING
-        and each.queue == pair.first("queue")
-        and pair.opening is not None
-        and near(pair.opening.at, each.began)
+        and each.queue == stretch.said("queue")
+        and stretch.enqueue is not None
+        and near(stretch.enqueue.at, each.began)
     ]
-    seen_waiting_at = max((each.over for each in sightings if each.present and each.over), default=None)
     gone_by = min((each.over for each in sightings if each.present is False and each.over), default=None)
-    stopped_waiting = left_at = closing.at if closing else None
-    hangup_decides = False
-    if closing is not None:
-        outcome = _outcome(closing.reason, confirmed, hung_up is not None and connection_id in bridges_heard)
-        hangup_decides = outcome == "failed_bridge"
-        if hung_up is not None and hung_up < closing.at:  # kept in the queue after the hangup
-            outcome, stopped_waiting, hangup_decides = "abandoned", hung_up, True
-    elif pair.reopened_at is not None:
-        outcome = "unknown"
-    elif hung_up is not None:
-        outcome, stopped_waiting, left_at, hangup_decides = "abandoned", hung_up, hung_up, True
-    else:
-        last_seen = seen_waiting_at or wait.begun_at
-        outcome = "unknown" if gone_by or last_seen <= judged_at - LONGEST_WAIT else "waiting"
-    by_bridge = closing is not None and closing.reason in ("bridged", "bridging-in-process")
-    rests_on = {(HANGUP, hung_up)} if hangup_decides else set()
-    rests_on |= {(BRIDGED, min(bridges))} if by_bridge and confirmed else set()
-    told = {(numbers.event_type, numbers.at)} if numbers else set()
-    return Visit(
-        visit_id=pair.pair_id,
-        call_control_id=pair.first("control_id"),
-        call_leg_id=pair.first("leg_id"),
-        call_session_id=pair.first("session_id"),
-        connection_id=connection_id,
-        queue=pair.first("queue"),
-        from_number=numbers.from_number if numbers else None,
-        to_number=numbers.to_number if numbers else None,
-        enqueued_at=wait.enqueued_at,
-        enqueued_at_source=wait.source,
-        left_at=left_at,
-        left_at_latest=earliest(gone_by, pair.reopened_at) if left_at is None else None,
-        seen_waiting_at=seen_waiting_at if left_at is None else None,
-        wait_ms=ms(wait.enqueued_at, stopped_waiting),
-        in_queue_ms=ms(wait.enqueued_at, left_at),
-        reported_wait_secs=closing.reported_wait_secs if closing else None,
-        reason=closing.reason if closing else None,
-        outcome=outcome,
-        answer_confirmed=confirmed if by_bridge else None,
-        position_in=pair.opening.position if pair.opening else None,
-        position_out=closing.position if closing else None,
-        revision=(pair.opening is not None) + (closing is not None) + len(rests_on | told),
-    )
+    return gone_by, max((each.over for each in sightings if each.present and each.over), default=None)
 
 
 def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: bool) -> str:

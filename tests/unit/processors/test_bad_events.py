@@ -36,7 +36,7 @@ def test_a_body_that_does_meddle_with_others_is_found_out(tmp_path: Path) -> Non
     meddler = Hostile("of the same leg", ENQUEUE.but(event_id="another").body())
     assert landed_among([stranger], good, tmp_path, seed=1, batch=9).faults == []
     faults = landed_among([meddler], good, tmp_path, seed=1, batch=9).faults
-    assert [fault.split(":")[0] for fault in faults] == ["good events", "good queue_visits"]
+    assert [fault.split(":")[0] for fault in faults] == ["good events", "good calls", "good queue_visits"]
 
 
 @pytest.mark.parametrize(

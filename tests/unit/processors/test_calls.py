@@ -64,7 +64,7 @@ def test_a_call_is_one_row_with_all_that_was_said_of_its_leg(warehouse: Warehous
         "machine_result": "human",
         "conversation_ms": 3_000,
         "conversation_reason": "customer_disconnect",
-        "revision": 11,
+        "revision": 13,
         "origins": "webhook",
     }
 
@@ -116,9 +116,20 @@ def test_a_lost_unhold_is_not_given_a_time_by_the_next_hold(warehouse: Warehouse
     assert the_call(warehouse, "holds", "hold_ms") == (2, 5_000)
 
 
-def test_an_unhold_alone_tells_of_a_hold_of_unknown_length(warehouse: Warehouse) -> None:
+def test_an_unhold_alone_is_no_hold(warehouse: Warehouse) -> None:
     warehouse.land(a_call(at=NOON).bridged().held(5, after=10).but_never("call.hold").hung_up(after=60))
-    assert the_call(warehouse, "holds", "hold_ms") == (1, 0)
+    assert the_call(warehouse, "holds", "hold_ms") == (0, 0)
+
+
+def test_a_hold_ends_with_the_call_whatever_a_later_unhold_says(warehouse: Warehouse) -> None:
+    warehouse.land(a_call(at=NOON).bridged().held(None, after=10).hung_up(after=50).told("call.unhold", after=20))
+    assert the_call(warehouse, "holds", "hold_ms", "talk_ms") == (1, 50_000, 60_000)
+
+
+def test_of_several_hangups_the_first_counts(warehouse: Warehouse) -> None:
+    call = a_call(at=NOON).bridged().hung_up(after=60)
+    warehouse.land(call.told("call.hangup", after=30, hangup_cause="timeout", hangup_source="callee"))
+    assert the_call(warehouse, "talk_ms", "hangup_source", "status") == (60_000, "caller", "ended")
 
 
 def test_time_that_would_run_backwards_is_no_duration(warehouse: Warehouse) -> None:

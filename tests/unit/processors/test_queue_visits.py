@@ -50,7 +50,7 @@ def test_an_answered_call_is_a_visit_with_all_that_was_said(warehouse: Warehouse
         "answer_confirmed": True,
         "position_in": 3,
         "position_out": 1,
-        "revision": 3,
+        "revision": 4,
         "origins": "webhook",
     }
 
@@ -267,11 +267,19 @@ def test_events_that_name_no_leg_are_not_taken_for_one(warehouse: Warehouse) -> 
     assert [visit["outcome"] for visit in warehouse.dicts("queue_visits")] == ["waiting", "abandoned"]
 
 
-def test_a_fact_that_an_event_does_not_change_is_not_written_again(warehouse: Warehouse) -> None:
+def test_an_event_that_says_nothing_of_a_visit_changes_nothing_of_it_but_its_revision(warehouse: Warehouse) -> None:
     *before, hung_up = a_call().initiated(at=NOON).queued().dequeued("timeout", after=5).hung_up(after=600)
     warehouse.land(before)
-    landed = warehouse.land(hung_up)
-    assert (landed.events, landed.facts["queue_visits"]) == (1, 0)
+    known = warehouse.only("queue_visits")
+    warehouse.land(hung_up)
+    assert warehouse.only("queue_visits") == known | {"revision": known["revision"] + 1}
+
+
+def test_a_fact_that_an_event_does_not_change_is_not_written_again(warehouse: Warehouse) -> None:
+    call = a_call().initiated(at=NOON).queued().dequeued("timeout", after=5).hung_up(after=600)
+    warehouse.land(call)
+    landed = warehouse.land(call)
+    assert (landed.duplicates, sum(landed.facts.values())) == (4, 0)
 
 
 def test_a_visit_has_the_numbers_of_its_legs_initiation(warehouse: Warehouse) -> None:
@@ -279,13 +287,106 @@ def test_a_visit_has_the_numbers_of_its_legs_initiation(warehouse: Warehouse) ->
     other = a_call("agent", session="session-of-ann").initiated(at=NOON).events[0].saying(**{"from": "x", "to": "y"})
     warehouse.land([event.saying(**{"from": "another way to write it"}) for event in rest], other)
     visit = warehouse.only("queue_visits")
-    assert picked(visit, "from_number", "to_number", "revision") == ("another way to write it", "+12025550131", 3)
+    assert picked(visit, "from_number", "to_number", "revision") == ("another way to write it", "+12025550131", 4)
     warehouse.land(initiated)
     visit = warehouse.only("queue_visits")
-    assert picked(visit, "from_number", "to_number", "revision") == ("+12025550133", "+12025550131", 4)
+    assert picked(visit, "from_number", "to_number", "revision") == ("+12025550133", "+12025550131", 5)
 
 
 def test_a_visit_whose_leg_never_said_its_numbers_has_none(warehouse: Warehouse) -> None:
     warehouse.land([event.without("from", "to") for event in a_call().initiated(at=NOON).queued().abandoned(after=5)])
     visit = warehouse.only("queue_visits")
-    assert picked(visit, "from_number", "to_number", "revision") == (None, None, 2)
+    assert picked(visit, "from_number", "to_number", "revision") == (None, None, 4)
+
+
+def test_a_bridge_ends_a_visit_whose_dequeue_was_lost(warehouse: Warehouse) -> None:
+    warehouse.land(a_call().queued(at=NOON).answered(after=15).talked(600).but_never("call.dequeued"))
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "answer_confirmed", "left_at", "wait_ms") == ("answered", True, None, None)
+    assert visit["left_at_latest"] == NOON + seconds(15)
+
+
+def test_a_call_that_was_bridged_and_dequeued_after_its_hangup_was_answered(warehouse: Warehouse) -> None:
+    warehouse.land(a_call().queued(at=NOON).bridged(after=15).hung_up(after=600).dequeued("bridged", after=1))
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "left_at", "left_at_latest") == ("answered", None, NOON + seconds(15))
+
+
+def test_an_enqueue_elsewhere_ends_a_visit_whose_dequeue_was_lost(warehouse: Warehouse) -> None:
+    warehouse.land(
+        a_call().queued(at=NOON, queue="sales").queued(after=30, queue="general").answered(after=20).talked(60)
+    )
+    assert [picked(visit, "queue", "outcome", "left_at_latest", "wait_ms") for visit in in_turn(warehouse)] == [
+        ("sales", "unknown", NOON + seconds(30), None),
+        ("general", "answered", None, 20_000),
+    ]
+
+
+def test_a_dequeue_after_the_leg_went_elsewhere_is_no_visit_of_its_own(warehouse: Warehouse) -> None:
+    call = a_call().queued(at=NOON, queue="sales").queued(after=30, queue="general")
+    warehouse.land(call.told("call.dequeued", after=5, queue="sales", reason="leave", wait_time_secs=35))
+    assert [picked(visit, "queue", "outcome", "left_at") for visit in in_turn(warehouse)] == [
+        ("sales", "unknown", None),
+        ("general", "waiting", None),
+    ]
+
+
+@pytest.mark.parametrize(("early", "visits"), [(0.002, 1), (1, 1), (1.001, 2)])
+def test_a_dequeue_stamped_up_to_a_second_too_early_is_the_enqueues(
+    warehouse: Warehouse, early: float, visits: int
+) -> None:
+    call = a_call().initiated(at=NOON)
+    call.told("call.dequeued", after=5, queue="support", reason="bridged", wait_time_secs=0).queued(after=early)
+    warehouse.land(call.bridged(after=2).hung_up(after=60))
+    found = in_turn(warehouse)
+    assert len(found) == visits
+    if visits == 1:
+        assert picked(found[0], "outcome", "wait_ms", "enqueued_at") == ("answered", 0, NOON + seconds(5 + early))
+
+
+def test_a_dequeue_that_says_how_long_it_waited_is_not_a_later_enqueues(warehouse: Warehouse) -> None:
+    call = a_call().initiated(at=NOON)
+    call.told("call.dequeued", after=45, queue="support", reason="timeout", wait_time_secs=40).queued(after=0.5)
+    warehouse.land(call)
+    assert [picked(visit, "outcome", "wait_ms") for visit in in_turn(warehouse)] == [
+        ("timed_out", 40_000),
+        ("waiting", None),
+    ]
+
+
+def test_a_second_dequeue_is_of_the_same_visit_and_its_reason_counts_if_it_says_more(warehouse: Warehouse) -> None:
+    call = a_call().queued(at=NOON).dequeued("bridging-in-process", after=10).dequeued("bridged", after=0.5)
+    warehouse.land(call.bridged(after=0.1).hung_up(after=90))
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "reason", "wait_ms", "answer_confirmed") == ("answered", "bridged", 10_000, True)
+
+
+def test_a_second_dequeue_that_can_only_be_of_a_later_visit_is_one(warehouse: Warehouse) -> None:
+    call = a_call().queued(at=NOON).dequeued("timeout", after=10)
+    warehouse.land(call.told("call.dequeued", after=100, queue="support", reason="hangup", wait_time_secs=60))
+    assert [picked(visit, "outcome", "wait_ms") for visit in in_turn(warehouse)] == [
+        ("timed_out", 10_000),
+        ("abandoned", 60_000),
+    ]
+
+
+@pytest.mark.parametrize("secs", [None, 5])
+def test_a_lone_dequeue_after_the_hangup_is_an_abandoned_visit(warehouse: Warehouse, secs: int | None) -> None:
+    warehouse.land(a_call("bob").initiated(at=NOON).bridged().hung_up())
+    call = a_call().initiated(at=NOON).hung_up(after=10)
+    warehouse.land(
+        call.told("call.dequeued", after=10, queue="support", reason="bridging-in-process", wait_time_secs=secs)
+    )
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "enqueued_at", "wait_ms") == ("abandoned", None, None)
+
+
+def test_a_bridge_that_failed_is_judged_up_to_the_legs_next_enqueue(warehouse: Warehouse) -> None:
+    warehouse.land(a_call("bob").initiated(at=NOON).bridged().hung_up())
+    warehouse.land(a_call().queued(at=NOON).dequeued("bridging-in-process", after=10).queued(after=20))
+    assert [visit["outcome"] for visit in in_turn(warehouse)] == ["failed_bridge", "waiting"]
+
+
+def in_turn(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """All visits, by when they were there."""
+    return sorted(warehouse.dicts("queue_visits"), key=lambda visit: visit["enqueued_at"] or visit["left_at"])

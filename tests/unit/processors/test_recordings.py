@@ -46,7 +46,7 @@ def test_a_conferences_recording_is_one_row_with_all_that_was_said(warehouse: Wa
         "channels": "dual",
         "format": "mp3",
         "source": "webhook",
-        "revision": 1,
+        "revision": 5,
         "origins": "webhook",
     }
     assert warehouse.only("conferences")["recordings"] == 1

@@ -18,7 +18,7 @@ def _visits(*groups: tuple[str, float | None, int]) -> pl.LazyFrame:
             "wait_ms": [None if wait is None else round(wait * 1000) for _, wait in rows],
         },
         schema={"outcome": pl.String, "wait_ms": pl.Int64},
-    ).with_columns(threshold_ms=pl.lit(20_000), short_abandon_ms=pl.lit(5_000))
+    ).with_columns(bound_ms=pl.lit(None, dtype=pl.Int64), threshold_ms=pl.lit(20_000), short_abandon_ms=pl.lit(5_000))
 
 
 # 1000 answered, 860 of them within 20 s; 60 abandoned, 10 before 5 s, 10 more within 20 s, 40 beyond.

@@ -8,7 +8,12 @@ from reports.tallies import percentiles, rolled_up, tally, wait_distribution, wi
 
 def _visits(*visits: tuple[str, int | None]) -> pl.LazyFrame:
     frame = pl.LazyFrame(visits, schema={"outcome": pl.String, "wait_ms": pl.Int64}, orient="row")
-    return frame.with_columns(queue=pl.lit("support"), threshold_ms=pl.lit(20_000), short_abandon_ms=pl.lit(5_000))
+    return frame.with_columns(
+        queue=pl.lit("support"),
+        bound_ms=pl.lit(None, dtype=pl.Int64),
+        threshold_ms=pl.lit(20_000),
+        short_abandon_ms=pl.lit(5_000),
+    )
 
 
 def test_a_wait_of_the_threshold_is_within_it_and_one_of_the_short_threshold_is_not_short() -> None:
