@@ -212,6 +212,8 @@ def _inside(source: Source, log: Extent | None, now: datetime) -> Iterator[Check
     yield _clock(source.db, now)
     yield _rejected(source.db)
     yield _contradictions(source.db)
+    yield from _told_twice(source.db)
+    yield from _strays(source.db)
 
 
 def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:
@@ -285,4 +287,36 @@ def _contradictions(db: duckdb.DuckDBPyConnection) -> Check:
         Verdict.NOTE,
         f"{count:,} events do not count, because their id came with another content too",
         "see the table contradictions; the bodies of all of them are in stored_events",
+    )
+
+
+def _told_twice(db: duckdb.DuckDBPyConnection) -> Iterator[Check]:
+    if count := value(db, "select count(*) from told_twice"):
+        yield Check(
+            "told twice",
+            Verdict.NOTE,
+            f"{count:,} events do not count, because they are equal to another in everything but their id",
+            "see the table told_twice; the bodies of all of them are in stored_events",
+        )
+
+
+def _strays(db: duckdb.DuckDBPyConnection) -> Iterator[Check]:
+    """The events of a wrong clock, the first three by name."""
+    count = value(db, "select count(*) from stray_events")
+    if not count:
+        return
+    rows = db.execute(
+        """
+        select event_id, event_type, strftime(occurred_at, '%Y-%m-%d %H:%M:%S') as occurred_at
+        from stray_events
+        order by log_partition, log_offset
+        limit 3
+        """
+    ).fetchall()
+    named = "; ".join(f"{event_id} ({event_type}) says {occurred_at} UTC" for event_id, event_type, occurred_at in rows)
+    yield Check(
+        "strays",
+        Verdict.NOTE,
+        f"{count:,} events with a time more than a year away from all that came with them: {named}",
+        "see the table stray_events; reports without --from leave such times out",
     )

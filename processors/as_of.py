@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from ingest.batch import Positions
-from processors import definitions, derivation, history
+from processors import definitions, derivation, history, identity, lives
 from processors.contradictions import CONTENT
 from processors.derivation import Judgement
 from processors.facts import FACTS
@@ -43,17 +43,20 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
         db.execute(
             f"""
             create or replace temp table share as
-            select {history.COLUMNS} from stored_events
-            where event_type in (from relevant_types) and hash(entity) % ? = ?
+            select * from ({history.relevant("stored_events")}) where hash(entity) % ? = ?
             """,
             [shares, share],
         )
         db.execute("create or replace temp view found as select *, true as is_seed from share")
-        history.number_lives(db, judgement.longest_wait)
-        history.gather_lives(db)
-        for each in derivation.derive(db, judgement).facts:
+        lives.number(db)
+        lives.gather(db)
+        derived = derivation.derive(db, judgement)
+        for each in derived.facts:
             db.execute(f"insert into {each.fact.table} {each.query}", each.parameters)
+        if derived.twinned:
+            db.execute("insert into twins_of_all select event_id, entity, occurred_at from twins where is_told_again")
     _contradict(db)
+    _name_twins(db)
     catalog.judge(db)
     return clock
 
@@ -110,20 +113,55 @@ def _contradict(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _name_twins(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `told_twice`: of the events that are told with two ids, those that did not count."""
+    db.execute(
+        """
+        create table told_twice as
+        select event_id, entity, event_type, occurred_at, received_at as found_at, log_partition, log_offset
+        from stored_events
+        semi join twins_of_all using (event_id, entity, occurred_at)
+        """
+    )
+    db.execute("drop table twins_of_all")
+
+
+def _tie(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `stored_events` of what had landed, with the entities of half-named events as they were known then."""
+    if not identity.tie_all(db, "landed"):
+        db.execute("create view stored_events as from landed")
+        return
+    db.execute("create table tied as select event_id, call_leg_id, occurred_at, entity from moved")
+    db.execute(
+        f"""
+        create view stored_events as
+        select landed.* replace (
+            case
+                when {identity.ALONE.replace("entity", "landed.entity")} then coalesce(tied.entity, landed.call_leg_id)
+                else landed.entity
+            end as entity
+        )
+        from landed
+        left join tied using (event_id, call_leg_id, occurred_at)
+        """
+    )
+
+
 def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
     """Make what facts are derived from, bounded by the positions, and empty tables for the facts."""
     db.execute("create table log_positions (log_partition integer, log_offset bigint, landed_at timestamptz)")
     db.executemany("insert into log_positions values (?, ?, null)", [list(each) for each in sorted(positions.items())])
-    for table in ("stored_events", "rejected", "better_origins"):
+    for table, name in (("stored_events", "landed"), ("rejected",) * 2, ("better_origins",) * 2):
         db.execute(
             f"""
-            create view {table} as
+            create view {name} as
             from {SOURCE}.{table} as record
             semi join log_positions as reached
             on record.log_partition = reached.log_partition
             and record.log_offset <= reached.log_offset
             """
         )
+    _tie(db)
     db.execute("create view events as from stored_events")
     db.execute(
         f"""
@@ -146,6 +184,7 @@ def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
         from {SOURCE}.warehouse
         """
     )
+    db.execute(f"create table twins_of_all as select event_id, entity, occurred_at from {SOURCE}.told_twice limit 0")
     db.execute("update log_positions set landed_at = judged_at from warehouse")
     db.execute(
         """

@@ -10,9 +10,9 @@ from datetime import timedelta
 import pyarrow as pa
 
 from ingest.batch import Batch
-from processors import contradictions, derivation, history, reading
+from processors import contradictions, derivation, history, lives, open_entities, reading
 from processors.derivation import Judgement
-from processors.reading import Read, Said, registered
+from processors.reading import Foreseen, Read, Said, registered
 from warehouse.connection import in_memory
 from warehouse.database import HARDENING, UNHELPFUL, create_tables
 from warehouse.query import run, value
@@ -24,9 +24,8 @@ MEMORY_LIMIT = "1GB"
 class Aside:
     """An empty warehouse in memory, in which each batch is all there is. For one thread at a time."""
 
-    def __init__(self, longest_wait: timedelta) -> None:
-        """Open the database. `longest_wait` as in `Landing`. Raises OSError where no descriptor is left for that."""
-        self._longest_wait = longest_wait
+    def __init__(self) -> None:
+        """Open the database. Raises OSError where no descriptor is left for that."""
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
         self._db = in_memory(memory_limit=MEMORY_LIMIT, temp_directory="", threads=1)
         self._db.execute("set preserve_insertion_order = true")  # what was read is put beside the texts it was read in
@@ -45,13 +44,14 @@ class Aside:
             foreseen = self._foresee(said)
         return Read(said, events.append_column("text", batch.table["text"]), foreseen)
 
-    def _foresee(self, said: Said) -> dict[str, pa.Table] | None:
-        """The facts, by table, that follow from `said_ahead` alone; None where not even that is plain.
+    def _foresee(self, said: Said) -> Foreseen | None:
+        """What follows from `said_ahead` alone; None where not even that is plain.
 
-        That is where an event carries no time, an id has several contents, or not all is Telnyx's own word.
+        That is where an event carries no time or half a leg's name, an id has several contents, one event has two ids,
+        or not all is Telnyx's own word.
         """
         db, fresh = self._db, "said_ahead"
-        if said.undated or value(db, "select count(*) from said_ahead where origin <> 'webhook'"):
+        if said.undated or said.alone or value(db, "select count(*) from said_ahead where origin <> 'webhook'"):
             return None
         if said.repeats:
             run(db, "create or replace temp table fresh as from said_ahead")
@@ -69,18 +69,19 @@ class Aside:
             db,
             f"""
             create or replace temp view found as
-            select {history.COLUMNS}, true as is_seed from {fresh}
-            where rejection is null and event_type in (from relevant_types)
+            select *, true as is_seed from ({history.relevant(f"(from {fresh} where rejection is null)")})
             """,
         )
-        history.number_lives(db, self._longest_wait)
-        history.gather_lives(db)
+        lives.number(db)
+        lives.gather(db)
         # By this clock nobody has waited for too long yet: for whom that matters, it is landing's to say.
-        derived = derivation.derive(db, Judgement(history.EPOCH, self._longest_wait))
-        if derived.disputed and value(db, "select count(*) from disputed where not counts"):
+        derived = derivation.derive(db, Judgement(history.EPOCH, timedelta(0)))
+        if derived.twinned or (derived.disputed and value(db, "select count(*) from disputed where not counts")):
             return None
         rows = {each.fact.table: self._rows(each.query, each.parameters) for each in derived.facts}
-        return {table: found for table, found in rows.items() if len(found)}
+        return Foreseen(
+            {table: found for table, found in rows.items() if len(found)}, self._rows(open_entities.OF_LIVES, {})
+        )
 
     def _rows(self, query: str, parameters: dict[str, object]) -> pa.Table:
         return self._db.sql(query, params=parameters).to_arrow_table()

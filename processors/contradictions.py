@@ -17,7 +17,9 @@ from processors.history import SAID
 from processors.spans import Span
 from warehouse.query import run, value
 
-CONTENT = f"md5(row({SAID}, said_in(details))::varchar)"
+_WORDS = ", ".join(name for name in SAID.split(", ") if name != "entity")  # which follows from the others
+
+CONTENT = f"md5(row({_WORDS}, said_in(details))::varchar)"
 """What an event says, as far as facts rest on it. Not for every event: it takes as long as parsing."""
 
 

@@ -8,7 +8,16 @@ import duckdb
 
 DIGITS = 12
 
-_MODULES = ("contradictions.py", "derivation.py", "history.py", "origins.py", "facts/__init__.py")
+_MODULES = (
+    "contradictions.py",
+    "derivation.py",
+    "history.py",
+    "identity.py",
+    "lives.py",
+    "origins.py",
+    "twins.py",
+    "facts/__init__.py",
+)
 """What decides, beside the SQL, which events a fact is derived from."""
 
 

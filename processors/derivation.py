@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors import contradictions, facts, history, origins, outbox
+from processors import contradictions, facts, history, identity, origins, outbox, twins
 from processors.facts import FACTS, Fact
 from processors.spans import Span
 from warehouse.query import run, value
@@ -39,11 +39,12 @@ class Derivation:
 @dataclass(frozen=True, slots=True)
 class Derived:
     """The facts that the lives in `lives` can have, the spans that hold those lives, and whether there was an id with
-    several contents among their events."""
+    several contents among their events, or one content with several ids."""
 
     facts: list[Derivation]
     spans: list[Span]
     disputed: bool
+    twinned: bool
 
 
 def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
@@ -51,14 +52,16 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
 
     Lives without an event of the types that a fact rests on have none, and had none.
     """
-    ((types, ways, quarters, disputed),) = run(
+    ((types, ways, quarters, disputed, half_named, twinned),) = run(
         db,
         """
         select
             list(distinct event_type),
             list(distinct origin),
             list(distinct quarter_of(occurred_at)),
-            count(*) > count(distinct hash(event_id)) -- numbers are counted sooner; a false alarm changes nothing
+            count(*) > count(distinct hash(event_id)), -- numbers are counted sooner; a false alarm changes nothing
+            coalesce(bool_or((call_control_id is null) <> (call_leg_id is null)), false),
+            count(*) > count(distinct hash(life, event_type, occurred_at))
         from touched
         """,
     ).fetchall()
@@ -67,6 +70,10 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
     only_webhooks = ways == ["webhook"]
     if not only_webhooks:
         origins.improve(db, contradictions.CONTENT)
+    if half_named:
+        identity.fill(db)
+    twinned = (twinned or half_named) and twins.unite(db)
+    if not only_webhooks:
         origins.of_lives(db)
     possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
     observed = any(map(facts.is_observed, types or []))
@@ -77,6 +84,7 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
         [Derivation(fact, _of_lives(query, only_webhooks), judgement.parameters_of(query)) for fact, query in queries],
         history.spans_of_quarters(quarters or []),
         disputed,
+        twinned,
     )
 
 

@@ -36,20 +36,29 @@ unwrapped as (
         end as event
     from documents
 ),
-dated as (
+read as (
     select
         *,
-        nullif(event.id, '') as event_id,
+        id(event.id) as event_id,
         -- v1 writes call_initiated where v2 writes call.initiated
         case
             when contains(event.event_type, '.') then event.event_type
             else replace(nullif(event.event_type, ''), '_', '.')
         end as event_type,
-        instant(event.occurred_at) as in_event,
-        instant(event.payload.occurred_at) as in_payload,
-        instant(event.created_at) as in_created,
-        instant(event.payload.recording_ended_at) as in_recording
+        dated(event.occurred_at) as event_says,
+        dated(event.payload.occurred_at) as payload_says,
+        dated(event.created_at) as created_says,
+        dated(event.payload.recording_ended_at) as recording_says
     from unwrapped
+),
+dated as (
+    select
+        *,
+        believable(event_says) as in_event,
+        believable(payload_says) as in_payload,
+        believable(created_says) as in_created,
+        believable(recording_says) as in_recording
+    from read
 )
 select
     event_id,
@@ -66,14 +75,15 @@ select
     origin,
     verified,
     case
-        when event_type like 'conference.%' or event_type like 'reconciler.conference.%' then coalesce(event.payload.conference_id, leg_of(event.payload), event_id)
-        else coalesce(leg_of(event.payload), event.payload.conference_id, event_id)
+        when event_type like 'conference.%' or event_type like 'reconciler.conference.%'
+        then coalesce(id(event.payload.conference_id), leg_named_by(event.payload), event_id)
+        else coalesce(leg_named_by(event.payload), id(event.payload.conference_id), event_id)
     end as entity,
-    event.payload.call_control_id as call_control_id,
-    event.payload.call_leg_id as call_leg_id,
-    event.payload.call_session_id as call_session_id,
-    event.payload.connection_id as connection_id,
-    event.payload.conference_id as conference_id,
+    id(event.payload.call_control_id) as call_control_id,
+    id(event.payload.call_leg_id) as call_leg_id,
+    id(event.payload.call_session_id) as call_session_id,
+    id(event.payload.connection_id) as connection_id,
+    id(event.payload.conference_id) as conference_id,
     event.payload.queue as queue,
     event.payload.direction as direction,
     event.payload."from" as from_number,

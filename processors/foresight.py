@@ -4,6 +4,7 @@ They do for every entity of which the warehouse knows nothing that matters: of a
 """
 
 from collections.abc import Collection
+from datetime import datetime
 
 import duckdb
 
@@ -49,3 +50,18 @@ def keep(db: duckdb.DuckDBPyConnection, table: str, *, noted: bool) -> int:
         run(db, f"create or replace temp table changes as select null::bigint as row_id, told as fact {held}")
         outbox.note(db, table, [])
     return int(value(db, f"insert into {table} {held}"))
+
+
+def keep_open(db: duckdb.DuckDBPyConnection, before: datetime, now: datetime) -> None:
+    """Name those that were foreseen to stay open, as `open_entities.note` does."""
+    run(
+        db,
+        """
+        insert into open_entities
+        select foretold.*, ?
+        from foreseen_open_entities as foretold
+        semi join foreseen using (entity)
+        where entity_since < ? or is_silent
+        """,
+        [now, before],
+    )

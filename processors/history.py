@@ -6,7 +6,8 @@ from importlib.resources import files
 
 import duckdb
 
-from processors import facts
+from processors import facts, lives, open_entities
+from processors.lives import MONTH, SILENCE
 from processors.spans import Span, beyond, merged, widened
 from warehouse.query import run, value
 
@@ -19,8 +20,16 @@ SAID = (
 COLUMNS = f"{SAID}, details, origin"
 """What facts rest on of an event: what it says, and how it came."""
 
-SEEDS = """(
+STORED = f"{COLUMNS}, log_partition, log_offset"
+"""The columns of `participant_joins`."""
+
+LEG = "coalesce(call_control_id, call_leg_id)"
+"""The entity that a leg is, of an event that names one."""
+
+SEEDS = f"""(
     select entity from fresh where event_type in (from relevant_types)
+    union all
+    select {LEG} from fresh where event_type = 'conference.participant.joined' and {LEG} is not null
     union all
     select entity from reopened
 )"""
@@ -52,119 +61,110 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def look_up(db: duckdb.DuckDBPyConnection, spans: list[Span], *, reach: timedelta) -> bool:
-    """Fill `stored` with what is known of the entities of `fresh` and `reopened`; returns whether there are any.
+def look_up(db: duckdb.DuckDBPyConnection, spans: list[Span], at: datetime) -> datetime | None:
+    """Fill `stored` with what is known of the entities of `fresh` and `reopened`; None where there are none.
 
     `fresh` are the events that are about to be stored, all within `spans`; `reopened` (entity, moment) names stored
-    ones. An entity's events belong together while no two neighbours in time are more than `reach` apart: nothing in a
-    call center waits longer, so what is further away is another life of the same name. Looking around the batch and
-    then around whatever that found, until nothing new turns up, therefore finds whole lives and nothing by halves, with
-    a time bound on every lookup.
+    ones. Looking around the batch, where `open_entities` says that more was heard, and then around whatever that found,
+    until nothing new turns up, finds whole lives (see `lives`) and nothing by halves; every lookup has a time bound.
+    `at` is the evaluation time. Returns the time before which all entities that are open are named.
     """
     if not value(db, f"create or replace temp table seeded as select distinct entity from {SEEDS}"):
-        return False
-    wanted = widened([*spans, *spans_of(db, "reopened", "moment")], reach)
-    run(db, f"create or replace temp table stored as select {COLUMNS} from stored_events limit 0")
+        return None
+    opened = spans_of(db, "reopened", "moment")
+    before = open_entities.advance(db, [*spans, *opened], at)
+    remembered = spans_of_quarters(open_entities.quarters(db))
+    near = widened([*spans, *opened, *remembered], SILENCE)
+    run(db, f"create or replace temp table stored as select {COLUMNS}, false as is_evidence from stored_events limit 0")
     seen: list[Span] = []
-    while ahead := beyond(wanted, seen):
+    while ahead := beyond(near, seen) or beyond(_later(db, near), seen):
         found = 0
         ahead = beyond(widened(ahead, LEEWAY), seen)
         for start, end in ahead:
-            found += value(
-                db,
-                f"""
-                insert into stored
-                select {COLUMNS} from stored_events
-                where occurred_at >= ? and occurred_at < ?
-                and event_type in (from relevant_types)
-                and entity in (from seeded)
-                """,
-                [start, end],
-            )
+            found += _find(db, start, end)
         seen = merged([*seen, *ahead], most=len(seen) + len(ahead))
         if found:
-            wanted = merged([*wanted, *widened(spans_of(db, "stored", "occurred_at"), reach)])
-    return True
+            near = merged([*near, *widened(spans_of(db, "stored", "occurred_at"), SILENCE)])
+    return before
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, reach: timedelta) -> None:
+def _find(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> int:
+    """Add to `stored` what is known between two times of the entities in `seeded`; returns how much that is."""
+    found: int = value(
+        db,
+        f"""
+        insert into stored
+        select {COLUMNS}, false from stored_events
+        where occurred_at >= ? and occurred_at < ?
+        and event_type in (from relevant_types)
+        and entity in (from seeded)
+        """,
+        [start, end],
+    )
+    joins: int = value(
+        db,
+        f"""
+        insert into stored
+        select {COLUMNS}, true from participant_joins
+        where occurred_at >= ? and occurred_at < ?
+        and entity in (from seeded)
+        """,
+        [start, end],
+    )
+    return found + joins
+
+
+def _later(db: duckdb.DuckDBPyConnection, near: list[Span]) -> list[Span]:
+    """The month after each of these spans, as far as anything was stored then: an entity may have gone on then.
+
+    That is so where something came so late that what followed it was thought to be a life of its own.
+    """
+    months = merged(((start, end + MONTH) for start, end in near), most=len(near))
+    return [
+        (start, end)
+        for start, end in beyond(months, near)
+        if run(
+            db, "select 1 from stored_events where occurred_at >= ? and occurred_at < ? limit 1", [start, end]
+        ).fetchone()
+    ]
+
+
+def relevant(relation: str) -> str:
+    """What facts rest on in a relation of events, as a query of `COLUMNS` and is_evidence.
+
+    That a leg joined a conference is told of the conference; of the leg it is evidence that no queue has it any more.
+    """
+    return f"""
+        select {COLUMNS}, false as is_evidence from {relation} where event_type in (from relevant_types)
+        union all
+        {joins(relation)}
+    """
+
+
+def joins(relation: str, columns: str = f"{COLUMNS}, true as is_evidence") -> str:
+    """The joins in a relation of events, each as an event of the leg that joined; the columns that are named."""
+    named = ", ".join(f"{LEG} as entity" if name == "entity" else name for name in columns.split(", "))
+    return f"""
+        select {named} from {relation}
+        where event_type = 'conference.participant.joined' and {LEG} is not null and {LEG} is distinct from entity
+    """
+
+
+def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = "") -> None:
     """Fill `touched` and `lives` with whole entities: those of which there is something new in a relation like `fresh`,
-    and those `reopened`. Needs `stored`, as `look_up` made it with the same reach."""
+    but for those in the relation `besides`, and those `reopened`. Needs `stored`, as `look_up` made it."""
+    left_out = f"anti join {besides} using (entity)" if besides else ""
     run(
         db,
         f"""
         create or replace temp view found as
-        select {COLUMNS}, true as is_seed from {fresh} where event_type in (from relevant_types)
+        select told.*, true as is_seed from ({relevant(fresh)}) as told {left_out}
         union all
-        select {COLUMNS}, (entity, occurred_at) in (from reopened) from stored
+        select *, (entity, occurred_at) in (from reopened) from stored
         """,
     )
-    number_lives(db, reach)
-    gather_lives(db)
-
-
-def number_lives(db: duckdb.DuckDBPyConnection, reach: timedelta) -> None:
-    """Make `lives` from `found` (entity, occurred_at, is_seed): those with a seed.
-
-    Their columns: life, entity, entity_since, until, and revision, which counts the events of a life.
-
-    A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
-    """
-    run(
-        db,
-        """
-        create or replace temp table lives as
-        select
-            row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until,
-            count(*)::integer as revision
-        from found group by entity having bool_or(is_seed)
-        """,
-    )
-    if not value(db, "select count(*) from lives where epoch_us(until) - epoch_us(entity_since) > ?", [_micros(reach)]):
-        return
-    run(
-        db,
-        """
-        create or replace temp table lives as
-        with moments as (
-            select entity, occurred_at, bool_or(is_seed) as is_seed, count(*) as events
-            from found group by entity, occurred_at
-        ),
-        begun as (
-            select
-                *,
-                coalesce(occurred_at - lag(occurred_at) over life > to_microseconds(?), true) as begins
-            from moments
-            window life as (partition by entity order by occurred_at)
-        ),
-        numbered as (
-            select *, count(*) filter (begins) over (partition by entity order by occurred_at) as nth
-            from begun
-        )
-        select
-            row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until,
-            sum(events)::integer as revision
-        from numbered group by entity, nth having bool_or(is_seed)
-        """,
-        [_micros(reach)],
-    )
-
-
-def gather_lives(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity.
-
-    Each has what there is to say of its type, too: to ask a text whether it is one of ten takes as long as to group by.
-    """
-    run(
-        db,
-        """
-        create or replace temp table touched as
-        select found.* exclude (entity, is_seed), roles.* exclude (event_type), life
-        from found
-        join roles using (event_type)
-        join lives on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
-        """,
-    )
+    lives.number(db)
+    lives.gather(db)
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
@@ -190,7 +190,3 @@ def prepare(db: duckdb.DuckDBPyConnection) -> None:
 def prepare_words(db: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the macros alone, which are enough to read what a batch says."""
     run(db, _MACROS)
-
-
-def _micros(span: timedelta) -> int:
-    return span // MICROSECOND

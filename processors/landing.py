@@ -18,9 +18,13 @@ from processors import (
     evaluation,
     foresight,
     history,
+    identity,
+    open_entities,
     outbox,
     reading,
     rejected,
+    stray,
+    twins,
 )
 from processors.aside import Aside
 from processors.derivation import Judgement
@@ -144,7 +148,7 @@ class Landing:
         """
         try:
             if self._aside is None:
-                self._aside = Aside(self._longest_wait)
+                self._aside = Aside()
             self._ahead[batch] = self._aside.read(batch)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             log.warning("not_read_ahead", records=len(batch), reason=type(error).__name__)  # its text may be of a body
@@ -160,7 +164,7 @@ class Landing:
             if ahead is None:
                 yield Read(reading.read(self._db))
                 return
-            foreseen = {f"foreseen_{table}": rows for table, rows in (ahead.foreseen or {}).items()}
+            foreseen = {} if ahead.foreseen is None else ahead.foreseen.tables()
             with registered(self._db, said_ahead=ahead.events, **foreseen):
                 run(self._db, "create or replace temp table fresh as select * exclude (text) from said_ahead")
                 yield ahead
@@ -182,18 +186,21 @@ class Landing:
         spans, contradicting = self._drop_known(said, now)
         self._reopen(evaluated_before, judgement)
         facts: dict[str, int] = {}
-        if history.look_up(db, spans, reach=self._longest_wait):
-            fresh = "fresh"
+        if (open_before := history.look_up(db, spans, judgement.at)) is not None:
             if read.foreseen is not None:
-                foresight.settle(db, read.foreseen)
-                fresh = "fresh anti join foreseen using (entity)"
-            history.find_touched(db, fresh, reach=self._longest_wait)
+                foresight.settle(db, read.foreseen.facts)
+            history.find_touched(db, "fresh", besides="" if read.foreseen is None else "foreseen")
             derived = derivation.derive(db, judgement)
             facts = derivation.replace(db, derived, noted=self._tells)
+            open_entities.note(db, open_before, now)
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
-            for table in read.foreseen or ():
-                facts[table] = facts.get(table, 0) + foresight.keep(db, table, noted=self._tells)
+            if derived.twinned:
+                twins.remember(db, derived.spans, now)
+            if read.foreseen is not None:
+                for table in read.foreseen.facts:
+                    facts[table] = facts.get(table, 0) + foresight.keep(db, table, noted=self._tells)
+                foresight.keep_open(db, open_before, now)
         events = self._keep_events(read, now)
         duplicates = said.records - unreadable - events
         return Landed(said.records, events, duplicates, unreadable, contradicting, facts)
@@ -225,6 +232,7 @@ class Landing:
                 """,
             )
             spans = history.spans_of(db, "fresh", "occurred_at")
+        identity.settle(db, spans, alone=said.alone)
         if said.repeats:
             contradictions.drop_repeated(db)
         known = contradictions.drop_known(db, spans, repeated=said.repeats)
@@ -259,6 +267,17 @@ class Landing:
                 and event_id not in (select event_id from undated_events)
                 """,
             )
+        if said.joins:
+            run(db, f"insert into participant_joins {history.joins('fresh', history.STORED)}")
+        if said.alone:
+            run(
+                db,
+                f"""
+                insert into legs_without_control
+                select event_id, call_leg_id, occurred_at, entity from fresh where {identity.ALONE}
+                """,
+            )
+        stray.note(db, said.spans, now)
         return kept
 
     def _reopen(self, evaluated_before: datetime | None, judgement: Judgement) -> None:

@@ -1,13 +1,36 @@
 -- Small words that the other statements share.
 
--- A text as an instant, or null. Years outside 1970 to 2199 are somebody's mistake, and would overflow arithmetic. What
--- was read is what is judged: as texts, 19999-01-01 and 2026-01-01 (BC) lie between 1970 and 2200.
-create or replace temp macro instant(written) as (
+-- A text that names something, or null: an empty one names nothing.
+create or replace temp macro id(written) as (
+    nullif(written, '')
+);
+
+-- A text as RFC 3339 has it: the letters in either case, and a leap second as the last instant of its minute.
+create or replace temp macro dated(written) as (
+    coalesce(
+        try_cast(written as timestamptz),
+        try_cast(
+            regexp_replace(
+                upper(written),
+                '^([0-9-]+T[0-9]{2}:[0-9]{2}):60([.][0-9]+)?(Z|[+-][0-9:]+)$',
+                '\1:59.999999\3'
+            ) as timestamptz
+        )
+    )
+);
+
+-- An instant, or null where it is of a year outside 1970 to 2199: somebody's mistake, which would overflow arithmetic.
+create or replace temp macro believable(moment) as (
     case
-        when try_cast(written as timestamptz) >= '1970-01-01 00:00:00+00'::timestamptz
-        and try_cast(written as timestamptz) < '2200-01-01 00:00:00+00'::timestamptz
-        then try_cast(written as timestamptz)
+        when moment >= '1970-01-01 00:00:00+00'::timestamptz and moment < '2200-01-01 00:00:00+00'::timestamptz
+        then moment
     end
+);
+
+-- A text as an instant that can be believed, or null. What was read is what is judged: as texts, 19999-01-01 and
+-- 2026-01-01 (BC) lie between 1970 and 2200.
+create or replace temp macro instant(written) as (
+    believable(dated(written))
 );
 
 -- Telnyx's own whole seconds, written as a number or a text, or null where nothing can have lasted that long.
@@ -70,6 +93,17 @@ create or replace temp macro is_of_conference(event_type) as (
         'reconciler.conference.record.observed',
         'reconciler.conference.recording.observed'
     )
+);
+
+-- Whether an event that names a leg or a conference leaves it open, until something ends it.
+create or replace temp macro begins_life(event_type) as (
+    is_of_call(event_type) or is_of_conference(event_type)
+);
+
+-- Whether nothing more is to be expected of a leg or a conference.
+create or replace temp macro ends_life(event_type, details) as (
+    event_type in ('call.cost', 'call.hangup', 'conference.ended', 'reconciler.conference.record.observed')
+    or coalesce(event_type = 'reconciler.conference.observed' and details ->> '$.status' = 'completed', false)
 );
 
 -- What it is that begins or ends: a visit, a stay, a hold, or a playback by whose and what it is.
@@ -159,9 +193,9 @@ create or replace temp macro is_out_of_order(enqueue, dequeued_at, dequeued_secs
     )
 );
 
--- What tells one leg from another.
-create or replace temp macro leg_of(ids) as (
-    coalesce(ids.call_leg_id, ids.call_control_id)
+-- The name under which events of a leg are found together: the id that nearly every event carries.
+create or replace temp macro leg_named_by(ids) as (
+    coalesce(id(ids.call_control_id), id(ids.call_leg_id))
 );
 
 -- Whole milliseconds between two instants, both cut to the millisecond first, so that durations add up exactly.

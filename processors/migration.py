@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from processors import history, reading
+from processors import history, identity, open_entities, reading
+from processors.contradictions import CONTENT
 from processors.facts import FACTS
 from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
@@ -21,11 +22,23 @@ from warehouse.database import LANDING_MEMORY, SCHEMA_VERSION, open_successor, o
 from warehouse.errors import LockedError, OutdatedError, WarehouseError
 from warehouse.query import value
 
+ENTITY_IN_CONTENT = 3
+"""The version in which the digests of what events say were of all columns, `entity` included."""
+
 BY_THE_HOUR = Slicing(events=250_000, granule=timedelta(hours=1))
 
-MADE_ANEW = frozenset({"stored_events", "undated_events", "bridged_connections", "warehouse"}) | {
-    fact.table for fact in FACTS
-}
+MADE_ANEW = frozenset(
+    {
+        "better_origins",
+        "bridged_connections",
+        "legs_without_control",
+        "open_entities",
+        "participant_joins",
+        "stored_events",
+        "undated_events",
+        "warehouse",
+    }
+) | {fact.table for fact in FACTS}
 """The tables that follow from the events' bodies; all others are kept as they are."""
 
 
@@ -196,9 +209,40 @@ def _keep(db: duckdb.DuckDBPyConnection) -> None:
     }
     for table in sorted((old & tables.names(db)) - MADE_ANEW):
         db.execute(f"insert into {table} by name from old.{table}")
+    if "better_origins" in old:
+        _keep_better_origins(db)
+    db.execute(f"insert into participant_joins {history.joins('stored_events', history.STORED)}")
+    identity.settle_all(db)
     db.execute("delete from warehouse")
     db.execute(
         "insert into warehouse by name select * replace (?::integer as schema_version) from old.warehouse",
         [SCHEMA_VERSION],
     )
+    open_entities.begin(db)
     db.execute("update migrating set kept = true")
+
+
+def _keep_better_origins(db: duckdb.DuckDBPyConnection) -> None:
+    """Take over the better origins of events, each by the digest that present code gives to what the event says."""
+    if value(db, "select schema_version from old.warehouse") < ENTITY_IN_CONTENT:
+        db.execute("insert into better_origins by name from old.better_origins")
+        return
+    db.execute(
+        f"""
+        insert into better_origins
+        select better.event_id, anew.content, better.origin, better.log_partition, better.log_offset
+        from old.better_origins as better
+        join (
+            select event_id, md5(row({history.SAID}, said_in(details))::varchar) as content, log_partition, log_offset
+            from old.stored_events
+            where event_id in (select event_id from old.better_origins)
+        ) as before
+        on better.event_id = before.event_id and better.content = before.content
+        join (
+            select event_id, {CONTENT} as content, log_partition, log_offset
+            from stored_events
+            where event_id in (select event_id from old.better_origins)
+        ) as anew
+        on before.log_partition = anew.log_partition and before.log_offset = anew.log_offset
+        """
+    )

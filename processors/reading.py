@@ -9,7 +9,7 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from processors import history
+from processors import history, identity
 from processors.spans import Span
 from warehouse.query import run
 
@@ -21,26 +21,43 @@ STATEMENT = files(__package__).joinpath("events.sql").read_text()
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the records of a batch are, in numbers, and the spans in which its events lie."""
+    """What the records of a batch are, in numbers, and the spans in which its events lie.
+
+    `alone`: some carry a leg's `call_leg_id` alone; `joins`: some tell that a leg joined a conference.
+    """
 
     records: int
     rejected: int
     undated: bool
     repeats: bool
+    alone: bool
+    joins: bool
     spans: list[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What follows from a batch if nothing else was ever heard of its entities: facts by table, and what stays open."""
+
+    facts: dict[str, pa.Table]
+    open_entities: pa.Table
+
+    def tables(self) -> dict[str, pa.Table]:
+        """All of it, by the names that landing's statements use."""
+        named = {**self.facts, "open_entities": self.open_entities}
+        return {f"foreseen_{table}": rows for table, rows in named.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """What a batch says. Where that was found ahead of its turn, `events` is what `fresh` is to be, with the texts.
 
-    `foreseen` are the facts, by table, that follow from the batch if nothing else was ever heard of their entities;
-    None where nobody looked.
+    `foreseen` is None where nobody looked.
     """
 
     said: Said
     events: pa.Table | None = None
-    foreseen: dict[str, pa.Table] | None = None
+    foreseen: Foreseen | None = None
 
 
 def read(db: duckdb.DuckDBPyConnection) -> Said:
@@ -63,7 +80,7 @@ def as_json(ask: Callable[[dict[str, object]], Rows]) -> Rows:
 
 def said(db: duckdb.DuckDBPyConnection, fresh: str) -> Said:
     """All that the steps of landing want to know of a relation like `fresh`, in one look: each takes a millisecond."""
-    ((records, rejected, undated, repeats, quarters),) = run(
+    ((records, rejected, undated, repeats, alone, joins, quarters),) = run(
         db,
         f"""
         select
@@ -71,11 +88,13 @@ def said(db: duckdb.DuckDBPyConnection, fresh: str) -> Said:
             count(rejection),
             count(*) filter (rejection is null and occurred_at_source = 'received_at'),
             count(event_id) filter (rejection is null) > count(distinct event_id) filter (rejection is null),
+            coalesce(bool_or({identity.ALONE}), false),
+            coalesce(bool_or(event_type = 'conference.participant.joined'), false),
             list(distinct quarter_of(occurred_at)) filter (rejection is null)
         from {fresh}
         """,
     ).fetchall()
-    return Said(records, rejected, undated > 0, repeats, history.spans_of_quarters(quarters or []))
+    return Said(records, rejected, undated > 0, repeats, alone, joins, history.spans_of_quarters(quarters or []))
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from itertools import cycle
 
 import duckdb
 
-from processors import definitions, derivation, evaluation, history
+from processors import definitions, derivation, evaluation, history, lives, open_entities
 from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
 from processors.landing import LONGEST_WAIT, transaction
 from processors.lanes import Lane
+from processors.lives import MAY_GO_ON, MONTH, SILENCE
 from processors.slices import BY_THE_DAY, Slicing
 from warehouse import tables
 from warehouse.query import value
@@ -59,7 +60,7 @@ def rebuild(
             if len(derived) == len(lanes):
                 yield _committed(*derived.popleft()), total
             done += events
-            carried = lane.after(carried, _carry, reached, end, longest_wait)
+            carried = lane.after(carried, _carry, reached, end)
             derived.append((lane, lane.after(carried, _derive, judgement), reached, end, done))
             reached = end
         while derived:
@@ -95,9 +96,10 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
         db.execute(
             f"""
             create or replace table rebuilt_carried as
-            select null::timestamptz as since, {history.COLUMNS} from stored_events limit 0
+            select null::timestamptz as since, {history.COLUMNS}, false as is_evidence from stored_events limit 0
             """
         )
+        tables.create_like(db, "open_entities", "rebuilt_open_entities")
         for fact in FACTS:
             tables.create_like(db, fact.table, f"rebuilt_{fact.table}")
         tables.create_like(db, "bridged_connections", "rebuilt_bridged_connections")
@@ -118,42 +120,64 @@ def _prepare(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(
         f"""
         create temp view found as
-        select {history.COLUMNS}, true as is_seed from stored_events
+        select {history.COLUMNS}, false as is_evidence, true as is_seed from stored_events
         where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
         and event_type in (from relevant_types)
         union all
-        select {history.COLUMNS}, true from rebuilt_carried
+        select {history.COLUMNS}, true, true from participant_joins
+        where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
+        union all
+        select {history.COLUMNS}, is_evidence, true from rebuilt_carried
         where since = getvariable('slice_begins')
         """
     )
 
 
-def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime, longest_wait: timedelta) -> None:
+def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime) -> None:
     """Number the lives that are over by `end`, and commit the events of those that may go on to the next slice."""
     db.execute("set variable slice_begins = ?", [begin])
     db.execute("set variable slice_ends = ?", [end])
-    history.number_lives(db, longest_wait)
-    # As near to the end as this, the next slice may hold more of the life.
-    open_since = end - longest_wait
+    lives.number(db)
+    # As near to the end as a day, the next slice may hold more of the life; where it is open, as a month.
+    db.execute(
+        f"""
+        create or replace temp table going_on as
+        select life, lives.entity, entity_since, until
+        from lives
+        join found on found.entity = lives.entity and occurred_at between entity_since and until
+        where until >= $month
+        group by life, lives.entity, entity_since, until, stretches
+        having until >= $day or {MAY_GO_ON}
+        """,
+        {"day": end - SILENCE, "month": end - MONTH},
+    )
     db.execute(
         f"""
         insert into rebuilt_carried
-        select ?::timestamptz, {history.COLUMNS} from found
-        semi join (from lives where until >= ?) as going_on
-        on found.entity = going_on.entity and found.occurred_at >= going_on.entity_since
+        select ?::timestamptz, {history.COLUMNS}, is_evidence from found
+        semi join going_on
+        on found.entity = going_on.entity and found.occurred_at between going_on.entity_since and going_on.until
         """,
-        [end, open_since],
+        [end],
     )
-    db.execute("delete from lives where until >= ?", [open_since])
+    db.execute("delete from lives where life in (select life from going_on)")
 
 
 def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """Derive the facts of the lives that were numbered, in a transaction that is left open."""
-    history.gather_lives(db)
+    lives.gather(db)
     db.begin()
     for each in derivation.derive(db, judgement).facts:
         # Lookups rely on tables that are in time order.
         db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)
+    db.execute(
+        f"""
+        insert into rebuilt_open_entities
+        select *, ? from ({open_entities.OF_LIVES})
+        where is_silent or entity_since < (select open_before from warehouse)
+        """,
+        [judgement.at],
+    )
 
 
 def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime, done: int) -> int:
@@ -167,7 +191,7 @@ def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime
 
 def _put_in_place(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """Make what was rebuilt the facts, and leave nothing else of it."""
-    for table in (*(fact.table for fact in FACTS), "bridged_connections"):
+    for table in (*(fact.table for fact in FACTS), "bridged_connections", "open_entities"):
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
     db.execute("update warehouse set longest_wait_ms = ?", [judgement.longest_wait // timedelta(milliseconds=1)])

@@ -28,7 +28,7 @@ missing as (
     union all
     select coalesce(left_at, left_at_latest, enqueued_at, entity_since), queue, 'call.dequeued'
     from queue_visits
-    where outcome in ('abandoned', 'unknown')
+    where outcome in ('abandoned', 'answered', 'unknown')
     and reason is null and position_out is null and reported_wait_secs is null
     union all
     select coalesce(created_at, entity_since), null, 'conference.created'
@@ -61,7 +61,8 @@ missing as (
     where ended_at is null
     and (
         status = 'ended'
-        or entity_since < (select judged_at - to_milliseconds(coalesce(longest_wait_ms, 86400000)) from warehouse)
+        -- few calls go on for longer than a day, whatever the longest wait in a queue
+        or entity_since < (select judged_at from warehouse) - interval 24 hours
     )
     union all
     select coalesce(ended_at, started_at, entity_since), null, kind || '.recording.saved'

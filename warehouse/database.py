@@ -11,7 +11,7 @@ from warehouse.connection import attach, in_memory, name_fault, open_file, quote
 from warehouse.errors import OutdatedError, WarehouseError, explained
 from warehouse.query import value
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _SCHEMA = files(__package__).joinpath("schema.sql").read_text()
 
@@ -137,7 +137,7 @@ def create_tables(db: duckdb.DuckDBPyConnection) -> None:
     """Create the tables of `schema.sql` in an empty database."""
     db.begin()
     db.execute(_SCHEMA)
-    db.execute("insert into warehouse values (?, null, null)", [SCHEMA_VERSION])
+    db.execute("insert into warehouse values (?, null, null, null)", [SCHEMA_VERSION])
     db.commit()
 
 

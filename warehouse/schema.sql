@@ -194,6 +194,28 @@ create table contradictions (
     log_offset bigint not null
 );
 
+-- The events that are equal to another in everything but their id, which counts: they are in `stored_events` only.
+create table told_twice (
+    event_id varchar not null,
+    entity varchar not null,
+    event_type varchar not null,
+    occurred_at timestamptz not null,
+    found_at timestamptz not null,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+-- The events whose time is years away from their receipt and from all that came with them.
+create table stray_events (
+    event_id varchar not null,
+    event_type varchar not null,
+    occurred_at timestamptz not null,
+    received_at timestamptz not null,
+    found_at timestamptz not null,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
 -- The events that were told again in a better way than first: by a webhook, say, after the reconciler. `content` is a
 -- digest of what they say.
 create table better_origins (
@@ -219,7 +241,8 @@ select
     log_partition,
     log_offset
 from stored_events
-where (log_partition, log_offset) not in (select (log_partition, log_offset) from contradictions);
+where (log_partition, log_offset) not in (select (log_partition, log_offset) from contradictions)
+and (log_partition, log_offset) not in (select (log_partition, log_offset) from told_twice);
 
 create table rejected (
     reason varchar not null,
@@ -250,12 +273,57 @@ create table undated_events (
     occurred_at timestamptz not null
 );
 
--- One row: which schema this is, how long a visit may last before it counts as unknown, and the clock that the
--- facts were last judged by.
+-- The events of legs that carry `call_leg_id` alone, and the entity that each is of as far as is known.
+create table legs_without_control (
+    event_id varchar not null,
+    call_leg_id varchar not null,
+    occurred_at timestamptz not null,
+    entity varchar not null
+);
+
+-- That a leg joined a conference, as an event of that leg: a copy of what `stored_events` has as the conference's.
+create table participant_joins (
+    event_id varchar not null,
+    event_type varchar not null,
+    occurred_at timestamptz not null,
+    entity varchar not null,
+    call_control_id varchar,
+    call_leg_id varchar,
+    call_session_id varchar,
+    connection_id varchar,
+    conference_id varchar,
+    queue varchar,
+    direction varchar,
+    from_number varchar,
+    to_number varchar,
+    reason varchar,
+    hangup_source varchar,
+    position integer,
+    reported_wait_secs integer,
+    details varchar,
+    origin varchar not null,
+    log_partition integer not null,
+    log_offset bigint not null
+);
+
+-- The entities that are open although they began before `warehouse.open_before`, or that were silent for more than a
+-- day: in which quarters of an hour something was heard of them. There may be some that are open no more.
+create table open_entities (
+    entity varchar not null,
+    entity_since timestamptz not null,
+    until timestamptz not null,
+    quarters bigint[] not null,
+    is_silent boolean not null,
+    noted_at timestamptz not null
+);
+
+-- One row: which schema this is, how long a visit may last before it counts as unknown, the clock that the facts were
+-- last judged by, and the time before which `open_entities` names all that are open.
 create table warehouse (
     schema_version integer not null,
     longest_wait_ms bigint,
-    judged_at timestamptz
+    judged_at timestamptz,
+    open_before timestamptz
 );
 
 -- By which definitions the facts were derived, as digests of them: more than one where the definitions changed and no

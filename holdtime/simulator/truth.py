@@ -169,7 +169,7 @@ def _call(plan: Plan, leg: Leg) -> CallRow:
 
 
 def _recordings(plan: Plan, history: History) -> Iterator[RecordingRow]:
-    """A conference's recording is told of its creator, whose leg it does not name."""
+    """A conference's recording is told of its creator, whose leg other events name."""
     taken = [
         *((each, None, leg) for leg in history.legs for each in leg.recordings),
         *((each, room, room.creator) for room in history.conferences for each in room.recordings),
@@ -180,7 +180,7 @@ def _recordings(plan: Plan, history: History) -> Iterator[RecordingRow]:
             "conference" if room else "call",
             room.conference_id if room else None,
             leg.control_id,
-            None if room else leg.leg_id,
+            leg.leg_id,
             leg.session_id,
             plan.connection_id,
             _time(recording.begun),

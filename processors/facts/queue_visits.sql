@@ -6,6 +6,8 @@
 -- bridges are heard. Nothing is given a time that nobody said: a visit of which only the end's latest moment is known
 -- (`left_at_latest`) has neither an end nor a wait.
 --
+-- A bridge of the leg, or its joining a conference, ends a visit that is open: the leg waits no more.
+--
 -- A leg is in one queue at a time, and its visits to one queue never overlap: a second dequeue is of the same visit
 -- unless Telnyx's own seconds prove that it began after the first. A dequeue up to a second before an enqueue, neither
 -- of which has another partner, is that enqueue's, told out of order.
@@ -132,9 +134,8 @@ stretches as (
         observed,
         -- where nobody said when the first visit began, all that was heard of the leg may belong to it
         if(begun_at is null and lag(visit) over walk is null, '-infinity'::timestamptz, present_at) as begins,
-        lead(present_at) over walk as next_present_at,
-        -- the leg's next enqueue, into whatever queue
-        min(opened_at) over (walk rows between 1 following and unbounded following) as next_enqueued_at
+        -- the leg's next visit, to whatever queue
+        lead(present_at) over walk as next_present_at
     from visits
     window walk as (
         partition by life
@@ -146,21 +147,25 @@ followed as (
     select
         visit,
         next_present_at,
-        next_enqueued_at,
         min(occurred_at) filter (event_type = 'call.hangup' and (begins <= occurred_at or not observed)) as hangup_at,
         min(occurred_at) filter (
             event_type = 'call.bridged'
             and begins <= occurred_at
             and occurred_at < coalesce(next_present_at, 'infinity'::timestamptz)
-        ) as bridged_at
+        ) as bridged_at,
+        min(occurred_at) filter (
+            event_type = 'conference.participant.joined'
+            and begins <= occurred_at
+            and occurred_at < coalesce(next_present_at, 'infinity'::timestamptz)
+        ) as joined_at
     from stretches
     left join (
         select life, event_type, occurred_at
         from touched
-        where event_type in ('call.hangup', 'call.bridged')
+        where event_type in ('call.hangup', 'call.bridged', 'conference.participant.joined')
     ) as heard
     using (life)
-    group by visit, next_present_at, next_enqueued_at
+    group by visit, next_present_at
 ),
 bounded as (
     select
@@ -168,8 +173,9 @@ bounded as (
         next_present_at,
         hangup_at,
         bridged_at,
+        joined_at,
         -- the leg was enqueued again while this visit was open
-        case when closed_at is null or next_enqueued_at < closed_at then next_enqueued_at end as cut_at,
+        case when closed_at is null or next_present_at < closed_at then next_present_at end as cut_at,
         if(cut_at is null, closed_at, null) as dequeued_at,
         -- % if observed
         seen_waiting_at,
@@ -188,16 +194,27 @@ judged as (
     select
         *,
         coalesce(hangup_at < dequeued_at, false) as is_kept_after_hangup,
-        -- a bridge ended it, and no dequeue says when
-        bridged_at is not null
-        and (dequeued_at is null or is_kept_after_hangup)
-        and (hangup_at < bridged_at) is not true as ended_by_bridge,
-        not ended_by_bridge
+        -- the first that says it was over, where no dequeue says when; at one instant, a bridge says more than a join
+        dequeued_at is null or is_kept_after_hangup as is_end_open,
+        is_end_open
+        and bridged_at is not null
+        and (hangup_at < bridged_at) is not true
+        and (joined_at < bridged_at) is not true as ended_by_bridge,
+        is_end_open
+        and not ended_by_bridge
+        and joined_at is not null
+        and (hangup_at < joined_at) is not true as ended_by_join,
+        not (ended_by_bridge or ended_by_join)
         and (is_kept_after_hangup or (dequeued_at is null and cut_at is null and hangup_at is not null))
             as ended_by_hangup,
-        -- that a visit began after the leg hung up, nobody believes
-        case when observed or begun_at <= coalesce(if(ended_by_bridge, bridged_at, null), if(ended_by_hangup, hangup_at, null), closed_at) then begun_at end
-            as enqueued_at
+        case
+            when ended_by_bridge then bridged_at
+            when ended_by_join then joined_at
+            when ended_by_hangup then hangup_at
+            else closed_at
+        end as over_at,
+        -- that a visit began after it was over, nobody believes
+        case when observed or begun_at <= over_at then begun_at end as enqueued_at
     from bounded
 ),
 outcomes as (
@@ -205,6 +222,7 @@ outcomes as (
         *,
         case
             when ended_by_bridge then 'answered'
+            when ended_by_join then 'unknown'
             when ended_by_hangup then 'abandoned'
             when cut_at is not null then 'unknown'
             when dequeued_at is null and gone_by is not null then 'unknown'
@@ -226,7 +244,7 @@ outcomes as (
             else 'unknown'
         end as outcome,
         case
-            when ended_by_bridge then null
+            when ended_by_bridge or ended_by_join then null
             when dequeued_at is not null then dequeued_at
             when ended_by_hangup then hangup_at
         end as left_at
@@ -248,8 +266,11 @@ select
         when enqueued_at is not null then 'reported'
     end as enqueued_at_source,
     left_at,
-    case when ended_by_bridge then bridged_at when left_at is null then least(gone_by, cut_at) end as left_at_latest,
-    case when left_at is null and not ended_by_bridge then seen_waiting_at end as seen_waiting_at,
+    case
+        when ended_by_bridge then bridged_at
+        when left_at is null then least(gone_by, cut_at, if(ended_by_join, joined_at, null))
+    end as left_at_latest,
+    case when left_at is null and not (ended_by_bridge or ended_by_join) then seen_waiting_at end as seen_waiting_at,
     ms_between(enqueued_at, if(ended_by_hangup, hangup_at, left_at)) as wait_ms,
     ms_between(enqueued_at, left_at) as in_queue_ms,
     reported_wait_secs,
@@ -257,7 +278,7 @@ select
     outcome,
     case
         when ended_by_bridge then true
-        when dequeued_at is not null and reason in ('bridged', 'bridging-in-process') then bridged_at is not null
+        when dequeued_at is not null and not ended_by_join and reason in ('bridged', 'bridging-in-process') then bridged_at is not null
     end as answer_confirmed,
     position_in,
     position_out,

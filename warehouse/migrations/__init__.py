@@ -15,6 +15,7 @@ REREAD = None
 MIGRATIONS: Mapping[int, str | None] = {
     2: REREAD,
     3: REREAD,
+    4: REREAD,
 }
 """How each version is reached from the one before it: by a file's statements, or by reading all events anew."""
 

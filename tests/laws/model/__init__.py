@@ -17,15 +17,16 @@ from tests.laws.model.happening import (
     CALL_RECORDING_SEEN,
     CALL_TYPES,
     CONFERENCE_TYPES,
+    JOINED,
     LEG_TYPES,
     PLAYBACK_TYPES,
     RECORDED,
     RECORDING_SEEN,
-    RELEVANT,
     SEEN_OF_ROOMS,
     SEEN_WAITING,
     Happening,
 )
+from tests.laws.model.identity import named_in_full, tied, told_once, with_joins
 from tests.laws.model.media import playbacks, recordings
 from tests.laws.model.rows import Conference, Leg, Playback, Recording, Stay, Visit
 from tests.laws.model.stays import presences, stays
@@ -62,7 +63,8 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
         each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
     }
     found = Facts([], [], [], [], [], [])
-    for life in lives(each for each in known if each.event_type in RELEVANT):
+    for told in lives(with_joins(tied(known))):
+        life = told_once(named_in_full(told))
         origins = ",".join(sorted({each.origin for each in life}))
         for table, rows in _of_life(life, bridges_heard, judged_at).items():
             getattr(found, table).extend(replace(row, origins=origins, revision=len(life)) for row in rows)
@@ -73,14 +75,18 @@ def _of_life(life: list[Happening], bridges_heard: set[str | None], judged_at: d
     found: dict[str, list[Any]] = {
         "calls": calls([each for each in life if each.event_type in LEG_TYPES and (each.leg_id or each.control_id)]),
         "queue_visits": visits(
-            [each for each in life if each.event_type in (*CALL_TYPES, SEEN_WAITING)], bridges_heard, judged_at
+            [each for each in life if each.event_type in (*CALL_TYPES, SEEN_WAITING, JOINED)], bridges_heard, judged_at
         ),
         "recordings": recordings(
             [each for each in life if each.event_type in (RECORDED, CALL_RECORDED, RECORDING_SEEN, CALL_RECORDING_SEEN)]
         ),
         "playbacks": playbacks([each for each in life if each.event_type in PLAYBACK_TYPES]),
     }
-    meeting = [each for each in life if each.event_type in (*CONFERENCE_TYPES, *SEEN_OF_ROOMS) and each.conference_id]
+    meeting = [
+        each
+        for each in life
+        if each.event_type in (*CONFERENCE_TYPES, *SEEN_OF_ROOMS) and each.conference_id and not each.of_another
+    ]
     if meeting:
         there = presences(meeting)
         found["participant_stays"] = stays(meeting, there)

@@ -7,6 +7,10 @@ from decimal import Decimal
 LONGEST_WAIT = timedelta(hours=24)
 
 
+SILENCE, MONTH = timedelta(hours=24), timedelta(days=31)
+"""For how long nothing is heard of what is over, and of what is open, before what comes is of another life."""
+
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -137,13 +141,16 @@ class Happening:
     subject: str | None = None
     """Of a participant: an id of its own."""
 
+    of_another: bool = False
+    """It is told of a conference, and here of the leg that it names."""
+
     @property
     def leg(self) -> str:
         """What tells one leg from another; an event that names none is of a leg of its own."""
-        return self.leg_id or self.control_id or self.event_id
+        return self.control_id or self.leg_id or self.event_id
 
     @property
     def entity(self) -> str:
         """The leg that a call event is about, the conference that a conference event is about."""
-        about_conference = self.event_type.startswith(("conference.", "reconciler.conference."))
+        about_conference = self.event_type.startswith(("conference.", "reconciler.conference.")) and not self.of_another
         return (about_conference and self.conference_id) or self.leg

@@ -4,7 +4,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tests.laws.model.calls import told_numbers
-from tests.laws.model.happening import BRIDGED, DEQUEUED, ENQUEUED, HANGUP, LONGEST_WAIT, NEVER, SEEN_WAITING, Happening
+from tests.laws.model.happening import (
+    BRIDGED,
+    DEQUEUED,
+    ENQUEUED,
+    HANGUP,
+    JOINED,
+    LONGEST_WAIT,
+    NEVER,
+    SEEN_WAITING,
+    Happening,
+)
 from tests.laws.model.observed import told_by_waiting
 from tests.laws.model.rows import Visit
 from tests.laws.model.walk import Pair, earliest, grouped, ms, near, walked
@@ -137,7 +147,7 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     stretch, before, after = placed.stretch, placed.before, placed.after
     observed = stretch.enqueue is not None
     dequeued_at = stretch.dequeued_at
-    cut_at = next((each.enqueue.at for each in after if each.enqueue), None)
+    cut_at = after[0].present_at if after else None
     if cut_at is not None and dequeued_at is not None and cut_at >= dequeued_at:
         cut_at = None
     if cut_at is not None:
@@ -148,18 +158,26 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     from_the_start = stretch.begun_at is None and not before
     bridges = [each.at for each in events if each.event_type == BRIDGED and each.at < next_begins]
     bridged_at = min((at for at in bridges if from_the_start or at >= stretch.present_at), default=None)
+    joins = [each.at for each in events if each.event_type == JOINED and each.at < next_begins]
+    joined_at = min((at for at in joins if from_the_start or at >= stretch.present_at), default=None)
     kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
     gone_by, seen_waiting_at = _sightings(stretch, events)
-    by_bridge = bridged_at is not None and (dequeued_at is None or kept) and (hung_up is None or bridged_at <= hung_up)
-    by_hangup = not by_bridge and (kept or (dequeued_at is None and cut_at is None and hung_up is not None))
-    over = bridged_at if by_bridge else hung_up if by_hangup else stretch.dequeued_at
+    end_is_open = dequeued_at is None or kept
+    first = earliest(bridged_at, joined_at, hung_up)
+    by_bridge = end_is_open and bridged_at is not None and bridged_at == first
+    by_join = end_is_open and not by_bridge and joined_at is not None and joined_at == first
+    evident = by_bridge or by_join
+    by_hangup = not evident and (kept or (dequeued_at is None and cut_at is None and hung_up is not None))
+    over = first if evident else hung_up if by_hangup else stretch.dequeued_at
     enqueued_at = stretch.begun_at
     if not observed and enqueued_at is not None and over is not None and enqueued_at > over:
         enqueued_at = None  # nobody queues who has hung up
-    left_at = None if by_bridge else dequeued_at or (hung_up if by_hangup else None)
+    left_at = None if evident else dequeued_at or (hung_up if by_hangup else None)
     connection_id = stretch.said("connection_id")
     if by_bridge:
         outcome = "answered"
+    elif by_join:
+        outcome = "unknown"
     elif by_hangup:
         outcome = "abandoned"
     elif cut_at is not None:
@@ -171,7 +189,7 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         is_over = hung_up is not None or bool(after)
         outcome = _outcome(stretch.reason, bridged_at is not None, is_over and connection_id in bridges_heard)
     confirmed: bool | None = True if by_bridge else None
-    if dequeued_at is not None and not by_bridge and _telling(stretch.reason):
+    if dequeued_at is not None and not evident and _telling(stretch.reason):
         confirmed = bridged_at is not None
     numbers = told_numbers(events)
     source = "rest" if observed and stretch.first.status == "rest" else "observed" if observed else "reported"
@@ -187,8 +205,10 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         enqueued_at=enqueued_at,
         enqueued_at_source=source if enqueued_at else None,
         left_at=left_at,
-        left_at_latest=bridged_at if by_bridge else earliest(gone_by, cut_at) if left_at is None else None,
-        seen_waiting_at=seen_waiting_at if left_at is None and not by_bridge else None,
+        left_at_latest=_latest(bridged_at, joined_at if by_join else None, gone_by, cut_at, by_bridge=by_bridge)
+        if left_at is None
+        else None,
+        seen_waiting_at=seen_waiting_at if left_at is None and not evident else None,
         wait_ms=ms(enqueued_at, hung_up if by_hangup else left_at),
         in_queue_ms=ms(enqueued_at, left_at),
         reported_wait_secs=stretch.dequeues[0].reported_wait_secs if stretch.dequeues else None,
@@ -198,6 +218,11 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         position_in=stretch.enqueue.position if stretch.enqueue else None,
         position_out=stretch.dequeues[0].position if stretch.dequeues else None,
     )
+
+
+def _latest(bridged_at: datetime | None, *others: datetime | None, by_bridge: bool) -> datetime | None:
+    """By when it was over at the latest: a bridge is its end; else the first that says so."""
+    return bridged_at if by_bridge else earliest(*others)
 
 
 def _sightings(stretch: _Stretch, events: list[Happening]) -> tuple[datetime | None, datetime | None]:

@@ -7,7 +7,23 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import TypeVar
 
-from tests.laws.model.happening import EPOCH, LONGEST_WAIT, NEARLY, Happening
+from tests.laws.model.happening import (
+    CONFERENCE_BILLED,
+    CONFERENCE_SEEN,
+    CONFERENCE_TYPES,
+    COST,
+    DEQUEUED,
+    ENDED,
+    ENQUEUED,
+    EPOCH,
+    HANGUP,
+    LEG_TYPES,
+    MONTH,
+    NEARLY,
+    SEEN_OF_ROOMS,
+    SILENCE,
+    Happening,
+)
 
 T = TypeVar("T")
 
@@ -21,19 +37,50 @@ def ms(earlier: datetime | None, later: datetime | None) -> int | None:
 
 
 def lives(happenings: Iterable[Happening]) -> Iterator[list[Happening]]:
-    """Each entity's happenings in time order, apart where more than the longest wait lies between two of them."""
+    """Each entity's happenings in time order, apart where nothing was heard for more than a day of what was over.
+
+    What is open goes on however long nobody heard of it, but for a month.
+    """
     by_entity: defaultdict[str, list[Happening]] = defaultdict(list)
     for each in happenings:
         by_entity[each.entity].append(each)
     for story in by_entity.values():
         story.sort(key=lambda each: (each.at, each.event_id))
-        life = story[:1]
-        for before, after in pairwise(story):
-            if after.at - before.at > LONGEST_WAIT:
+        life: list[Happening] = []
+        for stretch in _stretches(story):
+            if life and not _goes_on(life, stretch):
                 yield life
                 life = []
-            life.append(after)
+            life += stretch
         yield life
+
+
+def _stretches(story: list[Happening]) -> Iterator[list[Happening]]:
+    stretch = story[:1]
+    for before, after in pairwise(story):
+        if after.at - before.at > SILENCE:
+            yield stretch
+            stretch = []
+        stretch.append(after)
+    yield stretch
+
+
+def _goes_on(life: list[Happening], later: list[Happening]) -> bool:
+    if any(map(_ends, life)) or later[0].at - life[-1].at > MONTH:
+        return False
+    last = list(_stretches(life))[-1]
+    wants_dequeue = sum(each.event_type == ENQUEUED for each in last) > sum(
+        each.event_type == DEQUEUED for each in last
+    )
+    return wants_dequeue or any(
+        not each.of_another and each.event_type in (*LEG_TYPES, *CONFERENCE_TYPES, *SEEN_OF_ROOMS) for each in life
+    )
+
+
+def _ends(each: Happening) -> bool:
+    if each.event_type == CONFERENCE_SEEN:
+        return each.status == "completed"
+    return each.event_type in (HANGUP, COST, ENDED, CONFERENCE_BILLED)
 
 
 @dataclass(frozen=True)

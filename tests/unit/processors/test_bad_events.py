@@ -33,7 +33,7 @@ def test_a_body_that_does_meddle_with_others_is_found_out(tmp_path: Path) -> Non
     """The check itself can fail."""
     good = [event.body() for event in a_call().queued(at=NOON).answered(after=41)]
     stranger = Hostile("of nobody", a_call("bob").queued(at=NOON).events[0].body())
-    meddler = Hostile("of the same leg", ENQUEUE.but(event_id="another").body())
+    meddler = Hostile("of the same leg", ENQUEUE.but(event_id="another").saying(current_position=9).body())
     assert landed_among([stranger], good, tmp_path, seed=1, batch=9).faults == []
     faults = landed_among([meddler], good, tmp_path, seed=1, batch=9).faults
     assert [fault.split(":")[0] for fault in faults] == ["good events", "good calls", "good queue_visits"]

@@ -51,7 +51,7 @@ def test_an_id_seen_again_with_different_content_is_kept_flagged_and_counted(
     assert stored == [(2,)]
     assert len(counting(warehouse, rivals[0].event_id)) == 1, "an event is in `events` once"
     named = warehouse.db.execute("select event_id, entity, event_type from contradictions").fetchall()
-    assert named == [(rivals[0].event_id, "ann", rivals[0].event_type)]
+    assert named == [(rivals[0].event_id, "v3:ann", rivals[0].event_type)]
 
 
 @pytest.mark.parametrize("rivals", RIVALS.values(), ids=RIVALS)
@@ -95,7 +95,7 @@ def test_a_call_told_twice_differently_is_one_visit_from_the_earlier_time(wareho
 
 
 def test_a_third_content_and_repeated_deliveries_add_no_more_than_themselves(warehouse: Warehouse) -> None:
-    rivals = [ENQUEUED, ENQUEUED.saying(queue="sales"), ENQUEUED.saying(queue="billing")]
+    rivals = [ENQUEUED, ENQUEUED.saying(current_position=7), ENQUEUED.saying(current_position=8)]
     for event in (*rivals, *rivals, *REST):
         warehouse.land(event)
     assert warehouse.db.execute("select count(*) from contradictions").fetchall() == [(2,)]

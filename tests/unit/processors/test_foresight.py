@@ -64,8 +64,8 @@ def test_facts_derived_ahead_are_those_that_landing_derives(batches: list[list[E
 
 def foreseen(*said: Event, origin: str = "webhook") -> dict[str, int] | None:
     """How many facts of each table are seen in the batch, or None if nobody looked."""
-    found = Aside(LONGEST_WAIT).read(a_batch(bodies(*said), origin=origin)).foreseen
-    return None if found is None else {table: len(rows) for table, rows in found.items()}
+    found = Aside().read(a_batch(bodies(*said), origin=origin)).foreseen
+    return None if found is None else {table: len(rows) for table, rows in found.facts.items()}
 
 
 def test_what_follows_from_the_batch_is_seen_ahead() -> None:

@@ -236,8 +236,10 @@ def test_every_fact_is_the_same_with_its_times_in_the_other_place(tell: Tell) ->
 
 def test_an_id_that_names_both_a_leg_and_a_conference_mixes_nothing(tell: Tell) -> None:
     call = a_call("same").initiated(at=NOON).queued(after=1).abandoned(after=5)
-    room = [event.but(event_id=f"room {event.event_id}") for event in a_conference("same").created().joined("ann", 1)]
+    room = [
+        event.but(event_id=f"room {event.event_id}") for event in a_conference("v3:same").created().joined("ann", 1)
+    ]
     warehouse = tell(call, room)
     assert told(warehouse, "calls", "call_leg_id", "status", "revision") == [("same", "ended", 6)]
-    assert told(warehouse, "conferences", "conference_id", "participants", "revision") == [("same", 1, 6)]
+    assert told(warehouse, "conferences", "conference_id", "participants", "revision") == [("v3:same", 1, 6)]
     assert told(warehouse, "queue_visits", "outcome", "wait_ms") == [("abandoned", 5_000)]

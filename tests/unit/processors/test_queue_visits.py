@@ -233,7 +233,8 @@ def test_a_bridge_before_the_dequeue_confirms_the_visit(warehouse: Warehouse) ->
 def test_an_enqueue_repeated_at_its_instant_takes_no_bridge_from_the_visit_that_was_answered(
     warehouse: Warehouse,
 ) -> None:
-    warehouse.land(a_call().queued(at=NOON).queued(after=0).answered(after=41, ringing=3).talked(60))
+    first, second, *rest = a_call().queued(at=NOON).queued(after=0).answered(after=41, ringing=3).talked(60)
+    warehouse.land(first, second.saying(current_position=2), *rest)
     visits = {
         visit["visit_id"]: picked(visit, "outcome", "answer_confirmed") for visit in warehouse.dicts("queue_visits")
     }

@@ -37,7 +37,7 @@ def test_a_conferences_recording_is_one_row_with_all_that_was_said(warehouse: Wa
         "kind": "conference",
         "conference_id": "room",
         "call_control_id": "v3:host",
-        "call_leg_id": None,
+        "call_leg_id": "host",
         "call_session_id": "session-of-host",
         "connection_id": CONNECTION,
         "started_at": NOON + seconds(2),

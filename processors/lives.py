@@ -1,0 +1,182 @@
+"""Lives: which events of one entity belong together, so that one set of facts follows from them.
+
+An entity's events in time order fall into stretches, parted where nothing was heard for longer than `SILENCE`. Two
+stretches are of one life while the entity was left open by the first: then what comes later, however much later, is how
+it went on. An entity is over once its end is heard (the hangup or the bill of a leg, the end of a conference); a leg of
+which nothing but queue events is heard, once no enqueue of its last stretch wants a dequeue. What comes after that is
+another life of the same name, and so is what comes more than `MONTH` later: nothing in a call center lasts that long.
+"""
+
+from datetime import timedelta
+
+import duckdb
+
+from warehouse.query import run, value
+
+SILENCE = timedelta(hours=24)
+MONTH = timedelta(days=31)
+
+MAY_GO_ON = """(
+    stretches > 1
+    or (
+        not bool_or(ends_life(event_type, details))
+        and (
+            bool_or(begins_life(event_type) and not is_evidence)
+            or count(*) filter (event_type = 'call.enqueued') > count(*) filter (event_type = 'call.dequeued')
+        )
+    )
+)"""
+"""Whether a life is open, of all its events, grouped; one of several stretches may be."""
+
+STRETCHES = """
+    moments as (
+        select
+            entity,
+            occurred_at,
+            bool_or(is_seed) as is_seed,
+            count(*) as events,
+            bool_or(ends_life(event_type, details)) as ends,
+            bool_or(begins_life(event_type) and not is_evidence) as begins,
+            count(*) filter (event_type = 'call.enqueued') - count(*) filter (event_type = 'call.dequeued') as waiting
+        from found
+        where entity in (from lasting)
+        group by entity, occurred_at
+    ),
+    parted as (
+        select
+            *,
+            coalesce(
+                epoch_us(occurred_at) - epoch_us(lag(occurred_at) over life) > $silence,
+                true
+            ) as is_parted
+        from moments
+        window life as (partition by entity order by occurred_at)
+    ),
+    numbered as (
+        select *, count(*) filter (is_parted) over (partition by entity order by occurred_at) as nth
+        from parted
+    ),
+    stretches as (
+        select
+            entity,
+            nth,
+            min(occurred_at) as since,
+            max(occurred_at) as until,
+            bool_or(is_seed) as is_seed,
+            sum(events) as events,
+            bool_or(ends) as ends,
+            bool_or(begins) as begins,
+            sum(waiting) as waiting
+        from numbered
+        group by entity, nth
+    )
+"""
+"""Stretches (entity, nth, since, until, ...) of the entities in `lasting`, from `found`."""
+
+
+def number(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `lives` from `found` (what `history.COLUMNS` names, and is_seed): those of entities with a seed.
+
+    Their columns: life, entity, entity_since, until, stretches, and revision, which counts the events of a life.
+
+    A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
+    """
+    run(
+        db,
+        """
+        create or replace temp table lives as
+        select
+            row_number() over () as life, entity, min(occurred_at) as entity_since, max(occurred_at) as until,
+            1 as stretches, count(*)::integer as revision
+        from found group by entity having bool_or(is_seed)
+        """,
+    )
+    silence = _micros(SILENCE)
+    if not value(
+        db,
+        """
+        create or replace temp table lasting as
+        select entity from lives where epoch_us(until) - epoch_us(entity_since) > ?
+        """,
+        [silence],
+    ):
+        return
+    run(
+        db,
+        f"""
+        create or replace temp table lives as
+        with {STRETCHES},
+        eras as (
+            -- what was begun before an end, or a month ago, leaves nothing open now
+            select
+                *,
+                coalesce(epoch_us(since) - epoch_us(lag(until) over entity) > $month, false) as is_far,
+                coalesce(lag(ends) over entity, false) as is_after_end,
+                lag(waiting) over entity as left_waiting
+            from stretches
+            window entity as (partition by entity order by nth)
+        ),
+        numbered_eras as (
+            select *, count(*) filter (is_far or is_after_end) over (partition by entity order by nth) as era
+            from eras
+        ),
+        joined as (
+            select
+                *,
+                not is_far
+                and not is_after_end
+                and coalesce(
+                    left_waiting > 0
+                    or bool_or(begins) over (
+                        partition by entity, era
+                        order by nth
+                        rows between unbounded preceding and 1 preceding
+                    ),
+                    false
+                ) as goes_on
+            from numbered_eras
+        ),
+        grouped as (
+            select *, count(*) filter (not goes_on) over (partition by entity order by nth) as life
+            from joined
+        )
+        select row_number() over () as life, entity, entity_since, until, stretches, revision
+        from (
+            select entity, entity_since, until, stretches, revision
+            from lives
+            anti join lasting using (entity)
+            union all
+            select entity, min(since), max(until), count(*), sum(events)::integer
+            from grouped
+            group by entity, life
+        )
+        """,
+        {"silence": silence, "month": _micros(MONTH)},
+    )
+
+
+def gather(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity.
+
+    Each has what there is to say of its type, too: to ask a text whether it is one of ten takes as long as to group by.
+    """
+    run(
+        db,
+        """
+        create or replace temp table touched as
+        select
+            found.* exclude (entity, is_seed),
+            is_of_call,
+            is_of_pair and not is_evidence as is_of_pair,
+            is_of_conference and not is_evidence as is_of_conference,
+            is_detailed,
+            life
+        from found
+        join roles using (event_type)
+        join lives on found.entity = lives.entity and found.occurred_at between lives.entity_since and lives.until
+        """,
+    )
+
+
+def _micros(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
