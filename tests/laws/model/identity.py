@@ -41,8 +41,8 @@ def named_in_full(life: list[Happening]) -> list[Happening]:
     return [
         replace(
             each,
-            control_id=each.control_id or control_of.get(each.leg_id),
-            leg_id=each.leg_id or leg_of.get(each.control_id),
+            control_id=each.control_id or control_of.get(each.leg_id or ""),
+            leg_id=each.leg_id or leg_of.get(each.control_id or ""),
         )
         for each in life
     ]

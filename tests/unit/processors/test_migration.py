@@ -60,8 +60,10 @@ def older(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def everything(db: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
-    """Every row of every table."""
-    return {table: sorted(db.execute(f"from {table}").fetchall(), key=repr) for table in sorted(tables.names(db))}
+    """Every row of every table but what only tells where to look, which may name more than it must."""
+    queries = {name: f"from {name}" for name in sorted(tables.names(db) - {"open_entities"})}
+    queries["warehouse"] = "select * exclude (open_before) from warehouse"
+    return {name: sorted(db.execute(query).fetchall(), key=repr) for name, query in queries.items()}
 
 
 def landed_afresh(older: Path, path: Path) -> dict[str, list[Any]]:

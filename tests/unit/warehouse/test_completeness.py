@@ -133,7 +133,7 @@ def window(source: str, hours: int) -> Event:
 def test_what_a_row_rests_on_are_the_lists_that_tell_of_its_events(warehouse: Warehouse) -> None:
     warehouse.land(
         a_call("ann").queued(at=NOON),
-        a_conference("room").created().joined("ann", 1),
+        a_conference("room").created().joined("bob", 1),
         window("call_events", 5),
         window("webhook_deliveries", 3),
         window("detail_records", 9),

@@ -71,7 +71,7 @@ def held_by_another_process(path: Path) -> Iterator[None]:
 def test_a_new_warehouse_has_its_tables_and_belongs_to_its_owner_alone(path: Path) -> None:
     db = open_writer(path)
     assert tables(db) == TABLES
-    assert db.execute("from warehouse").fetchall() == [(SCHEMA_VERSION, None, None)]
+    assert db.execute("from warehouse").fetchall() == [(SCHEMA_VERSION, None, None, None)]
     db.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
