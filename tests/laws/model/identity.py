@@ -36,7 +36,7 @@ def with_joins(happenings: Iterable[Happening]) -> list[Happening]:
 def named_in_full(life: list[Happening]) -> list[Happening]:
     """Each with both ids of its leg, where another of this life has both; of several the least."""
     both = sorted((each.leg_id, each.control_id) for each in life if each.leg_id and each.control_id)
-    control_of = {leg_id: control_id for leg_id, control_id in reversed(both)}
+    control_of = dict(reversed(both))
     leg_of = {control_id: leg_id for leg_id, control_id in reversed(both)}
     return [
         replace(
