@@ -53,7 +53,7 @@ def shell(folder: Path, command: str, **environment: str) -> tuple[int, bytes, s
         ("HOLDTIME report sla >&-", 2, CLOSED),
         ("HOLDTIME --help >/dev/full", 2, "standard output: No space left on device"),
         ("HOLDTIME report sla --format json >/dev/full", 2, "standard output: No space left on device"),
-        ("HOLDTIME_REPLICA=r HOLDTIME replay - <&-", 2, "-, line 1: cannot be read: Bad file descriptor"),
+        ("HOLDTIME_REPLICA=r HOLDTIME replay - <&-", 2, "-: cannot be read: Bad file descriptor"),
         ("HOLDTIME report fly 2>/dev/full", 2, ""),
         ("HOLDTIME report sla --format json | true; exit ${PIPESTATUS[0]}", 1, ""),
     ],
