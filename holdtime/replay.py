@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import duckdb
 from prometheus_client import CollectorRegistry
@@ -84,7 +85,8 @@ class _Replay:
 
     async def run(self, settings: Settings) -> Replayed:
         chunks = self._chunks()
-        first = next(chunks, [])  # what is no archive is refused before there is a log or a warehouse
+        # What is no archive is refused before there is a log or a warehouse; a pipe may let us wait for it.
+        first = list(islice(chunks, 1)) if self._source.seekable() else []
         if not first:
             self._complain()
         async with opened_store(settings, _BOUNDS) as store:
@@ -96,15 +98,15 @@ class _Replay:
             )
             while processor.land_next():
                 pass  # what was in the log already: it is not ours to count
-            chunk = first
-            while chunk and not self._replayed.has_no_event:
+            for chunk in chain(first, chunks):
                 now_us = unix_us()
                 records = (Record(body, now_us, Origin.REPLAY, verified=False) for body in chunk)
                 await asyncio.gather(*(store.log.append(record) for record in records))
                 while landed := processor.land_next():
                     self._replayed = self._replayed.plus(landed, self._position())
                     self._progress(self._replayed)
-                chunk = next(chunks, [])
+                if self._replayed.has_no_event:
+                    break
             store.publisher.publish()
         if self._replayed.has_no_event:
             self._faults.append(
