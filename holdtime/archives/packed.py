@@ -19,7 +19,7 @@ else:
 BLOCK_BYTES = 1 << 20
 """At most so much is unpacked at a time."""
 
-FREE_BYTES = 64 << 20
+FREE_BYTES = 512 << 20
 MOST_TIMES = 200
 """Ids and times alone keep events from shrinking to less than a twentieth: what grows more is made to fill a disk."""
 
