@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from holdtime.archives import packed
 from holdtime.archives.errors import ArchiveError
 from holdtime.archives.text import MARK
 
@@ -81,6 +82,10 @@ class Bodies:
                 self._at = begins
             elif self.line != line or self._is_last_line():
                 raise ArchiveError("breaks off: expected a list to go on or to end: get the file anew") from None
+            if name := self._packed_way(self._at):
+                raise ArchiveError(
+                    f"expected text to the end, found a part that is packed as {name}: replay that part by itself"
+                ) from None
             yield self._taken(self._whole_line_end())
 
     def _value(self, depth: int) -> Iterator[bytes]:
@@ -154,7 +159,14 @@ class Bodies:
             return True
         at = self._gap(end)
         follows = self._char(at)
-        return follows in ("", "{", "[") or "\n" in self._text[end:at] or self._text.startswith(_MARK, at)
+        if follows in ("", "{", "[") or "\n" in self._text[end:at]:
+            return True
+        return self._text.startswith(_MARK, at) or self._packed_way(at) is not None
+
+    def _packed_way(self, at: int) -> str | None:
+        """Return how what begins there is packed: somebody joined a packed part to a plain one."""
+        self._char(at + packed.MAGIC_BYTES)
+        return packed.way(self._text[at : at + packed.MAGIC_BYTES].encode("latin-1"))
 
     def _decoded(self, at: int) -> tuple[Any, int]:
         """Return the value of JSON that begins there, and where it ends."""

@@ -68,7 +68,7 @@ _WAYS: dict[str, tuple[re.Pattern[bytes], Callable[[], Decompressor]]] = {
     # A file may begin with a frame to be skipped, as parallel programs write it.
     "Zstandard": (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL), zstd.ZstdDecompressor),
 }
-_MAGIC_BYTES = 10
+MAGIC_BYTES = 10
 _FAULTS = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, ValueError)
 
 
@@ -113,7 +113,7 @@ class _Packed:
 
     def way(self) -> str | None:
         """Return the way in which the next part is packed, if it is."""
-        if len(self._rest) < _MAGIC_BYTES:
+        if len(self._rest) < MAGIC_BYTES:
             self._rest += self._more()
         if self._parts:
             self._rest = self._rest.lstrip(b"\0")  # tapes and xz fill up with these

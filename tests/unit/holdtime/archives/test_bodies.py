@@ -1,6 +1,10 @@
 """Bodies out of a text: a line, several lines or an item of a list, and nothing lost where a line is broken."""
 
+import bz2
+import gzip
 import json
+import lzma
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,6 +96,15 @@ def test_a_list_that_breaks_off_is_named_with_its_line(text: bytes, line: int) -
         given_out.extend(found)
     assert given_out[:1] == [EVENT]
     assert found.line == line
+
+
+@pytest.mark.parametrize("between", [b"", b"\n"])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_part_behind_a_plain_one_is_named(between: bytes, pack: Callable[[bytes], bytes]) -> None:
+    given_out: list[bytes] = []
+    with pytest.raises(ArchiveError, match="found a part that is packed as"):
+        given_out.extend(Bodies(iter([OTHER, b"\n", EVENT, between, pack(EVENT)])))
+    assert given_out == [OTHER, EVENT]
 
 
 def test_what_cannot_be_unpacked_further_is_no_body() -> None:
