@@ -101,7 +101,7 @@ def doctor(
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     else:
-        with errors.status("examining") as status:
+        with errors.status("examining", spinner="line") as status:
             found = examining.examine(
                 config,
                 now=datetime.now(UTC),

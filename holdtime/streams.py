@@ -3,9 +3,12 @@
 import codecs
 import io
 import os
+import re
 import sys
 
 _MARKED = "holdtime.marked"
+_IN_ASCII = {"✓": "+", "✗": "x", "•": "*", "–": "-", "─": "-", "━": "-", "…": "~"}  # noqa: RUF001 -- what we write
+_OURS = re.compile(f"([{''.join(_IN_ASCII)}])")
 _MISSING = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 """How `/dev/null` is opened for a closed stream: to read the input or to write the output is an error then."""
 
@@ -13,8 +16,8 @@ _MISSING = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 def prepare() -> None:
     """Open the streams that are closed, so that no database gets their numbers.
 
-    What the encoding of standard output lacks is written there as `?`, as wide as it would have been. Comes before
-    everything that opens a file.
+    What the encoding of standard output lacks is written there as `?`, as wide as it would have been; our own signs
+    have others in ASCII. Comes before everything that opens a file.
     """
     for number, flags in _MISSING.items():
         try:
@@ -41,8 +44,8 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    return "?" * (cell_len(lacking) or len(lacking)), error.end
+    pieces = _OURS.split(error.object[error.start : error.end])
+    return "".join(_IN_ASCII.get(piece) or "?" * (cell_len(piece) or len(piece)) for piece in pieces), error.end
 
 
 def finish() -> None:

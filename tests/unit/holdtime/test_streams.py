@@ -84,6 +84,13 @@ def test_a_terminal_that_is_not_utf8_gets_a_mark_for_what_it_lacks(folder: Path,
     assert len(ends) == 1, "columns stay in line"
 
 
+def test_a_terminal_in_ascii_still_tells_what_is_well_from_what_is_not(folder: Path) -> None:
+    code, out, _ = shell(folder, "HOLDTIME doctor", PYTHONIOENCODING="ascii")
+    assert code == 1
+    assert b"x keys " in out
+    assert b"+ replica " in out
+
+
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_what_is_for_programs_is_the_same_bytes_wherever_it_goes(folder: Path, form: str) -> None:
     command = f"HOLDTIME report queues --as-of {AS_OF} --format {form}"
