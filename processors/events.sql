@@ -2,9 +2,8 @@
 --
 -- `delivered` is the batch: log_partition, log_offset, received_at, origin, verified, rejection, text.
 -- Fails on a text that is not JSON, unless it is told that there may be some.
--- Telnyx wraps an event in several ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
--- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}, or the
--- whole body there: {"webhook": {"data": event}}).
+-- Telnyx wraps an event in five ways: {"data": event}, the bare event (floor changes, and v1 with `created_at`), an
+-- item of /call_events ({"metadata": {"event": event}}) and one of /webhook_deliveries ({"webhook": event}).
 -- `occurred_at` sits in the event or in its payload; v1 has `created_at`; a saved recording has only its own end.
 -- What the common types say has columns; of the types that are rare and say much, `details` keeps the payload.
 with documents as (
@@ -27,7 +26,6 @@ unwrapped as (
                         when json_extract(document, '$.event_type') is null
                         then coalesce(
                             nullif(json_extract(document, '$.metadata.event'), 'null'),
-                            nullif(json_extract(document, '$.webhook.data'), 'null'),
                             nullif(json_extract(document, '$.webhook'), 'null')
                         )
                     end,

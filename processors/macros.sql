@@ -137,7 +137,6 @@ create or replace temp macro payload_in(body) as (
         json_extract(body, '$.data.payload'),
         json_extract(body, '$.payload'),
         json_extract(body, '$.metadata.event.payload'),
-        json_extract(body, '$.webhook.data.payload'),
         json_extract(body, '$.webhook.payload')
     )
 );

@@ -98,6 +98,14 @@ def test_a_list_that_breaks_off_is_named_with_its_line(text: bytes, line: int) -
     assert found.line == line
 
 
+def test_the_body_is_taken_out_of_a_delivery_that_holds_it_whole() -> None:
+    whole = b'{"webhook": {"data":{"id":"7"},"meta":{}}, "id": "1"}'
+    bare = b'{"webhook": {"event_type": "call.hangup", "id": "7", "data": {}}, "id": "1"}'
+    event = b'{"data": {"id": "8"}, "webhook": {"data": {}}}'
+    for text in (whole + bare + event, b'{"data": [' + b",".join([whole, bare, event]) + b"]}"):
+        assert split(text) == [b'{"data":{"id":"7"},"meta":{}}', bare, event]
+
+
 @pytest.mark.parametrize("between", [b"", b"\n"])
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_packed_part_behind_a_plain_one_is_named(between: bytes, pack: Callable[[bytes], bytes]) -> None:
