@@ -45,10 +45,10 @@ def call(
 
 @app.command()
 def replay(
-    file: Annotated[str, typer.Argument(help="A body a line, gzipped or not; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="JSON, also as gzip, bzip2, xz, Zstandard or zip; - for standard input.")],
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
-    """Land archived webhooks: bodies as they came, or items of Telnyx's call_events and webhook_deliveries, one a line.
+    """Land archived webhooks: bodies, one a line or in an array, or whole answers of call_events or webhook_deliveries.
 
     They count as unverified. What is known already changes nothing, so a file can be replayed again. Needs the log and
     the warehouse to itself: stop `holdtime up` first.
@@ -59,15 +59,15 @@ def replay(
         task = progress.add_task("replaying bytes", total=size)
 
         def advance(so_far: replaying.Replayed) -> None:
-            progress.update(task, completed=so_far.bytes_read, description=f"replaying, {so_far.lines:,} lines")
+            progress.update(task, completed=so_far.bytes_read, description=f"replaying, {so_far.bodies:,} bodies")
 
         try:
             replayed = replaying.replay(settings.load(config), source, name=file, progress=advance)
         except replaying.INTERRUPTED as error:
             fail(f"stopped by {error}: what has landed is safe; mend that, then replay the file again")
     errors.print(
-        f"{replayed.lines:,} lines: {replayed.new:,} new events, {replayed.known:,} known already, "
-        f"{replayed.rejected:,} rejected" + (" (see `holdtime rejected list`)" if replayed.rejected else "")
+        f"{replayed.bodies:,} bodies: {replayed}" + (" (see `holdtime rejected list`)" if replayed.rejected else ""),
+        soft_wrap=True,
     )
 
 
@@ -101,7 +101,7 @@ def doctor(
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     else:
-        with errors.status("examining") as status:
+        with errors.status("examining", spinner="line") as status:
             found = examining.examine(
                 config,
                 now=datetime.now(UTC),

@@ -9,6 +9,7 @@ from holdtime import settings
 from holdtime.console import ConfigOption
 from holdtime.report_options import (
     AgentsOption,
+    BomOption,
     ByOption,
     ExplainOption,
     FormatOption,
@@ -58,6 +59,7 @@ def report(
     output: OutputOption = None,
     section: SectionOption = None,
     raw: RawOption = False,
+    bom: BomOption = False,
     source: SourceOption = None,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
@@ -90,6 +92,7 @@ def report(
         form=form,
         output=output,
         raw=raw,
+        bom=bom,
         now=datetime.now(UTC),
         section=section,
     )
@@ -124,6 +127,7 @@ def report_diff(
     form: FormatOption = None,
     output: OutputOption = None,
     raw: RawOption = False,
+    bom: BomOption = False,
     source: SourceOption = None,
     config: ConfigOption = CONFIG_FILE,
 ) -> None:
@@ -154,5 +158,6 @@ def report_diff(
         form=form,
         output=output,
         raw=raw,
+        bom=bom,
         now=datetime.now(UTC),
     )

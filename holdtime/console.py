@@ -50,7 +50,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 def progress_bar() -> Iterator[Progress]:
     """Show how far a command is, on a terminal: where nobody watches, its last line says all."""
     with Progress(
-        SpinnerColumn(),
+        SpinnerColumn("line"),  # a terminal may know no other characters than those of ASCII
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

@@ -1,15 +1,16 @@
-"""`holdtime replay`: archived bodies, a line each, appended to the log and landed like everything else."""
+"""`holdtime replay`: archived bodies, appended to the log and landed like everything else."""
 
 import asyncio
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import duckdb
 from prometheus_client import CollectorRegistry
 
+from holdtime.archives import archive, bodies
+from holdtime.archives.errors import ArchiveError
 from holdtime.parts import opened_store
 from holdtime.settings import ConfigurationError, Settings
 from ingest.log import LogUnavailableError, Origin, Record
@@ -18,24 +19,24 @@ from ingest.webhook import unix_us
 from processors.app import Processor
 from processors.landing import Landed
 from processors.metrics import ProcessorMetrics
+from reports import wording
 from warehouse import os_error
 from warehouse.errors import UnavailableError
 
-CHUNK_LINES = 20_000
+CHUNK_BODIES = 20_000
 CHUNK_BYTES = 32 << 20
-LINE_BYTES = 16 << 20
-"""A longer line is no event that Telnyx ever sent: a body has 1 MiB at most, and an item of a list little more."""
+MOST_FAULTS = 10
+"""More than these are counted: a zip may hold thousands of files that are no text."""
 
 INTERRUPTED = (LogUnavailableError, duckdb.OperationalError, duckdb.FatalException, UnavailableError, OSError)
 """What a disk raises that is full or fails."""
 
-_GZIP = b"\x1f\x8b"
-_BOUNDS = Bounds(waiting_records=CHUNK_LINES, waiting_bytes=CHUNK_BYTES + LINE_BYTES, group_records=2_000)
+_BOUNDS = Bounds(waiting_records=CHUNK_BODIES, waiting_bytes=CHUNK_BYTES + bodies.BODY_BYTES, group_records=2_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of the lines so far, and how far into the file they reach (0 where that cannot be said)."""
+    """What became of the bodies so far, and how far into the file they reach (0 where that cannot be said)."""
 
     new: int = 0
     known: int = 0
@@ -43,8 +44,15 @@ class Replayed:
     bytes_read: int = 0
 
     @property
-    def lines(self) -> int:
+    def bodies(self) -> int:
         return self.new + self.known + self.rejected
+
+    @property
+    def has_no_event(self) -> bool:
+        return bool(self.rejected) and self.rejected == self.bodies
+
+    def __str__(self) -> str:
+        return f"{self.new:,} new events, {self.known:,} known already, {self.rejected:,} rejected"
 
     def plus(self, landed: Landed, bytes_read: int) -> "Replayed":
         """The same after another batch."""
@@ -56,72 +64,95 @@ class Replayed:
 def replay(
     settings: Settings, source: io.BufferedReader, *, name: str, progress: Callable[[Replayed], None]
 ) -> Replayed:
-    """Append every line of `source`, which may be gzipped, to the log as an unverified record, and land all of it.
+    """Append every body of an archive to the log as an unverified record, and land all of it.
 
     `name` is for errors, `progress` is told after every chunk. Raises ConfigurationError where log or warehouse cannot
-    be had alone or the file is damaged; what was read until then has landed, and replaying again does not repeat it.
+    be had alone, the archive cannot be read to its end, or none of it is an event; what was read until then has landed,
+    and replaying again does not repeat it.
     """
-    return asyncio.run(_replay(settings, source, name, progress))
+    return asyncio.run(_Replay(source, name, progress).run(settings))
 
 
-async def _replay(
-    settings: Settings, source: io.BufferedReader, name: str, progress: Callable[[Replayed], None]
-) -> Replayed:
-    async with opened_store(settings, _BOUNDS) as store:
-        processor = Processor(
-            reader=store.log,
-            landing=store.landing,
-            publisher=store.publisher,
-            metrics=ProcessorMetrics(CollectorRegistry()),
-        )
-        while processor.land_next():
-            pass  # what was in the log already: it is not ours to count
-        replayed, fault = Replayed(), None
-        try:
-            for lines, bytes_read in _chunks(source, name):
+class _Replay:
+    """One archive on its way to the warehouse, and what was wrong with it."""
+
+    def __init__(self, source: io.BufferedReader, name: str, progress: Callable[[Replayed], None]) -> None:
+        self._source = source
+        self._name = name
+        self._progress = progress
+        self._replayed = Replayed()
+        self._faults: list[str] = []
+
+    async def run(self, settings: Settings) -> Replayed:
+        chunks = self._chunks()
+        # What is no archive is refused before there is a log or a warehouse; a pipe may let us wait for it.
+        first = list(islice(chunks, 1)) if self._source.seekable() else []
+        if not first:
+            self._complain()
+        async with opened_store(settings, _BOUNDS) as store:
+            processor = Processor(
+                reader=store.log,
+                landing=store.landing,
+                publisher=store.publisher,
+                metrics=ProcessorMetrics(CollectorRegistry()),
+            )
+            while processor.land_next():
+                pass  # what was in the log already: it is not ours to count
+            for chunk in chain(first, chunks):
                 now_us = unix_us()
-                records = (Record(line, now_us, Origin.REPLAY, verified=False) for line in lines)
+                records = (Record(body, now_us, Origin.REPLAY, verified=False) for body in chunk)
                 await asyncio.gather(*(store.log.append(record) for record in records))
                 while landed := processor.land_next():
-                    replayed = replayed.plus(landed, bytes_read)
-                    progress(replayed)
-        except ConfigurationError as error:
-            fault = error
-        store.publisher.publish()
-        if fault is not None:
-            raise fault
-    return replayed
+                    self._replayed = self._replayed.plus(landed, self._position())
+                    self._progress(self._replayed)
+                if self._replayed.has_no_event:
+                    break
+            store.publisher.publish()
+        if self._replayed.has_no_event:
+            self._faults.append(
+                f"{self._name}: expected webhook bodies as JSON, one a line, or whole answers of Telnyx's lists; none "
+                "of the bodies that it begins with is an event: `holdtime rejected list` shows them"
+            )
+        self._complain()
+        return self._replayed
 
-
-def _chunks(source: io.BufferedReader, name: str) -> Iterator[tuple[list[bytes], int]]:
-    """The lines that are not blank, without their ends, some megabytes at a time, and how far the file has been read.
-
-    Raises ConfigurationError, after what came before has been given, where the rest cannot be read.
-    """
-    chunk: list[bytes] = []
-    size = number = 0
-    fault = None
-    try:
-        packed = source.peek(2)[:2] == _GZIP
-        reader = io.BufferedReader(gzip.GzipFile(fileobj=source)) if packed else source
-        while line := reader.readline(LINE_BYTES + 1):
-            number += 1
-            if len(line) > LINE_BYTES:
-                fault = f"line {number}: expected one body a line, found a line of more than {LINE_BYTES:,} bytes"
-                break
-            body = line.rstrip(b"\r\n")
-            if body and not body.isspace():
-                chunk.append(body)
-                size += len(body)
-            if len(chunk) >= CHUNK_LINES or size >= CHUNK_BYTES:
-                yield chunk, _position(source)
+    def _chunks(self) -> Iterator[list[bytes]]:
+        """Yield the bodies, some megabytes at a time; what cannot be read becomes a fault, after what came before."""
+        chunk: list[bytes] = []
+        size = 0
+        for body in self._bodies():
+            chunk.append(body)
+            size += len(body)
+            if len(chunk) >= CHUNK_BODIES or size >= CHUNK_BYTES:
+                yield chunk
                 chunk, size = [], 0
-    except (EOFError, OSError, zlib.error) as error:
-        fault = f"line {number + 1}: cannot be read: {os_error.line(error) if isinstance(error, OSError) else error}"
-    yield chunk, _position(source)
-    if fault:
-        raise ConfigurationError([f"{name}, {fault}; the lines before it were replayed"])
+        if chunk:
+            yield chunk
 
+    def _bodies(self) -> Iterator[bytes]:
+        try:
+            for member, found in archive.texts(self._source):
+                try:
+                    yield from found
+                except ArchiveError as error:
+                    place = [self._name, *([wording.cut(member)] if member else [])]
+                    if found.line > 1:
+                        place.append(f"line {found.line:,}")
+                    self._faults.append(f"{', '.join(place)}: {error}")
+        except ArchiveError as error:
+            self._faults.append(f"{self._name}: {error}")
+        except OSError as error:
+            self._faults.append(f"{self._name}: cannot be read: {os_error.line(error)}")
 
-def _position(source: io.BufferedReader) -> int:
-    return source.tell() if source.seekable() else 0
+    def _complain(self) -> None:
+        """Raise ConfigurationError where there is something to mend."""
+        if not self._faults:
+            return
+        shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
+        if more > 0:
+            shown.append(f"{self._name}: {more:,} more files in it could not be read")
+        shown[-1] += f"; what was read: {self._replayed}" if self._replayed.bodies else "; nothing was replayed"
+        raise ConfigurationError(shown)
+
+    def _position(self) -> int:
+        return self._source.tell() if self._source.seekable() else 0

@@ -47,6 +47,9 @@ OutputOption = Annotated[
         metavar="PATH",
     ),
 ]
+BomOption = Annotated[
+    bool, typer.Option("--bom", help="CSV that Excel opens as UTF-8: it begins with a byte order mark.")
+]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV for machines: texts as they are, formulas included.")]
 SourceOption = Annotated[
     Path | None,

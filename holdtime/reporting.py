@@ -37,13 +37,14 @@ def write_report(
     output: Path | None,
     raw: bool,
     now: datetime,
+    bom: bool = False,
     section: str | None = None,
 ) -> None:
     """Print the report, or write it to `output`. What was not asked for is as the settings say. Raises RequestError.
 
     With `as_of`, a position of the log, the text depends on what had landed by then, the options and the definitions:
     neither on the clock nor on what landed later: `yesterday` is the day before that. `section` names the table that a
-    format with room for one writes.
+    format with room for one writes. `bom` makes CSV begin with a byte order mark.
     """
     registry.require(name)
     form = form or _form_of(output)
@@ -51,7 +52,7 @@ def write_report(
     replica = source or settings.environment.replica
     with opened(replica) if as_of is None else known_at(replica, as_of) as read:
         report = registry.run(name, read, wanted if read.as_of is None else request_of(settings, asked, read.as_of))
-    _write(report if section is None else report.led_by(section), form, output, raw=raw)
+    _write(report if section is None else report.led_by(section), form, output, raw=raw, bom=bom)
 
 
 def write_difference(
@@ -67,6 +68,7 @@ def write_difference(
     output: Path | None,
     raw: bool,
     now: datetime,
+    bom: bool = False,
 ) -> None:
     """Print or write what differs between the report as of one position and as of another, and which events did it.
 
@@ -78,10 +80,12 @@ def write_difference(
     types = {fact.table: fact.event_types for fact in FACTS}
     with known_between(source or settings.environment.replica, first, last) as (before, after):
         report = difference(name, before, after, wanted, types)
-    _write(replace(report, main="events") if events else report, form, output, raw=raw)
+    _write(replace(report, main="events") if events else report, form, output, raw=raw, bom=bom)
 
 
-def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None:
+def _write(report: Report, form: str, output: Path | None, *, raw: bool, bom: bool) -> None:
+    if bom and form != "csv":
+        raise RequestError(f"--bom is for csv, and {form} was asked for: leave it out, or ask for --format csv")
     if form in formats.PICTURES:
         _write_pictures(report, form, output)
         return
@@ -90,12 +94,13 @@ def _write(report: Report, form: str, output: Path | None, *, raw: bool) -> None
         return
     people = output is None and form == "table" and sys.stdout.isatty()
     text = formats.render(report, form, raw=raw, width=_width() if people else None, color=people)
+    content = text.encode("utf-8-sig" if bom else "utf-8")
     if output is not None:
-        written.write({output: text.encode()})
+        written.write({output: content})
     elif form == "table":
         sys.stdout.write(text)  # in the terminal's own encoding: it is for people
     else:
-        written.standard_output(text.encode())
+        written.standard_output(content)
 
 
 def _write_file(content: bytes, form: str, output: Path | None) -> None:

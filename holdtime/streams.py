@@ -1,9 +1,14 @@
 """Standard input, output and error as a command finds them: closed, full, broken or not in UTF-8."""
 
+import codecs
 import io
 import os
+import re
 import sys
 
+_MARKED = "holdtime.marked"
+_IN_ASCII = {"✓": "+", "✗": "x", "•": "*", "–": "-", "─": "-", "━": "-", "…": "~"}  # noqa: RUF001 -- what we write
+_OURS = re.compile(f"([{''.join(_IN_ASCII)}])")
 _MISSING = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 """How `/dev/null` is opened for a closed stream: to read the input or to write the output is an error then."""
 
@@ -11,7 +16,8 @@ _MISSING = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 def prepare() -> None:
     """Open the streams that are closed, so that no database gets their numbers.
 
-    What an encoding lacks is written as `?`. Comes before everything that opens a file.
+    What the encoding of standard output lacks is written there as `?`, as wide as it would have been; our own signs
+    have others in ASCII. Comes before everything that opens a file.
     """
     for number, flags in _MISSING.items():
         try:
@@ -26,9 +32,20 @@ def prepare() -> None:
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+        codecs.register_error(_MARKED, _marked)
+        sys.stdout.reconfigure(errors=_MARKED)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters by marks that take as many cells of a terminal, so that columns stay in line."""
+    from rich.cells import cell_len  # noqa: PLC0415 -- few terminals need it
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    pieces = _OURS.split(error.object[error.start : error.end])
+    return "".join(_IN_ASCII.get(piece) or "?" * (cell_len(piece) or len(piece)) for piece in pieces), error.end
 
 
 def finish() -> None:

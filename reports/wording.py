@@ -1,5 +1,6 @@
 """Values in words, as people read them: 81.9 %, 41 s, 3:05, 2026-10-25 01:30. Null is a dash."""
 
+import re
 import unicodedata
 from datetime import datetime
 from hashlib import blake2b
@@ -11,14 +12,42 @@ MAX_NAME = 256
 
 NOTHING = "–"  # noqa: RUF001 -- an en dash, as typeset tables use
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co"}
+_JOINERS = "\u200c\u200d"
+# Blocks that hold what is pictographic; Python knows no such property.
+_EMOJI = re.compile(
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u2300-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55"
+    "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+)
+_EMOJI_ENDS = re.compile(rf"{_EMOJI.pattern}\ufe0f?\Z")
+_FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,4}\U000e007f")
 
 
 def plain(text: str) -> str:
-    r"""Return text from outside with everything invisible spelt out: `\x1b`, `\u202e`.
+    r"""Return text from outside with everything invisible spelt out that people do not write: `\x1b`, `\u202e`.
 
-    Control characters could drive a terminal, bidirectional ones could reorder what stands around them.
+    Control characters could drive a terminal, bidirectional ones could reorder what stands around them. A joiner, or
+    what keeps letters from joining, is text between two letters (Persian and most scripts of India need them) or two
+    emoji, and so are the tags of a flag. Source: Unicode Standard, section 23.2; UTS 51, ED-14a and ED-16.
     """
-    return "".join(_spelt(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
+    if text.isascii() and text.isprintable():
+        return text
+    flags = {at for flag in _FLAG.finditer(text) for at in range(*flag.span())}
+    return "".join(
+        _spelt(char)
+        if unicodedata.category(char) in _INVISIBLE and at not in flags and not (char in _JOINERS and _joins(text, at))
+        else char
+        for at, char in enumerate(text)
+    )
+
+
+def _joins(text: str, at: int) -> bool:
+    """Return whether what is there stands between two letters, with the marks on them, or between two emoji."""
+    before, after = text[max(0, at - 1) : at], text[at + 1 : at + 2]
+    if not before or not after:
+        return False
+    if unicodedata.category(after)[0] in "LM":
+        return unicodedata.category(before)[0] in "LM"
+    return _EMOJI.fullmatch(after) is not None and _EMOJI_ENDS.search(text, max(0, at - 2), at) is not None
 
 
 def cut(text: str, most: int = MAX_NAME) -> str:

@@ -41,8 +41,8 @@ def test_a_file_is_replayed_and_what_became_of_it_is_said(machine: Machine) -> N
     (machine.folder / "archive.ndjson.gz").write_bytes(gzip.compress(b"\n".join([*CALL, b"not json"])))
     said = machine.run("replay", "archive.ndjson.gz")
     assert said.code == 0, said.words
-    assert "5 lines: 4 new events, 0 known already, 1 rejected (see `holdtime rejected list`)" in said.words
-    assert "5 lines: 0 new events, 5 known already, 0 rejected" in machine.run("replay", "archive.ndjson.gz").words
+    assert "5 bodies: 4 new events, 0 known already, 1 rejected (see `holdtime rejected list`)" in said.words
+    assert "5 bodies: 0 new events, 5 known already, 0 rejected" in machine.run("replay", "archive.ndjson.gz").words
     assert "4 known" not in machine.run("report", "sla").words
     listed = machine.run("rejected", "list", "--json")
     assert [(each["reason"], each["records"]) for each in json.loads(listed.out)["reasons"]] == [("not_json", 1)]

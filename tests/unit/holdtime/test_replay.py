@@ -2,6 +2,9 @@
 
 import asyncio
 import gzip
+import io
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,8 @@ from typing import Any
 import pytest
 
 from holdtime import replay as replaying
+from holdtime.archives import bodies as splitting
+from holdtime.archives import packed
 from holdtime.replay import Replayed, replay
 from holdtime.settings import Configuration, ConfigurationError, Environment, Settings
 from ingest.log import Record
@@ -113,8 +118,8 @@ def test_a_file_that_is_replayed_again_changes_nothing(settings: Settings) -> No
     lines = [*bodies(CALL, room, undated), b"not json", b"\xff", b"not json"]
     first = replayed(settings, *lines)
     before = everything(settings)
-    assert counted(replayed(settings, *lines)) == (0, first.lines, 0)
-    assert counted(replayed(settings, *reversed(lines))) == (0, first.lines, 0)
+    assert counted(replayed(settings, *lines)) == (0, first.bodies, 0)
+    assert counted(replayed(settings, *reversed(lines))) == (0, first.bodies, 0)
     assert everything(settings) == before
 
 
@@ -132,35 +137,92 @@ def test_an_event_keeps_the_origin_that_landed_first(settings: Settings) -> None
 def test_the_size_of_the_chunks_changes_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, lines: int, size: int
 ) -> None:
-    monkeypatch.setattr(replaying, "CHUNK_LINES", lines)
+    monkeypatch.setattr(replaying, "CHUNK_BODIES", lines)
     monkeypatch.setattr(replaying, "CHUNK_BYTES", size)
     assert counted(replayed(settings, *bodies(CALL), b"not json")) == (4, 0, 1)
     assert asked(settings, "select outcome from queue_visits") == [("answered",)]
 
 
 def test_progress_is_told_by_bytes_of_the_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaying, "CHUNK_LINES", 2)
+    monkeypatch.setattr(replaying, "CHUNK_BODIES", 2)
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 64)
     told: list[Replayed] = []
-    text = b"\n".join(bodies(CALL))
+    lines = bodies(CALL)
+    text = b"\n".join([*lines[:2], b" " * 10_000, *lines[2:]])
     replayed_text(settings, text, progress=told.append)
-    assert [so_far.lines for so_far in told] == [2, 4]
+    assert [so_far.bodies for so_far in told] == [2, 4]
     assert told[0].bytes_read < told[1].bytes_read == len(text)
 
 
 def test_a_line_that_is_no_body_by_its_length_stops_the_replay_after_those_before_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "LINE_BYTES", 1000)
+    monkeypatch.setattr(splitting, "BODY_BYTES", 1000)
     with pytest.raises(ConfigurationError, match=r"archive.ndjson, line 3: .* more than 1,000 bytes"):
         replayed(settings, *bodies(CALL)[:2], b"x" * 1001, *bodies(CALL)[2:])
     assert asked(settings, "select count(*) from events") == [(2,)]
 
 
-@pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: packed[:40] + b"?" * 40 + packed[80:]])
-def test_a_damaged_file_is_named(settings: Settings, damage: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(ConfigurationError, match=r"archive.ndjson, line \d+: cannot be read"):
-        replayed(settings, *bodies(CALL), pack=lambda text: damage(gzip.compress(text)))
-    settings.environment.replica.stat()
+def test_a_file_that_is_cut_off_is_named_and_what_came_before_has_landed(settings: Settings) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"archive.ndjson, line 5: is cut off(?s:.*)what was read: 4 new events, 0 known"
+    ):
+        replayed(settings, *bodies(CALL), pack=lambda text: gzip.compress(text)[:-9])
+    assert asked(settings, "select outcome from queue_visits") == [("answered",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (gzip.compress(b"x" * 200)[:20] + b"?" * 40, "archive.ndjson: is damaged: gzip says .*; nothing was replayed"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"archive.ndjson: is a picture \(PNG\): expected webhook bodies"),
+        (b"PK\x05\x06", "archive.ndjson: is cut off: expected the directory at the end of a zip"),
+    ],
+)
+def test_what_is_no_archive_is_refused_before_a_file_is_made(settings: Settings, text: bytes, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        replayed_text(settings, text, progress=lambda _: None)
+    assert not settings.environment.warehouse.exists()
+    assert not settings.environment.log_path.exists()
+
+
+def test_a_file_without_any_event_says_what_was_expected_and_stops_early(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "CHUNK_BODIES", 2)
+    with pytest.raises(
+        ConfigurationError, match=r"none of the bodies that it begins with is an event(?s:.*)2 rejected"
+    ):
+        replayed(settings, b"time,queue", b"12:00,sales", b"12:01,sales")
+    assert asked(settings, "select count(*) from rejected") == [(2,)]
+
+
+def test_a_whole_answer_of_a_list_lands_as_its_items_do(settings: Settings) -> None:
+    def answer(events: Any, **layout: Any) -> bytes:
+        items = [json.loads(event.but(shape="webhook_deliveries").body()) for event in events]
+        return json.dumps({"data": items, "meta": {"cursors": {"after": None}}}, **layout).encode()
+
+    text = answer(CALL[:1]) + answer(CALL[1:2], indent=2) + b"\n\n" + answer(CALL[2:]) + b"\n"
+    assert counted(replayed_text(settings, text, progress=lambda _: None)) == (4, 0, 0)
+    assert asked(settings, "select outcome, wait_ms from queue_visits") == [("answered", 41_000)]
+    assert counted(replayed(settings, *bodies(CALL))) == (0, 4, 0)
+
+
+def test_a_delivery_of_a_list_may_hold_the_whole_body(settings: Settings) -> None:
+    items = b",".join(b'{"webhook": ' + body + b', "id": "1", "status": "delivered"}' for body in bodies(CALL))
+    assert counted(replayed(settings, b'{"meta": {}, "data": [' + items + b"]}")) == (4, 0, 0)
+    assert asked(settings, "select outcome, wait_ms from queue_visits") == [("answered", 41_000)]
+
+
+def test_every_file_of_a_zip_is_replayed_and_those_that_are_no_text_are_named(settings: Settings) -> None:
+    kept = io.BytesIO()
+    with zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as packing:
+        packing.writestr("picture.png", b"\x89PNG\r\n\x1a\n\0")
+        packing.writestr("monday/first.ndjson", b"\n".join(bodies(CALL)[:2]))
+        packing.writestr("monday/second.ndjson", b"\n".join(bodies(CALL)[2:]))
+    with pytest.raises(ConfigurationError, match=r"archive.ndjson, picture.png: is a picture(?s:.*)4 new events"):
+        replayed_text(settings, kept.getvalue(), progress=lambda _: None)
+    assert asked(settings, "select outcome from queue_visits") == [("answered",)]
 
 
 def test_a_log_that_somebody_writes_is_left_alone(settings: Settings) -> None:

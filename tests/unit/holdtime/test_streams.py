@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
+import polars
 import pytest
 
 from holdtime.allocator import TUNABLES
@@ -53,7 +55,7 @@ def shell(folder: Path, command: str, **environment: str) -> tuple[int, bytes, s
         ("HOLDTIME report sla >&-", 2, CLOSED),
         ("HOLDTIME --help >/dev/full", 2, "standard output: No space left on device"),
         ("HOLDTIME report sla --format json >/dev/full", 2, "standard output: No space left on device"),
-        ("HOLDTIME_REPLICA=r HOLDTIME replay - <&-", 2, "-, line 1: cannot be read: Bad file descriptor"),
+        ("HOLDTIME_REPLICA=r HOLDTIME replay - <&-", 2, "-: cannot be read: Bad file descriptor"),
         ("HOLDTIME report fly 2>/dev/full", 2, ""),
         ("HOLDTIME report sla --format json | true; exit ${PIPESTATUS[0]}", 1, ""),
     ],
@@ -76,8 +78,17 @@ def test_where_streams_are_closed_no_database_is_written_to_by_mistake(folder: P
 def test_a_terminal_that_is_not_utf8_gets_a_mark_for_what_it_lacks(folder: Path, encoding: str) -> None:
     code, out, err = shell(folder, "HOLDTIME report sla", PYTHONIOENCODING=encoding)
     assert (code, err) == (0, "")
-    name = "café 名".encode(encoding, "replace")
-    assert name in out
+    assert "café ??".encode(encoding, "replace") in out, "a mark for each cell of the terminal"
+    lines = out.decode(encoding).splitlines()
+    ends = {len(line) for line in lines[lines.index(next(line for line in lines if "caf" in line)) :][:3] if line}
+    assert len(ends) == 1, "columns stay in line"
+
+
+def test_a_terminal_in_ascii_still_tells_what_is_well_from_what_is_not(folder: Path) -> None:
+    code, out, _ = shell(folder, "HOLDTIME doctor", PYTHONIOENCODING="ascii")
+    assert code == 1
+    assert b"x keys " in out
+    assert b"+ replica " in out
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
@@ -87,6 +98,20 @@ def test_what_is_for_programs_is_the_same_bytes_wherever_it_goes(folder: Path, f
     code, _, err = shell(folder, f"{command} --output same.{form}")
     assert (code, err) == (0, "")
     assert out == (folder / f"same.{form}").read_bytes()
+
+
+def test_csv_for_excel_begins_with_a_mark_and_is_else_the_same(folder: Path) -> None:
+    _, plain, _ = shell(folder, "HOLDTIME report queues --as-of 3 --format csv")
+    _, marked, _ = shell(folder, "HOLDTIME report queues --as-of 3 --bom --format csv", PYTHONIOENCODING="ascii")
+    assert marked == b"\xef\xbb\xbf" + plain
+    assert shell(folder, "HOLDTIME report queues --as-of 3 --bom --output excel.csv")[0] == 0
+    assert (folder / "excel.csv").read_bytes() == marked
+    assert polars.read_csv(marked).columns[0] == "queue"
+    with duckdb.connect() as db:
+        db.execute("select queue from read_csv($1)", [str(folder / "excel.csv")])
+    code, out, err = shell(folder, "HOLDTIME report queues --bom --format json")
+    assert (code, out) == (2, b"")
+    assert "--bom is for csv, and json was asked for" in err
 
 
 @pytest.mark.parametrize("columns", ["0", "1"])

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from reports import wording
 from reports.definitions import Kind
@@ -123,3 +124,50 @@ def test_what_is_for_programs_is_exact_or_says_that_it_was_cut(of_texts: Callabl
     assert pl.read_parquet(io.BytesIO(encoded(made, "parquet")))["queue"].to_list() == [long]
     (section,) = json.loads(render(made, "json"))["sections"]
     assert section["rows"][0]["queue"] == wording.cut(long) == cells.cut(long, made.request.zone)
+
+
+WRITTEN = [
+    "می\u200cروم",  # Persian: a letter that does not join the next
+    "क्\u200dष",  # Hindi: a mark, joined
+    "👩🏽\u200d🚀",
+    "🏳\ufe0f\u200d🌈",
+    "🙂\u200d↔\ufe0f",
+    "👨\u200d👩\u200d👧 sales",
+    "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+]
+NOT_WRITTEN = [
+    ("\u200cab", "\\u200cab"),
+    ("ab\u200d", "ab\\u200d"),
+    ("a\u200c\u200cb", "a\\u200c\\u200cb"),
+    ("a\u200d-", "a\\u200d-"),
+    ("4\u200d2", "4\\u200d2"),
+    ("😀\u200dx", "😀\\u200dx"),
+    ("a\u200bb", "a\\u200bb"),
+    ("a\u2060b", "a\\u2060b"),
+    ("می\u200fروم", "می\\u200fروم"),
+    ("😀\U000e0067\U000e0062\U000e007f", "😀\\U000e0067\\U000e0062\\U000e007f"),
+    ("🏴\U000e0067\U000e0062", "🏴\\U000e0067\\U000e0062"),
+]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "html", "xlsx"])
+def test_joiners_that_people_write_are_text_in_every_format(of_texts: Callable[[Rows], Report], form: str) -> None:
+    content = encoded(of_texts([(name, "x") for name in WRITTEN]), form)
+    if form == "xlsx":
+        sheets = openpyxl.load_workbook(io.BytesIO(content)).worksheets
+        found = {str(cell.value) for sheet in sheets for row in sheet.iter_rows() for cell in row}
+        assert set(WRITTEN) <= found
+    elif form == "json":
+        assert [row["queue"] for row in json.loads(content)["sections"][0]["rows"]] == WRITTEN
+    else:
+        assert [name for name in WRITTEN if name not in content.decode()] == []
+
+
+def test_columns_stay_in_line_beside_joined_texts(of_texts: Callable[[Rows], Report]) -> None:
+    lines = render(of_texts([(name, "|") for name in [*WRITTEN, "名前", "plain"]]), "table").splitlines()
+    assert len({cell_len(line.partition("|")[0]) for line in lines if "|" in line}) == 1
+
+
+@pytest.mark.parametrize(("text", "shown"), NOT_WRITTEN)
+def test_a_joiner_that_joins_nothing_and_all_else_that_is_invisible_is_spelt_out(text: str, shown: str) -> None:
+    assert wording.plain(text) == shown
