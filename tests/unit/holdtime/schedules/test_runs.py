@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from holdtime.reconciler.known import Warehouse
 from holdtime.schedules import apart, delivery, making
@@ -343,10 +344,11 @@ def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
 def test_runs_that_are_due_while_one_waits_are_made_too_and_say_that_they_waited(place: Place) -> None:
     place.log_end = {0: 1_000}
     hour = timedelta(hours=1)
-    with a_web_server() as server:
+    with a_web_server() as server, capture_logs() as lines:
         runner = place.runner(a_schedule(server.url(), cron="0 * * * *", patience_minutes=600))
-        for _ in range(3):
+        for number in (1, 2, 3):
             runner.begin_due()
+            until(lambda wanted=number: [line["event"] for line in lines].count("waiting_for_period") == wanted)  # type: ignore[misc]
             place.now += hour
         assert server.came == []
         place.log_end = {0: 1}
