@@ -186,8 +186,9 @@ def simulate(
             allow_remote=allow_remote,
             progress=progress,
             now=datetime.now(UTC),
+            may_be_away=api,
         )
-    errors.print(posted.summary)
+    errors.print(*posted.summary, sep="\n", soft_wrap=True)
     if api:
         from holdtime import simulate_api
 
@@ -195,5 +196,4 @@ def simulate(
         simulate_api.serve(
             posted.world, posted.lost, port=api_port, url=url, key=simulation.key, allow_remote=allow_remote
         )
-        return
     raise typer.Exit(0 if posted.complete else 1)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from holdtime import output
 from holdtime.server import Server
 from holdtime.settings import ConfigurationError
-from holdtime.simulate import Simulation
+from holdtime.simulate import Simulation, untaken
 from holdtime.simulator import Faults, Posted, World, deliver
 from holdtime.simulator import demo as demo_world
 from reports import formats, registry
@@ -95,6 +95,8 @@ def _conclude(console: Console, folder: Path, world: World, posted: Posted, diff
             f"\n[green]✓[/] All {len(world.truth.queue_visits):,} visits are in the warehouse as they happened, "
             "to the millisecond.",
         )
+    if posted.given_up:
+        console.print(*untaken(posted), sep="\n", soft_wrap=True)
     console.print(
         f"[green]✓[/] {posted.accepted:,} webhooks taken, late and repeated ones among them; "
         f"{posted.forged[401]:,} of {posted.forged.total():,} forged ones refused.\n"

@@ -7,10 +7,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 
 import duckdb
 
+from holdtime import deliveries as deliveries_check
 from holdtime import event_log, open_work, settings, soundness, trust
 from holdtime.checks import Check, Verdict
 from holdtime.open_work import Kind
@@ -36,6 +38,8 @@ CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
 
 OFF = timedelta(seconds=5)
 """A clock that is off by less is not worth a word; Telnyx's tolerance is 300 s."""
+
+_MOST_STATUS_BYTES = 1 << 20
 
 # Bounded: the newest day says what the clock does now. The median, because one event from the future is no clock.
 _AHEAD_US = """
@@ -78,7 +82,7 @@ def examine(
     checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
     checks += [*_set_aside(configured), log, *soundness.checks(environment, deep=deep, told=told)]
-    checks += [_server(environment), *_schedules(configured, now)]
+    checks += [*_server(environment), *_schedules(configured, now)]
     if any(check.name == "replica" for check in checks):
         return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
     try:
@@ -154,25 +158,27 @@ def _set_aside(configured: Settings) -> Iterator[Check]:
             )
 
 
-def _server(environment: Environment) -> Check:
+def _server(environment: Environment) -> Iterator[Check]:
+    """Whether the server answers, and what it says of the deliveries that came to it."""
     is_apart = environment.admin_port is not None
     host = environment.admin_host if is_apart else environment.http_host
     port = environment.admin_port if is_apart else environment.http_port
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asks
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is ours: no proxy stands before it
     try:
-        with urllib.request.urlopen(f"{address}/status", timeout=2) as answer:  # noqa: S310 - our own address
-            status = json.load(answer)
-        return Check("server", Verdict.OK, f"answers at {address}, {status['lag_events']:,} records behind the log")
-    except (ValueError, KeyError, TypeError):
-        return Check(
-            "server",
-            Verdict.NOTE,
-            f"something else answers at {address}",
-            "see HOLDTIME_ADMIN_PORT" if is_apart else "see HOLDTIME_HTTP_PORT",
-        )
-    except OSError:
-        return Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")
+        with direct.open(f"{address}/status", timeout=2) as answer:
+            status = json.loads(answer.read(_MOST_STATUS_BYTES))
+        lag, deliveries = status["lag_events"], status.get("deliveries")
+        behind = "" if lag is None else f", {lag:,} records behind the log"
+        checks = [Check("server", Verdict.OK, f"answers at {address}{behind}")]
+        checks += [deliveries_check.of(deliveries)] if deliveries else []
+    except (ValueError, KeyError, TypeError, AttributeError):
+        do = "see HOLDTIME_ADMIN_PORT" if is_apart else "see HOLDTIME_HTTP_PORT"
+        checks = [Check("server", Verdict.NOTE, f"something else answers at {address}", do)]
+    except (OSError, HTTPException):
+        checks = [Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")]
+    yield from checks
 
 
 def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:

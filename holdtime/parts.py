@@ -21,10 +21,12 @@ from holdtime.settings import ConfigurationError, Settings
 from ingest.http.limits import Limits, raise_descriptors
 from ingest.log import Log, LogUnavailableError
 from ingest.metrics import IngestMetrics
+from ingest.refusals import Refusals
 from ingest.signature import UnusableKeyError, parse_keys
 from ingest.sqlite_file import UnusableLogError
 from ingest.sqlite_log import SqliteLog
 from ingest.sqlite_writer import Bounds
+from ingest.webhook import unix_us
 from processors.landing import Landing
 from processors.metrics import ProcessorMetrics
 from warehouse.connection import name_fault
@@ -49,6 +51,7 @@ class Parts:
     limits: Limits
     registry: CollectorRegistry
     ingest_metrics: IngestMetrics
+    refusals: Refusals
     processor_metrics: ProcessorMetrics
 
 
@@ -99,7 +102,9 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
         if warehouse:
             await agree(log, warehouse.landing)
         listeners.listen()
-        yield Parts(keys, log, warehouse, listeners, limits, registry, metrics, ProcessorMetrics(registry))
+        yield Parts(
+            keys, log, warehouse, listeners, limits, registry, metrics, Refusals(unix_us), ProcessorMetrics(registry)
+        )
 
 
 def faults(settings: Settings, *, ingests: bool = True) -> list[str]:

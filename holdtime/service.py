@@ -74,6 +74,7 @@ class Service:
             "replica_failing": progress.unpublished if progress else None,
             "standby": away is not None and away.why is Trouble.HELD,
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
+            "deliveries": self.parts.refusals.status() if self.ingests else None,
             "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
             "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
             "reconciler": self.reconciling.status() if self.reconciling else None,

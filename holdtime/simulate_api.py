@@ -7,6 +7,8 @@ from collections.abc import Collection
 import uvicorn
 from nacl.signing import SigningKey
 
+from holdtime.console import errors
+from holdtime.simulate import untaken
 from holdtime.simulator import Delivery, World, post
 from holdtime.simulator.api import Account, application
 from holdtime.simulator.telnyx import Event
@@ -34,7 +36,8 @@ async def _serve(
         while True:
             event = await outbox.get()
             delivery = Delivery(0, event.event_id, 1, False, event.body)
-            await post([delivery], url=url, key=key, allow_remote=allow_remote)
+            posted = await post([delivery], url=url, key=key, allow_remote=allow_remote)
+            errors.print(*untaken(posted), sep="\n", end="\n" if posted.given_up else "")
 
     posting = asyncio.create_task(deliver())
     config = uvicorn.Config(application(account, key=API_KEY), host=HOST, port=port, log_level="warning")

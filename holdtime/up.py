@@ -71,7 +71,14 @@ async def _endpoint(parts: Parts, stack: AsyncExitStack) -> WebhookEndpoint:
     checker = Checker(verifier)
     await checker.start()
     stack.push_async_callback(checker.close)
-    return WebhookEndpoint(verifier=verifier, signer=checker.signer, appender=parts.log, metrics=parts.ingest_metrics)
+    stack.callback(parts.refusals.tell)
+    return WebhookEndpoint(
+        verifier=verifier,
+        signer=checker.signer,
+        appender=parts.log,
+        metrics=parts.ingest_metrics,
+        refusals=parts.refusals,
+    )
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.http.request import CHUNKED, Head
 from ingest.log import Appender, LogUnavailableError, Record
 from ingest.metrics import IngestMetrics, Outcome
+from ingest.refusals import Refusals
 from ingest.signature import Distrust, Seal, Verifier, seal
 
 Signer = Callable[[bytes, Seal], Awaitable[int | None]]
@@ -58,6 +59,7 @@ class WebhookEndpoint:
         signer: Signer | None = None,
         appender: Appender,
         metrics: IngestMetrics,
+        refusals: Refusals | None = None,
         clock: Callable[[], int] = unix_us,
         keep_deadline_s: float = 1.5,
         max_in_flight: int = 1000,
@@ -73,6 +75,7 @@ class WebhookEndpoint:
         self.signer = signer or self._signer_here
         self._appender = appender
         self._metrics = metrics
+        self._refusals = refusals or Refusals(clock)
         self._clock = clock
         self._keep_deadline_s = keep_deadline_s
         self._max_in_flight = max_in_flight
@@ -129,11 +132,14 @@ class WebhookEndpoint:
 
     async def _keep(self, body: bytes, sealed: Seal) -> Outcome:
         place = await self.signer(body, sealed)
-        if place is None:
-            return Outcome.FORGED
         now_us = self._clock()
+        is_fresh = self._verifier.is_fresh(sealed, now_us)
+        if place is None:
+            self._refusals.note_refused(now_us, timely=is_fresh)
+            return Outcome.FORGED
         self._metrics.authenticated(place, now_us - sealed.signed_us)
-        if self._verifier.is_fresh(sealed, now_us):
+        self._refusals.note_authentic()
+        if is_fresh:
             record, kept = Record(body, now_us, seal=sealed), Outcome.ACCEPTED
         else:
             # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
@@ -141,6 +147,8 @@ class WebhookEndpoint:
         began = time.perf_counter()
         await self._appender.append(record)
         self._metrics.appended(time.perf_counter() - began)
+        if is_fresh:
+            self._refusals.note_accepted(now_us)
         return kept
 
     async def _signer_here(self, body: bytes, sealed: Seal) -> int | None:

@@ -10,9 +10,9 @@ import duckdb
 
 from reports.errors import SourceError
 from reports.report import Basis
-from warehouse import os_error
-from warehouse.database import open_reader
-from warehouse.errors import WarehouseError
+from warehouse import os_error, readers
+from warehouse.database import READING_MEMORY
+from warehouse.errors import Trouble, WarehouseError, described, trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,23 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path, *, memory_limit: str = "1GB") -> Iterator[Source]:
+def opened(path: Path, *, memory_limit: str = READING_MEMORY) -> Iterator[Source]:
     """Yield the warehouse or replica at `path` for reading, its time zone UTC, without access to files or network.
 
-    The replica is published as a whole by an atomic swap, so the file's own time says when. Raises SourceError.
+    The replica is published as a whole by an atomic swap, so the file's own time says when. Raises SourceError, also
+    where the file turns out to be damaged, or its disk not to answer, while it is read.
     """
     try:
-        published_at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
-        db = open_reader(path, memory_limit=memory_limit)
+        reader = readers.opened(path, memory_limit=memory_limit)
     except WarehouseError as error:
         raise SourceError(str(error)) from None
     except OSError as error:
         raise SourceError(os_error.line(error)) from None
     try:
-        yield Source(db, published_at)
+        yield Source(reader.db, reader.published_at)
+    except duckdb.Error as error:
+        if trouble(error) in {Trouble.FAULT, Trouble.OUT_OF_MEMORY}:
+            raise
+        raise SourceError(described(error, path)) from None
     finally:
-        db.close()
+        reader.close()

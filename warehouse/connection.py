@@ -43,14 +43,6 @@ def attach(
         db.execute(f"attach {quoted(path)} as {name} ({', '.join(('type duckdb', *options))})")
 
 
-def open_file(path: Path, **config: str | int) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file to read. Raises WarehouseError."""
-    require_duckdb(path, must_exist=True)
-    with explained(path):
-        descriptors.require()
-        return duckdb.connect(path, read_only=True, config={**NO_EXTENSIONS, **config})
-
-
 def require_duckdb(path: Path, *, must_exist: bool = False) -> None:
     """Raise WarehouseError for a name that is no plain path, and for a file that is no DuckDB file.
 

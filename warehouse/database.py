@@ -7,7 +7,7 @@ import duckdb
 
 from warehouse import damage, migrations, tables
 from warehouse.catalog import describe
-from warehouse.connection import attach, in_memory, name_fault, open_file, quoted, require_duckdb
+from warehouse.connection import attach, in_memory, name_fault, quoted, require_duckdb
 from warehouse.errors import OutdatedError, WarehouseError, explained
 from warehouse.query import value
 
@@ -25,6 +25,12 @@ LANDING_MEMORY = "1GB"
 """What landing may use, twice what it does. The nearer DuckDB is to its limit, the more often it gives all free memory
 back to the system, only to ask for it again: half of this took a fifth longer.
 """
+
+READING_MEMORY = "1GB"
+"""What a report may use."""
+
+CATALOG = "warehouse_file"
+"""The name under which the file is attached, for its writer and for readers."""
 
 UNHELPFUL = (
     "aggregate_function_rewriter, aggregate_reuse, build_side_probe_side, column_lifetime, common_subplan, "
@@ -107,18 +113,19 @@ def open_successor(new: Path, *, old: Path, memory_limit: str) -> duckdb.DuckDBP
     return db
 
 
-def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConnection:
-    """Open the warehouse or its replica read-only. Raises WarehouseError when it is absent, taken or foreign."""
-    if (fault := name_fault(str(path))) is not None:
-        raise WarehouseError(fault)
-    if not path.is_file():
-        raise WarehouseError(
-            f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
-            "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
-        )
-    db = open_file(path, memory_limit=memory_limit)
+def open_reader(path: Path, *, memory_limit: str = READING_MEMORY) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse or its replica read-only, as a database of its own (`warehouse.readers` shares them).
+
+    It is attached, not connected to: DuckDB takes two connections of a process to one path for one database, which has
+    the settings of the first, and is the first one's file even where another has taken its place.
+    Raises WarehouseError when it is absent, taken or foreign.
+    """
+    require_file(path)
+    db = in_memory(memory_limit=memory_limit, temp_directory=f"{path}.tmp")
     try:
+        attach(db, path, CATALOG, "read_only", must_exist=True)
         with explained(path):
+            db.execute(f"use {CATALOG}")
             found = _schema_version(db, path)
             _harden(db)
     except BaseException:
@@ -131,6 +138,17 @@ def open_reader(path: Path, *, memory_limit: str = "1GB") -> duckdb.DuckDBPyConn
             "`holdtime up`, which brings the warehouse up to date and publishes a new replica"
         )
     return db
+
+
+def require_file(path: Path) -> None:
+    """Raise WarehouseError where there is no file to read. Raises OSError where that cannot be said."""
+    if (fault := name_fault(str(path))) is not None:
+        raise WarehouseError(fault)
+    if not path.is_file():
+        raise WarehouseError(
+            f"{path} is not there yet: expected the replica, published a few seconds after the first event has "
+            "landed. Start `holdtime up`, or name the right file in HOLDTIME_REPLICA"
+        )
 
 
 def create_tables(db: duckdb.DuckDBPyConnection) -> None:
@@ -157,8 +175,8 @@ def _connected(path: Path, *, memory_limit: str, bulk: bool) -> duckdb.DuckDBPyC
 
 
 def _attach(db: duckdb.DuckDBPyConnection, path: Path, *, bulk: bool) -> None:
-    attach(db, path, "warehouse_file", f"storage_version '{STORAGE_VERSION}'", f"row_group_size {ROW_GROUP_SIZE}")
-    db.execute("use warehouse_file")
+    attach(db, path, CATALOG, f"storage_version '{STORAGE_VERSION}'", f"row_group_size {ROW_GROUP_SIZE}")
+    db.execute(f"use {CATALOG}")
     # We checkpoint between batches, at a time of our choosing (see `replica`), and after this much at the latest.
     db.execute("set wal_autocheckpoint = '256MB'")
     db.execute("set preserve_insertion_order = false")

@@ -135,8 +135,8 @@ def explained(path: Path) -> Iterator[None]:
     """Turn what DuckDB says while the file is opened into a WarehouseError of the kind that fits."""
     try:
         yield
-    except duckdb.ConnectionException as error:
-        raise WarehouseError(f"{path} is open in this very process with other settings: {first_line(error)}") from None
+    except duckdb.ResourceInUseException as error:
+        raise WarehouseError(f"{path} is open in this very process, to be written: {first_line(error)}") from None
     except (duckdb.Error, OSError) as error:
         kind = trouble(error)
         if kind is Trouble.HELD:

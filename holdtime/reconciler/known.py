@@ -11,12 +11,12 @@ import duckdb
 from holdtime.outage import EVENT_TYPE as OUTAGE
 from holdtime.reconciler.found import Found
 from holdtime.reconciler.windows import EVENT_TYPE, LONGEST_GAP, Window
-from warehouse.database import open_reader
+from warehouse import readers
+from warehouse.readers import Reader
 
 AROUND = timedelta(hours=1)
 LOOK_BACK = timedelta(days=7)
 """Calls, conferences and visits that began earlier are given up: Telnyx does not know them any more, either."""
-MEMORY = "64MB"
 MOST = 2_000
 """Of each kind that is asked for one by one in one run, the newest."""
 
@@ -54,12 +54,11 @@ class Known(Protocol):
 
 
 class Warehouse:
-    """Known from a replica, opened anew once another one has taken its place. Raises WarehouseError."""
+    """Known from a replica, always the newest. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db: duckdb.DuckDBPyConnection | None = None
-        self._file: tuple[int, int] | None = None
+        self._reader: Reader | None = None
 
     def unknown(self, found: Collection[Found]) -> list[Found]:
         if not found:
@@ -152,26 +151,30 @@ class Warehouse:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._db is not None:
-            self._db.close()
-        self._db = self._file = None
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
 
     def _rows(self, query: str, parameters: object) -> list[tuple[Any, ...]]:
-        db = self._opened()
-        return [] if db is None else db.execute(query, parameters).fetchall()
-
-    def _opened(self) -> duckdb.DuckDBPyConnection | None:
-        """The file that is there now; None where nothing has landed yet."""
+        reader = self._newest()
         try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        file = (found.st_ino, found.st_mtime_ns)
-        if file != self._file:
+            return [] if reader is None else reader.db.execute(query, parameters).fetchall()
+        except duckdb.Error:
+            self.close()  # after some errors a connection takes nothing more
+            raise
+
+    def _newest(self) -> Reader | None:
+        """A reader of the file that is there now; None where nothing has landed yet."""
+        try:
+            if self._reader is not None and self._reader.is_of_the_newest():
+                return self._reader
             self.close()
-            self._db = open_reader(self._path, memory_limit=MEMORY)
-            self._file = file
-        return self._db
+            self._path.stat()
+        except FileNotFoundError:
+            self.close()
+            return None
+        self._reader = readers.opened(self._path, memory_limit=readers.LITTLE_MEMORY)
+        return self._reader
 
 
 def _instant(microseconds: int) -> datetime:

@@ -2,21 +2,17 @@
 
 import signal
 from collections.abc import Callable
-from datetime import datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 from holdtime.schedules import making
 from holdtime.schedules.content import Message
-from holdtime.schedules.schedule import Schedule
-from holdtime.settings import Settings
-from ingest.log import Extent
+from holdtime.schedules.making import Asked
 from reports.errors import ReportError
 
-Make = Callable[[Settings, Schedule, datetime, datetime, Extent | None], Message]
+Make = Callable[[Asked], Message]
 """`making.made`, or `made` here."""
 
-_Asked = tuple[Settings, Schedule, datetime, datetime, Extent | None]
 _context = get_context("spawn")
 
 
@@ -24,10 +20,10 @@ class ChildDiedError(Exception):
     """The process that made the message is gone, and nobody knows why: perhaps everything is being stopped."""
 
 
-def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, end: Extent | None) -> Message:
+def made(asked: Asked) -> Message:
     """Return what `making.made` does. Raises ReportError and ChildDiedError."""
     ours, theirs = _context.Pipe(duplex=False)
-    child = _context.Process(target=_tell, args=(theirs, settings, schedule, due, now, end), daemon=True)
+    child = _context.Process(target=_tell, args=(theirs, asked), daemon=True)
     child.start()
     theirs.close()
     try:
@@ -43,9 +39,9 @@ def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, e
     return found
 
 
-def _tell(to: Connection, *asked: *_Asked) -> None:
+def _tell(to: Connection, asked: Asked) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us, and is our parent's to act on
     try:
-        to.send(making.made(*asked))
+        to.send(making.made(asked))
     except ReportError as error:
         to.send(error)

@@ -30,12 +30,20 @@ for _ending, _kind in (
 
 
 def summary(
-    report: Report, *, name: str, words: str, forms: Sequence[str], stem: str, lacking: str | None, score: float | None
+    report: Report,
+    *,
+    name: str,
+    words: str,
+    forms: Sequence[str],
+    stem: str,
+    lacking: str | None,
+    said: Sequence[str],
+    score: float | None,
 ) -> Message:
     """Return the message that tells of a report: `name` is the schedule's, `words` the period's, `stem` the files'.
 
-    `lacking` says what of the period has not landed; None where all of it has. `score` is the share of what must have
-    been sent that is known; None where nothing must have been.
+    `lacking` says what of the period has not landed; None where all of it has. `said` are lines about the run. `score`
+    is the share of what must have been sent that is known; None where nothing must have been.
     """
     zone = report.request.zone
     title = f"{name}: {report.title}, {words} ({_span(report, zone)})"
@@ -52,7 +60,7 @@ def summary(
         ("Period", "complete" if lacking is None else "NOT COMPLETE"),
         ("Completeness", _trusted(score, report.request.completeness_floor)),
     ]
-    return _message(title, heading, numbers, [complete, *report.notes], _attached(report, forms, stem))
+    return _message(title, heading, numbers, [complete, *said, *report.notes], _attached(report, forms, stem))
 
 
 def _trusted(score: float | None, floor: float) -> str:

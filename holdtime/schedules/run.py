@@ -14,6 +14,8 @@ from holdtime.schedules import making, message, recipients
 from holdtime.schedules.apart import ChildDiedError, Make
 from holdtime.schedules.content import Message
 from holdtime.schedules.landed import LogEnd
+from holdtime.schedules.making import Asked
+from holdtime.schedules.missed import Missed
 from holdtime.schedules.record import FOLDER, Kind, Run, RunId, RunState, State
 from holdtime.schedules.schedule import Schedule
 from holdtime.schedules.sending import Sending, StoppedError
@@ -24,6 +26,8 @@ log = structlog.get_logger("schedule")
 
 CRASHED = "holdtime stopped while it was being sent: it may or may not have been sent, and is not sent again"
 
+_LATE = timedelta(minutes=1)
+_MS = timedelta(milliseconds=1)
 _STOPPING_S = 2.0
 _ATTEMPTS_TO_MAKE = 5
 
@@ -35,8 +39,8 @@ class Runs:
     sending: Sending
     log_end: LogEnd
     make: Make = making.made
-    # One at a time: two connections of a process to a file are one to DuckDB, with settings that the first has locked.
-    _reading: threading.Lock = field(default_factory=threading.Lock)
+    # One at a time: each may take all the memory of a report.
+    _making: threading.Lock = field(default_factory=threading.Lock)
 
     def perform(self, schedule: Schedule, run: RunId, *, wait: bool = True) -> None:
         """Do what is left of a run, and write down how it ended; a stop leaves it to the next process.
@@ -85,9 +89,25 @@ class Runs:
                 told = missing
             if self.sending.stop.wait(self.sending.pace.look_s):
                 raise StoppedError
-        return self._make(schedule, run.due)
+        return self._make(schedule, run.due, self._said(schedule, run, written, waited_for=told))
 
-    def _make(self, schedule: Schedule, due: datetime) -> Message:
+    def _said(self, schedule: Schedule, run: RunId, written: Run, *, waited_for: str | None) -> tuple[str, ...]:
+        """What there is to say of the run itself: that it waited, that it is late, that others were missed."""
+        if run.kind is not Kind.CRON:
+            return ()
+        times, now = schedule.times(self.sending.settings.configuration.timezone), self.sending.clock()
+        said = []
+        if waited_for is not None:
+            waited = wording.age((now - written.started_at) / _MS)
+            said.append(f"This run waited {waited} for its period: {waited_for}.")
+        if now - run.due >= _LATE:
+            due, late = wording.moment(run.due, times.zone), wording.age((now - run.due) / _MS)
+            said.append(f"It was due at {due} and made {late} later.")
+        if (missed := Missed.before(run, times, self.sending.ledger)) is not None:
+            said.append(f"{missed.words(times)}: `holdtime report` shows their periods.")
+        return tuple(said)
+
+    def _make(self, schedule: Schedule, due: datetime, said: tuple[str, ...]) -> Message:
         """Make the message, and again a few times where that fails for a reason that may pass."""
         retries = stamina.retry_context(
             on=(ChildDiedError, SourceError, duckdb.Error),
@@ -97,11 +117,12 @@ class Runs:
             wait_max=self.sending.pace.retry_most_s,
         )
         for attempt in retries:
-            with attempt, self._reading:
+            with attempt, self._making:
                 if self.sending.stop.is_set():
                     raise StoppedError
                 try:
-                    return self.make(self.sending.settings, schedule, due, self.sending.clock(), self.log_end())
+                    now, log_end = self.sending.clock(), self.log_end()
+                    return self.make(Asked(self.sending.settings, schedule, due, now, log_end, said))
                 except ChildDiedError:
                     if self.sending.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
                         raise StoppedError from None
@@ -109,8 +130,7 @@ class Runs:
         raise AssertionError("the last attempt returns or raises")
 
     def _missing(self, schedule: Schedule, due: datetime) -> str | None:
-        with self._reading:
-            return making.missing(self.sending.settings, schedule, due, self.log_end)
+        return making.missing(self.sending.settings, schedule, due, self.log_end)
 
     def _decide(self, schedule: Schedule, run: RunId, made: Message) -> None:
         to = [(each.key, each.label) for each in self.sending.reachable(schedule)]

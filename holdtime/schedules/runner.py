@@ -16,6 +16,7 @@ from holdtime.schedules.cron import Cron
 from holdtime.schedules.landed import LogEnd
 from holdtime.schedules.ledger import Ledger, LedgerError
 from holdtime.schedules.lock import TakenError, locked
+from holdtime.schedules.missed import Missed
 from holdtime.schedules.record import Kind, RunId, RunState
 from holdtime.schedules.run import CRASHED, Runs
 from holdtime.schedules.schedule import Schedule
@@ -27,6 +28,9 @@ from ingest.log import Extent, LogUnavailableError
 DRAIN = timedelta(seconds=20)
 """How long a stop waits for what is being sent just now: left half done, nobody would know whether it was."""
 
+MOST_UNDER_WAY = 10
+"""Of one schedule: runs that wait for their period, or for a recipient. While there are so many, others are missed."""
+
 _LOOK_S = 1.0
 _STAND_BY_S = 5.0
 
@@ -35,10 +39,10 @@ log = structlog.get_logger("schedule")
 
 @dataclass(slots=True)
 class Runner:
-    """Begins every run that is due, each in a thread of its own; of one schedule only one at a time."""
+    """Begins every run that is due, each in a thread of its own: one that waits keeps no later one from its time."""
 
     runs: Runs
-    _active: dict[str, threading.Thread] = field(default_factory=dict)
+    _active: dict[RunId, threading.Thread] = field(default_factory=dict)
     _next: dict[str, datetime | None] = field(default_factory=dict)
     _looked_at: datetime | None = None
 
@@ -58,21 +62,18 @@ class Runner:
             self.runs.sending.drain(DRAIN)
 
     def begin_due(self) -> None:
-        """Begin the latest run that is due of each schedule that has nothing under way."""
+        """Begin the latest run that is due of each schedule, unless too many of it are under way."""
         now = self.runs.sending.clock()
         if self._looked_at is not None and now < self._looked_at:
             self._next.clear()  # what comes next was worked out by a clock that has been set back
         self._looked_at = now
+        self._active = {run: thread for run, thread in self._active.items() if thread.is_alive()}
         for schedule in self._schedules:
-            if not self._is_active(schedule.name) and (due := self._due(schedule, now)) is not None:
+            under_way = sum(run.schedule == schedule.name for run in self._active)
+            if under_way < MOST_UNDER_WAY and (due := self._due(schedule, now)) is not None:
                 run = RunId(schedule.name, Kind.CRON, due)
                 if self.runs.sending.ledger.begin(run, now):
-                    log.info(
-                        "run_begun",
-                        schedule=schedule.name,
-                        due=due.isoformat(),
-                        late_s=int((now - due).total_seconds()),
-                    )
+                    self._tell(schedule, run, now)
                     self._start(schedule, run)
 
     def join(self) -> None:
@@ -102,13 +103,17 @@ class Runner:
         self._next[schedule.name] = times.next(max(now, after))
         return due
 
-    def _is_active(self, name: str) -> bool:
-        thread = self._active.get(name)
-        return thread is not None and thread.is_alive()
+    def _tell(self, schedule: Schedule, run: RunId, now: datetime) -> None:
+        about = {"schedule": schedule.name, "due": run.due.isoformat()}
+        times = schedule.times(self.runs.sending.settings.configuration.timezone)
+        if (missed := Missed.before(run, times, self.runs.sending.ledger)) is not None:
+            first, last = missed.first.isoformat(), missed.last.isoformat()
+            log.warning("runs_missed", missed=missed.count, first=first, last=last, **about)
+        log.info("run_begun", late_s=int((now - run.due).total_seconds()), **about)
 
     def _start(self, schedule: Schedule, run: RunId) -> None:
         thread = threading.Thread(target=self.runs.perform, args=(schedule, run), daemon=True)
-        self._active[schedule.name] = thread
+        self._active[run] = thread
         thread.start()
 
 

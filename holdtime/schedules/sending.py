@@ -33,7 +33,7 @@ _LOOK_S = 0.1
 class Pace:
     """How long is waited in between: for what has not landed yet, and before something is sent again."""
 
-    look_s: float = 15
+    look_s: float = 5
     retry_first_s: float = 5
     retry_most_s: float = 600
 

@@ -37,7 +37,7 @@ def preview(settings: Settings, now: datetime) -> Iterator[RenderableType]:
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = making.made(settings, schedule, now, now, log_end(settings)())
+            made = making.made(making.Asked(settings, schedule, now, now, log_end(settings)()))
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue
@@ -75,6 +75,8 @@ def status(found: Sequence[Standing]) -> RenderableType:
         for run, deliveries in standing.runs:
             due = wording.moment(run.id.due.replace(microsecond=0), zone)
             parts += [Text(f"  {run.id.kind} {due}: {run.state}"), *(_delivery(each) for each in deliveries)]
+        if standing.missed is not None:
+            parts.append(Text(f"  {standing.missed.words(standing.times)}", style="yellow"))
         if not standing.runs:
             parts.append(Text("  nothing was sent yet", style="dim"))
     troubles = [trouble for standing in found for trouble in standing.troubles()]
@@ -105,6 +107,7 @@ def status_as_json(found: Sequence[Standing]) -> str:
                 "cron": standing.times.expression,
                 "timezone": standing.times.zone.key,
                 "next_at": standing.next_at and standing.next_at.isoformat(),
+                "missed": standing.missed.count if standing.missed else 0,
                 "troubles": list(standing.troubles()),
                 "runs": [
                     {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from holdtime.schedules.cron import Cron
 from holdtime.schedules.ledger import Ledger
+from holdtime.schedules.missed import Missed
 from holdtime.schedules.record import Delivery, Kind, Run, RunState, State
 from holdtime.settings import Settings
 from reports import wording
@@ -17,13 +18,17 @@ _PROMPT = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A schedule; its last run by the clock, the last that somebody asked for and the last notice of a failure."""
+    """A schedule; its last run by the clock, the last that somebody asked for and the last notice of a failure.
+
+    `missed` are the runs that were not begun before the last by the clock.
+    """
 
     name: str
     times: Cron
     next_at: datetime | None
     runs: tuple[tuple[Run, tuple[Delivery, ...]], ...]
     overdue: datetime | None
+    missed: Missed | None = None
 
     def troubles(self) -> Iterator[str]:
         """Yield what is wrong with the last runs: what was not sent, what may not have been, what never began."""
@@ -56,12 +61,13 @@ def standings(settings: Settings, now: datetime) -> list[Standing]:
 def _standing(name: str, times: Cron, ledger: Ledger, now: datetime) -> Standing:
     found = [run for kind in Kind if (run := ledger.last(name, kind, until=now)) is not None]
     runs = tuple((run, tuple(ledger.deliveries(run.id))) for run in found)
-    last = next((run.id.due for run in found if run.id.kind is Kind.CRON), None)
+    ours = next((run.id for run in found if run.id.kind is Kind.CRON), None)
+    last, missed = (ours.due, Missed.before(ours, times, ledger)) if ours else (None, None)
     since = ledger.known_since(name, str(times))
     after = max((at for at in (since, last) if at is not None), default=None)
     due = None if since is None or after is None else times.latest(after, now - _PROMPT)
     busy = any(run.id.kind is Kind.CRON and run.state in {RunState.WAITING, RunState.SENDING} for run in found)
-    return Standing(name, times, times.next(now), runs, None if busy else due)
+    return Standing(name, times, times.next(now), runs, None if busy else due, missed)
 
 
 def _second(at: datetime) -> datetime:

@@ -24,6 +24,9 @@ from holdtime.simulator.network import Delivery
 BROKEN = 0
 """Stands for a status where there was none: refused, reset, or no answer in time."""
 
+_CONNECTS_S = 10.0
+_AGAIN_S = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Retries:
@@ -49,6 +52,8 @@ class Posted:
     """Authentic deliveries that got a 2xx in the end."""
     given_up: list[str] = field(default_factory=list)
     """Event ids of authentic deliveries that never did."""
+    refusals: Counter[int] = field(default_factory=Counter)
+    """The last answers to those; `BROKEN` where there was none."""
     slowest_s: float = 0.0
     """The longest that any attempt waited for its answer, or for the connection to break."""
     seconds: float = 0.0
@@ -88,6 +93,28 @@ async def post(
             group.create_task(run.work())
     run.posted.seconds = time.perf_counter() - began
     return run.posted
+
+
+async def unreachable(url: str, *, allow_remote: bool = False, patience_s: float = 2.0) -> str | None:
+    """Say why nobody takes deliveries at a URL, or None. Raises ValueError for a URL that is none.
+
+    Where nothing listens yet it is asked again for so long: a receiver may have been started a moment ago.
+    """
+    target = Target.parse(url, allow_remote=allow_remote)
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            async with asyncio.timeout(_CONNECTS_S):
+                _, writer = await asyncio.open_connection(target.host, target.port)
+        except ConnectionRefusedError:
+            if time.monotonic() >= give_up:
+                return f"nothing listens on {target.host}:{target.port}"
+            await asyncio.sleep(_AGAIN_S)
+        except OSError as error:  # TimeoutError is one, without words
+            return f"{target.host}:{target.port} cannot be reached ({error.strerror or 'no answer'})"
+        else:
+            writer.close()
+            return None
 
 
 def _paced(deliveries: Iterable[Delivery], rate: float | None) -> Iterator[tuple[float, Delivery]]:
@@ -172,6 +199,7 @@ class _Run:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self.retries.most_s)
         self.posted.given_up.append(delivery.event_id)
+        self.posted.refusals[status] += 1
 
     async def _attempt(self, connection: "_Connection", body: bytes, key: SigningKey) -> int:
         began = time.monotonic()

@@ -4,9 +4,11 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from holdtime.schedules.ledger import Ledger
-from holdtime.schedules.record import Kind
+from holdtime.schedules.record import Kind, Run
 from processors.landing import Landing
 from tests.builders import a_batch, a_call, bodies
 from tests.post import MailServer, WebServer, a_free_port, a_mail_server, a_web_server
@@ -104,11 +106,11 @@ def center(tmp_path: Path, replica: Path) -> Iterator[Center]:
         process.communicate()
 
 
-def until(happened: Callable[[], bool], seen: Callable[[], object]) -> None:
-    """Wait until it happened, at most PATIENCE_S; what was `seen` last is in the failure."""
-    give_up = time.monotonic() + PATIENCE_S
+def until(happened: Callable[[], bool], seen: Callable[[], object], *, patience_s: float = PATIENCE_S) -> None:
+    """Wait until it happened, at most so long; what was `seen` last is in the failure."""
+    give_up = time.monotonic() + patience_s
     while not happened():
-        assert time.monotonic() < give_up, f"still {seen()} after {PATIENCE_S:.0f} s"
+        assert time.monotonic() < give_up, f"still {seen()} after {patience_s:.0f} s"
         time.sleep(0.05)
 
 
@@ -243,3 +245,53 @@ def test_a_preview_shows_all_and_sends_and_makes_nothing(center: Center) -> None
         assert said in words
     for said in ("Subject: daily: Service levels, yesterday (", "Offered", "Attached: daily-", "Definitions: facts"):
         assert said in words
+
+
+def test_beside_the_reconciler_a_run_is_sent_within_seconds(center: Center, tmp_path: Path) -> None:
+    center.configure(report="queues", cron="* * * * *", folder="out", patience_minutes=5, **{"filters.period": "today"})
+    (tmp_path / "data" / "schedules.sqlite").unlink()  # nothing to make up for: every run is in its minute
+    web, api = a_free_port(), a_free_port()
+    center.environment |= {
+        "TELNYX_PUBLIC_KEY": KEY,
+        "TELNYX_API_KEY": "KEY-simulated",
+        "TELNYX_BASE_URL": f"http://127.0.0.1:{api}/v2",
+        "HOLDTIME_HTTP_PORT": str(web),
+        "HOLDTIME_REPLICA": str(tmp_path / "data" / "replica.duckdb"),
+    }
+
+    def reconciled() -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{web}/status", timeout=5) as answer:
+                return json.load(answer)["reconciler"]
+        except OSError:
+            return None
+
+    def last() -> Run | None:
+        with Ledger.reading(tmp_path / "data" / "schedules.sqlite") as ledger:
+            return ledger.last("daily", Kind.CRON)
+
+    center.start("simulate", "--hours", "0.2", "--drops", "1", "--api", "--api-port", str(api))
+    until(lambda: listens(api), lambda: "nothing listens")
+    up = center.start("up")
+    until(lambda: bool((reconciled() or {}).get("succeeded_at")), reconciled, patience_s=120)
+    began = datetime.now(UTC)
+    until(lambda: (run := last()) is not None and run.id.due > began, last, patience_s=90)
+    run = last()
+    assert run is not None
+    until(lambda: center.states()[0] == "done", center.states, patience_s=20)
+    with Ledger.reading(tmp_path / "data" / "schedules.sqlite") as ledger:
+        (delivery,) = ledger.deliveries(run.id)
+    assert delivery.at - run.id.due < timedelta(seconds=20)
+    (text,) = (tmp_path / "out").glob(f"daily-{run.id.due:%Y-%m-%dT%H%M}*.txt")
+    assert "Complete: all that was received before the end of the period has landed." in text.read_text()
+    assert reconciled()["fault"] is None
+    up.send_signal(signal.SIGTERM)
+    code, words = ended(up)
+    assert code == 0
+    assert "period_not_complete" not in words
+    assert "in this very process" not in words
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -98,9 +98,11 @@ def answering(body: bytes) -> Iterator[int]:
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_before_anything_ever_ran_there_is_nothing_wrong_and_nothing_made(place: Place) -> None:
@@ -288,6 +290,71 @@ def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monk
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
         check = place.check("server")
     assert (check.verdict, "something else answers" in check.found) == (Verdict.NOTE, True)
+
+
+def test_a_server_that_does_not_land_answers_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(json.dumps({"lag_events": None, "deliveries": deliveries()}).encode()) as port:
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
+        assert place.check("server").found == f"answers at http://127.0.0.1:{port}"
+        assert place.check("deliveries").verdict is Verdict.OK
+
+
+def deliveries(
+    *, accepted: int = 0, refused: int = 0, timely: int | None = None, lately: int | None = None
+) -> dict[str, object]:
+    """What `/status` says of deliveries; unless told otherwise, the refused said a time of now and came last."""
+    return {
+        "since": "2026-02-03T12:34:56.789+00:00",
+        "accepted": accepted,
+        "last_accepted_at": "2026-02-03T13:14:15+00:00" if accepted else None,
+        "authentic": accepted,
+        "refused": refused,
+        "last_refused_at": "2026-02-03T14:14:15+00:00" if refused else None,
+        "refused_timely": refused if timely is None else timely,
+        "refused_since_authentic": refused if lately is None else lately,
+    }
+
+
+@pytest.mark.parametrize(
+    ("came", "verdict", "found"),
+    [
+        (deliveries(), Verdict.OK, "0 accepted since 2026-02-03 12:34 UTC, none refused"),
+        (deliveries(accepted=5_000), Verdict.OK, "5,000 accepted since 2026-02-03 12:34 UTC, none refused"),
+        (
+            deliveries(refused=384),
+            Verdict.FAILED,
+            "384 deliveries were refused since 2026-02-03 12:34 UTC, none accepted",
+        ),
+        (deliveries(accepted=1, refused=384, lately=0), Verdict.FAILED, "1 accepted"),
+        (deliveries(refused=3), Verdict.NOTE, "3 refused that none of our keys signed"),
+        (deliveries(refused=384, timely=4, lately=4), Verdict.NOTE, "384 refused"),  # recorded long ago, and sent again
+        (deliveries(accepted=5_000, refused=10**6, lately=2), Verdict.NOTE, "1,000,000 refused"),
+        (
+            deliveries(accepted=5_000, refused=384),
+            Verdict.NOTE,
+            "since the last that was signed by our key, accepted at",
+        ),
+    ],
+)
+def test_many_refusals_are_a_fault_only_where_hardly_anything_was_accepted(
+    place: Place, monkeypatch: pytest.MonkeyPatch, came: dict[str, object], verdict: Verdict, found: str
+) -> None:
+    with answering(json.dumps({"lag_events": 0, "deliveries": came}).encode()) as port:
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        check = place.check("deliveries")
+    assert check.verdict is verdict
+    assert found in check.found
+    assert ("is TELNYX_PUBLIC_KEY this account's?" in check.do) == ("deliveries were refused" in check.found)
+
+
+@pytest.mark.parametrize("came", [{"x": 1}, [1], 7, {"accepted": "many"}, deliveries() | {"since": 7}])
+def test_a_server_that_says_other_things_of_deliveries_is_somebody_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch, came: object
+) -> None:
+    with answering(json.dumps({"lag_events": 0, "deliveries": came}).encode()) as port:
+        monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
+        assert "something else answers" in place.check("server").found
 
 
 def an_open_place(place: Place) -> Examination:

@@ -10,6 +10,8 @@ import pytest
 from nacl.signing import SigningKey
 
 from holdtime.simulator import Delivery, Faults, Plan, Posted, Retries, deliver, post, simulate
+from holdtime.simulator.poster import unreachable
+from tests.post import a_free_port
 
 KEY = SigningKey(bytes(range(32)))
 QUICK = Retries(first_s=0.01, most_s=0.02, total_s=5)
@@ -141,6 +143,33 @@ def test_other_refusals_are_final() -> None:
     posted, _ = serve(lambda headers, body: 400, lambda url: post(deliveries, url=url, key=KEY, retries=QUICK))
     assert (posted.statuses, posted.accepted) == ({400: 20}, 0)
     assert sorted(posted.given_up) == sorted(delivery.event_id for delivery in deliveries)
+
+
+def test_the_last_answer_to_what_was_given_up_is_counted() -> None:
+    answers = iter([401, 200, 503, 404, 503, 401])
+    once = Retries(limit=1, first_s=0.01)
+    posted, _ = serve(
+        lambda headers, body: next(answers),
+        lambda url: post(some_deliveries(4), url=url, key=KEY, connections=1, retries=once),
+    )
+    assert posted.refusals == {401: 2, 404: 1}
+    assert (posted.accepted, len(posted.given_up)) == (1, 3)
+
+
+def test_nobody_there_is_found_before_anything_is_posted_and_one_who_comes_late_is_waited_for() -> None:
+    async def look() -> tuple[str | None, str | None]:
+        port = a_free_port()
+        url = f"http://127.0.0.1:{port}/webhooks/telnyx"
+        nobody = await unreachable(url, patience_s=0.2)
+        late = asyncio.create_task(unreachable(url, patience_s=10))
+        await asyncio.sleep(0.3)
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port):
+            return nobody, await late
+
+    nobody, somebody = asyncio.run(look())
+    assert nobody is not None
+    assert nobody.startswith("nothing listens on 127.0.0.1:")
+    assert somebody is None
 
 
 def test_attempts_and_time_are_bounded() -> None:

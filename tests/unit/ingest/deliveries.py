@@ -12,6 +12,7 @@ from ingest.http.answers import Answer
 from ingest.http.request import Head, HeadReader
 from ingest.log import LogUnavailableError, Record
 from ingest.metrics import IngestMetrics
+from ingest.refusals import Refusals
 from ingest.signature import Verifier
 from ingest.webhook import WebhookEndpoint
 
@@ -83,6 +84,7 @@ class Receiver:
     log: MemoryLog
     registry: CollectorRegistry
     endpoint: WebhookEndpoint
+    refusals: Refusals
 
     def deliver(self, body: bytes = EVENT, *, headers: Headers = (), method: str = "POST") -> Answer:
         """Send one delivery on an event loop of its own."""
@@ -100,15 +102,16 @@ def a_receiver(
     max_held_bytes: int = 16 << 20,
 ) -> Receiver:
     """Return a receiver that trusts `keys`, or KEY."""
-    log, registry = MemoryLog(), CollectorRegistry()
+    log, registry, refusals = MemoryLog(), CollectorRegistry(), Refusals(lambda: NOW_US)
     trusted = keys or (KEY,)
     endpoint = WebhookEndpoint(
         verifier=Verifier(tuple(key.verify_key for key in trusted)),
         appender=log,
         metrics=IngestMetrics(registry, keys=len(trusted)),
+        refusals=refusals,
         clock=lambda: NOW_US,
         keep_deadline_s=keep_deadline_s,
         max_in_flight=max_in_flight,
         max_held_bytes=max_held_bytes,
     )
-    return Receiver(log, registry, endpoint)
+    return Receiver(log, registry, endpoint, refusals)

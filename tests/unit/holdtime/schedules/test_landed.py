@@ -1,6 +1,7 @@
 """Whether a period has landed: what the log's end, the positions and the times of receipt say of it."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime.schedules.landed import lacking, log_end
+from holdtime.outage import between
+from holdtime.reconciler.windows import Window
+from holdtime.schedules.landed import lacking, last_landing, log_end, outage
 from ingest.log import Extent, Record
 from ingest.sqlite_log import SqliteLog
 from processors.landing import Landing
@@ -79,3 +82,56 @@ def test_a_record_that_came_while_the_clock_was_ahead_says_nothing_of_later_time
         stale = a_batch([b"late"], first_offset=3, received=ahead, rejections=["stale"])
         warehouse.landing.land(stale, NOON)
         assert "6 records" in (lacking(warehouse.db, Extent({0: 9}, 1), NOON + HOUR) or "")
+
+
+@pytest.mark.parametrize(
+    ("landed_at", "until", "wanted"),
+    [
+        (NOON + 9 * HOUR, NOON + 9 * HOUR, None),
+        (NOON + 9 * HOUR - timedelta(minutes=2), NOON + 9 * HOUR, None),  # time alone is landed once a minute
+        (NOON + 9 * HOUR - timedelta(minutes=3), NOON + 9 * HOUR, "nothing has landed since 2026-02-03 20:57 UTC"),
+        (NOON - HOUR, NOON, None),  # a record that came later is there
+        (NOON - HOUR, NOON + HOUR, None),  # the facts were judged by a later clock
+        (NOON - HOUR, NOON + HOUR + timedelta(seconds=1), "nothing has landed since 2026-02-03 11:00 UTC"),
+    ],
+)
+def test_a_period_at_whose_end_nobody_was_there_is_not_complete(
+    db: duckdb.DuckDBPyConnection, landed_at: datetime, until: datetime, wanted: str | None
+) -> None:
+    found = lacking(db, Extent({0: 2}, 1), until, landed_at=landed_at)
+    assert found == wanted if wanted is None else wanted in (found or "")
+
+
+def test_what_lands_last_is_seen_from_the_warehouse_and_from_its_wal(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    assert last_landing(warehouse) is None
+    for path, at in ((warehouse, NOON), (tmp_path / "warehouse.duckdb.wal", NOON + HOUR)):
+        path.touch()
+        os.utime(path, (at.timestamp(), at.timestamp()))
+        assert last_landing(warehouse) == at
+
+
+def test_an_outage_over_the_end_is_told_until_telnyx_was_asked_what_came_meanwhile() -> None:
+    def told(start: datetime, end: datetime) -> bytes:
+        record = between(start, end)
+        assert record is not None
+        return record.body
+
+    with opened_warehouse() as warehouse:
+        warehouse.land_bodies(
+            [told(NOON, NOON + HOUR), told(NOON + 5 * HOUR, NOON + 7 * HOUR)], received=NOON + 8 * HOUR
+        )
+        for until in (NOON, NOON + HOUR + timedelta(seconds=1), NOON + 5 * HOUR, NOON + 8 * HOUR):
+            assert outage(warehouse.db, until) is None
+        wanted = "ingest was down from 2026-02-03 17:00 to 2026-02-03 19:00 UTC, over the end of the period"
+        assert outage(warehouse.db, NOON + 6 * HOUR) == wanted
+        read = [
+            Window(NOON + 3 * HOUR, NOON + 6 * HOUR).completed("detail_records"),
+            Window(NOON + 3 * HOUR, NOON + 5 * HOUR).completed("webhook_deliveries"),
+        ]
+        warehouse.land_bodies([each.body for each in read], received=NOON + 8 * HOUR)
+        assert outage(warehouse.db, NOON + 6 * HOUR) == wanted
+        warehouse.land_bodies(
+            [Window(NOON + 3 * HOUR, NOON + 6 * HOUR).completed("webhook_deliveries").body], received=NOON + 8 * HOUR
+        )
+        assert outage(warehouse.db, NOON + 6 * HOUR) is None

@@ -6,17 +6,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from holdtime.reconciler.known import Warehouse
 from holdtime.schedules import apart, delivery, making
 from holdtime.schedules.apart import ChildDiedError
 from holdtime.schedules.content import Message
 from holdtime.schedules.ledger import Ledger
+from holdtime.schedules.making import Asked
 from holdtime.schedules.record import Kind, RunId, RunState, State
 from holdtime.schedules.run import CRASHED, Runs
-from holdtime.schedules.runner import Runner
+from holdtime.schedules.runner import MOST_UNDER_WAY, Runner
 from holdtime.schedules.schedule import Schedule
 from holdtime.schedules.sending import Pace, Sending
 from holdtime.schedules.standing import standings
@@ -320,7 +322,7 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    return making.made(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1)).packed()
+    return making.made(Asked(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -328,7 +330,8 @@ def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
     with a_web_server() as server:
         runner = place.runner(a_schedule(server.url()))
         runner.begin_due()
-        runner._active["daily"].join(0.3)
+        (thread,) = runner._active.values()
+        thread.join(0.3)
         assert server.came == []
         assert place.came_to() == (RunState.WAITING, {})
         place.log_end = {0: 1}
@@ -336,6 +339,99 @@ def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
         runner.runs.sending.ledger.close()
     (came,) = server.came
     assert "NOT COMPLETE" not in came["title"]
+
+
+def test_runs_that_are_due_while_one_waits_are_made_too_and_say_that_they_waited(place: Place) -> None:
+    place.log_end = {0: 1_000}
+    hour = timedelta(hours=1)
+    with a_web_server() as server, capture_logs() as lines:
+        runner = place.runner(a_schedule(server.url(), cron="0 * * * *", patience_minutes=600))
+        for number in (1, 2, 3):
+            runner.begin_due()
+            until(lambda wanted=number: [line["event"] for line in lines].count("waiting_for_period") == wanted)  # type: ignore[misc]
+            place.now += hour
+        assert server.came == []
+        place.log_end = {0: 1}
+        runner.join()
+        runner.runs.sending.ledger.close()
+    assert all(place.came_to(DUE + n * hour)[0] is RunState.DONE for n in range(3))
+    assert len(server.came) == 3
+    for came in server.came:
+        assert " for its period: 989 records of the log are not in the replica yet." in came["message"]
+        assert "missed" not in came["message"]
+    assert any("It was due at 2026-02-04 08:00 and made 2 h later." in came["message"] for came in server.came)
+
+
+def test_one_who_cannot_be_reached_keeps_no_later_run_from_the_others(place: Place) -> None:
+    with a_web_server(*[500] * 1000) as ill, a_web_server() as well:
+        runner = place.runner(a_schedule(ill.url(), well.url(), cron="0 * * * *"))
+        for number in (1, 2, 3):
+            runner.begin_due()
+            until(lambda wanted=number: len(well.came) == wanted)  # type: ignore[misc]
+            place.now += timedelta(hours=1)
+        stopped(runner)
+
+
+def test_runs_that_nobody_began_are_named_by_the_next_one(place: Place) -> None:
+    with a_web_server() as server:
+        schedule = a_schedule(server.url())
+        place.run(schedule)
+        for days in (2, 6, 7):
+            place.now = DUE + days * DAY
+            place.run(schedule)
+        standing = standings(place.settings(schedule), place.now)[0]
+    first, one, three, none = (came["message"] for came in server.came)
+    assert "missed" not in first + none
+    assert "The run before it, of 2026-02-05 07:00, was missed" in one
+    assert "3 runs before it were missed, those from 2026-02-07 07:00 to 2026-02-09 07:00" in three
+    assert standing.missed is None
+    place.now = DUE + 9 * DAY
+    with a_web_server() as server:
+        place.run(a_schedule(server.url()))
+        standing = standings(place.settings(a_schedule(server.url())), place.now)[0]
+    assert standing.missed is not None
+    assert standing.missed.count == 1
+
+
+def test_of_too_many_under_way_the_next_is_missed_and_named(place: Place) -> None:
+    place.log_end = {0: 1_000}
+    with a_web_server() as server:
+        runner = place.runner(a_schedule(server.url(), cron="0 * * * *", patience_minutes=6_000))
+        for _ in range(MOST_UNDER_WAY + 3):
+            runner.begin_due()
+            place.now += timedelta(hours=1)
+        assert len(runner._active) == MOST_UNDER_WAY
+        place.log_end = {0: 1}
+        runner.join()
+        runner.begin_due()
+        runner.join()
+        runner.runs.sending.ledger.close()
+    assert len(server.came) == MOST_UNDER_WAY + 1
+    assert "3 runs before it were missed" in server.came[-1]["message"]
+
+
+def test_what_waits_in_this_process_and_what_reads_the_replica_beside_it_are_in_nobodys_way(place: Place) -> None:
+    known = Warehouse(place.replica)
+    assert known.open_conferences(NOON) == []  # the replica is open now, with the reconciler's settings
+    with a_web_server() as server:
+        place.run(a_schedule(server.url(), patience_minutes=0))
+        assert known.open_conferences(NOON) == []
+    known.close()
+    (came,) = server.came
+    assert "NOT COMPLETE" not in came["title"]
+
+
+@pytest.mark.parametrize("damage", ["absent", "damaged", "empty"])
+def test_a_replica_that_cannot_be_read_is_one_line(place: Place, damage: str) -> None:
+    sound, place.replica = place.replica.read_bytes(), place.folder / "broken.duckdb"
+    if damage != "absent":
+        place.replica.write_bytes(b"" if damage == "empty" else sound[:40_000])
+    with a_web_server() as server:
+        place.run(a_schedule(server.url(), patience_minutes=0))
+    assert place.came_to() == (RunState.FAILED, {})
+    (came,) = server.came
+    (line,) = [line for line in came["message"].splitlines() if "broken.duckdb" in line]
+    assert {"absent": "is not there yet", "damaged": "is damaged", "empty": "is damaged"}[damage] in line
 
 
 def test_when_patience_is_over_it_is_sent_and_says_that_it_is_not_complete(place: Place) -> None:
@@ -367,11 +463,11 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
         runner = place.runner(a_schedule(server.url()))
         made, tried = runner.runs.make, []
 
-        def fragile(*asked: Any) -> Message:
+        def fragile(asked: Asked) -> Message:
             tried.append(asked)
             if len(tried) == 1:
                 raise ChildDiedError("killed for its memory")
-            return made(*asked)
+            return made(asked)
 
         runner.runs.make = fragile
         runner.begin_due()
@@ -383,11 +479,11 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
 
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    asked = (place.settings(schedule), schedule, DUE, place.now, Extent({0: 11}, 1))
-    assert apart.made(*asked) == making.made(*asked)
+    asked = Asked(place.settings(schedule), schedule, DUE, place.now, Extent({0: 11}, 1), ("It waited.",))
+    assert apart.made(asked) == making.made(asked)
     place.replica = place.folder / "nothing.duckdb"
     with pytest.raises(SourceError, match="is not there yet"):
-        apart.made(place.settings(schedule), schedule, DUE, place.now, None)
+        apart.made(Asked(place.settings(schedule), schedule, DUE, place.now, None))
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Place) -> None:
