@@ -13,7 +13,7 @@ from holdtime import output as written
 from holdtime.known import known_at, known_between
 from holdtime.settings import Configuration, Settings
 from processors.facts import FACTS
-from reports import formats, periods, registry, request
+from reports import formats, periods, queue_names, registry, request
 from reports.difference import difference
 from reports.errors import RequestError
 from reports.hours import openings
@@ -50,7 +50,9 @@ def write_report(
     wanted = request_of(settings, asked, now)
     replica = source or settings.environment.replica
     with opened(replica) if as_of is None else known_at(replica, as_of) as read:
-        report = registry.run(name, read, wanted if read.as_of is None else request_of(settings, asked, read.as_of))
+        wanted = wanted if read.as_of is None else request_of(settings, asked, read.as_of)
+        queue_names.require(read, wanted)
+        report = registry.run(name, read, wanted)
     _write(report if section is None else report.led_by(section), form, output, raw=raw)
 
 
@@ -77,6 +79,7 @@ def write_difference(
     wanted = request_of(settings, asked, now)
     types = {fact.table: fact.event_types for fact in FACTS}
     with known_between(source or settings.environment.replica, first, last) as (before, after):
+        queue_names.require(after, wanted)
         report = difference(name, before, after, wanted, types)
     _write(replace(report, main="events") if events else report, form, output, raw=raw)
 
