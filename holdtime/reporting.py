@@ -140,7 +140,7 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
         "agreements": agreements,
         "completeness_floor": configured.completeness.floor,
     }
-    in_file = levels.model_fields_set | ({"tz"} if zone or "timezone" in configured.model_fields_set else set())
+    in_file = levels.model_fields_set | ({"tz"} if _tells_zone(configured, queues if zone else ()) else set())
     in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})
@@ -175,6 +175,12 @@ def agreed(configured: Configuration) -> tuple[Agreement, ...]:
             )
         )
     return tuple(found)
+
+
+def _tells_zone(configured: Configuration, queues: tuple[str, ...]) -> bool:
+    """Tell whether the file names a time zone, for all or for one of these queues."""
+    own = {each.name for each in configured.queue if each.timezone is not None}
+    return "timezone" in configured.model_fields_set or not own.isdisjoint(queues)
 
 
 def _named(agreements: tuple[Agreement, ...]) -> tuple[str, ...]:

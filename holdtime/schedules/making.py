@@ -32,6 +32,8 @@ def made(settings: Settings, schedule: Schedule, due: datetime, now: datetime, l
     asked = schedule.asked(due, settings.configuration.timezone)
     request = request_of(settings, asked, now)
     in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
+    if schedule.timezone is None and "timezone" not in settings.configuration.model_fields_set:
+        in_file["tz"] = Origin.DEFAULT
     with opened(settings.environment.replica) as source:
         not_landed = lacking(source.db, log, datetime.fromisoformat(asked["to"]))
         report = registry.run(schedule.report, source, replace(request, origins=in_file))
