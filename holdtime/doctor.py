@@ -24,7 +24,7 @@ from ingest import salvage
 from ingest.log import DAMAGED, Extent, LogUnavailableError
 from ingest.signature import UnusableKeyError
 from processors.history import instant
-from reports import wording
+from reports import queue_names, wording
 from reports.errors import SourceError
 from reports.source import Source, opened
 from warehouse import os_error
@@ -87,7 +87,8 @@ def examine(
         return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
     try:
         with opened(environment.replica) as source:
-            checks += [_replica(source, now), *_inside(source, extent, now), *_trust(configured, source, now)]
+            checks += [_replica(source, now), *_inside(source, extent, now), *_queues(configured, source)]
+            checks += _trust(configured, source, now)
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
     except CANNOT_LOOK as error:
         if not isinstance(error, SourceError) or not is_absent(environment.replica) or (extent and extent.held):
@@ -220,6 +221,22 @@ def _inside(source: Source, log: Extent | None, now: datetime) -> Iterator[Check
     yield _contradictions(source.db)
     yield from _told_twice(source.db)
     yield from _strays(source.db)
+
+
+def _queues(configured: Settings, source: Source) -> Iterator[Check]:
+    """Whether the queues that the configuration names are there; nothing where it names none."""
+    defined = [each.name for each in configured.configuration.queue]
+    named = {"[[queue]]": defined} if defined else {}
+    for schedule in configured.configuration.schedule:
+        if queues := schedule.filters.get("queues"):
+            named[f"schedule {schedule.name}"] = [*queues]
+    missing = {where: found for where, names in named.items() if (found := queue_names.unheard(source, names))}
+    for where, found in missing.items():
+        do = "correct the name in the configuration, unless that queue is yet to come"
+        yield Check("queues", Verdict.NOTE, f"{where}: {found}", do)
+    if named and not missing:
+        count = len({name for names in named.values() for name in names})
+        yield Check("queues", Verdict.OK, f"{count:,} named in the configuration, none of them unknown")
 
 
 def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:

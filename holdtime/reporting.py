@@ -13,7 +13,7 @@ from holdtime import output as written
 from holdtime.known import known_at, known_between
 from holdtime.settings import Configuration, Settings
 from processors.facts import FACTS
-from reports import formats, periods, registry, request
+from reports import formats, periods, queue_names, registry, request
 from reports.difference import difference
 from reports.errors import RequestError
 from reports.hours import openings
@@ -51,7 +51,9 @@ def write_report(
     wanted = request_of(settings, asked, now)
     replica = source or settings.environment.replica
     with opened(replica) if as_of is None else known_at(replica, as_of) as read:
-        report = registry.run(name, read, wanted if read.as_of is None else request_of(settings, asked, read.as_of))
+        wanted = wanted if read.as_of is None else request_of(settings, asked, read.as_of)
+        queue_names.require(read, wanted)
+        report = registry.run(name, read, wanted)
     _write(report if section is None else report.led_by(section), form, output, raw=raw, bom=bom)
 
 
@@ -79,6 +81,7 @@ def write_difference(
     wanted = request_of(settings, asked, now)
     types = {fact.table: fact.event_types for fact in FACTS}
     with known_between(source or settings.environment.replica, first, last) as (before, after):
+        queue_names.require(after, wanted)
         report = difference(name, before, after, wanted, types)
     _write(replace(report, main="events") if events else report, form, output, raw=raw, bom=bom)
 
@@ -142,7 +145,7 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
         "agreements": agreements,
         "completeness_floor": configured.completeness.floor,
     }
-    in_file = levels.model_fields_set | ({"tz"} if zone or "timezone" in configured.model_fields_set else set())
+    in_file = levels.model_fields_set | ({"tz"} if _tells_zone(configured, queues if zone else ()) else set())
     in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})
@@ -177,6 +180,12 @@ def agreed(configured: Configuration) -> tuple[Agreement, ...]:
             )
         )
     return tuple(found)
+
+
+def _tells_zone(configured: Configuration, queues: tuple[str, ...]) -> bool:
+    """Tell whether the file names a time zone, for all or for one of these queues."""
+    own = {each.name for each in configured.queue if each.timezone is not None}
+    return "timezone" in configured.model_fields_set or not own.isdisjoint(queues)
 
 
 def _named(agreements: tuple[Agreement, ...]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import QUEUE, Reading, reading
+from warehouse.catalog import CALLERS
 
-MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 LISTED = 50
 _COUNTS = {"offered": 1, "abandoned": 1, "short_abandoned": 2}
 _HEADLINE = ("abandoned", "abandonment_rate", "abandonment_rate_adjusted", "short_abandoned", "mean_wait_abandoned_ms")
@@ -34,54 +34,89 @@ _CALLERS = (
     Column("answered_since", "Answered since", Kind.FLAG, 1),
     Column("call_session_id", "Session", Kind.TEXT, 9),
 )
-# The last time that each number gave up, and whether a later visit of that number, to any queue, was answered.
-_READ_CALLERS = """
-with gave_up as (
-    select
-        from_number,
-        count(*) as times,
-        arg_max(to_number, enqueued_at) as to_number,
-        arg_max(queue, enqueued_at) as queue,
-        arg_max(wait_ms, enqueued_at) as wait_ms,
-        arg_max(call_session_id, enqueued_at) as call_session_id,
-        max(enqueued_at) as enqueued_at
+# Who gave up in a period: of an outgoing leg that was put into a queue, whom it had called.
+_GAVE_UP = f"""
+with abandoned as (
+    select *
     from queue_visits
     where outcome = 'abandoned'
-    and enqueued_at >= make_timestamptz($from)
-    and enqueued_at < make_timestamptz($to)
-    and from_number is not null
+    and coalesce(enqueued_at, left_at) >= make_timestamptz($from)
+    and coalesce(enqueued_at, left_at) < make_timestamptz($to)
     and (len($queues) = 0 or list_contains($queues::varchar[], queue))
-    group by from_number
 ),
-answered as (
-    select from_number, max(enqueued_at) as enqueued_at
+called as (
+    select distinct call_leg_id
+    from calls
+    where direction = 'outgoing'
+    and call_leg_id in (select call_leg_id from abandoned)
+),
+spellings as (
+    select
+        visit_id,
+        case when called.call_leg_id is null then from_number else to_number end as told,
+        case when called.call_leg_id is null then to_number else from_number end as to_number,
+        queue,
+        call_session_id,
+        wait_ms,
+        -- of those of whom nobody said when they came, when they had left
+        coalesce(epoch_us(enqueued_at) // 1000 + wait_ms, epoch_us(left_at) // 1000) as gave_up_ms
+    from abandoned
+    left join called using (call_leg_id)
+),
+{CALLERS}
+from callers
+"""
+# When people were spoken to: by whoever answered them, in whatever queue, or on a leg to their number. A bridge without
+# a dequeue is such a moment, too.
+_SPOKEN_TO = f"""
+with spellings as (
+    select from_number as told, epoch_us(coalesce(left_at, left_at_latest)) // 1000 as spoken_ms
     from queue_visits
     where outcome = 'answered'
-    and enqueued_at >= make_timestamptz($from)
-    group by from_number
+    and coalesce(left_at, left_at_latest) >= make_timestamptz($from)
+    union all
+    select to_number, epoch_us(answered_at) // 1000
+    from calls
+    where direction = 'outgoing'
+    and answered_at >= make_timestamptz($from)
+),
+{CALLERS}
+from callers
+"""
+# The last time that each person gave up, and whether they were spoken to after that.
+_READ_CALLERS = f"""
+with people as (
+    select *, count(*) over (partition by caller) as times
+    from ({_GAVE_UP})
+    where caller is not null
+    qualify row_number() over (partition by caller order by gave_up_ms desc, visit_id) = 1
+),
+answered as (
+    select caller, max(spoken_ms) as spoken_ms
+    from ({_SPOKEN_TO})
+    where caller in (select caller from people)
+    group by caller
 )
 select
-    from_number,
+    told as from_number,
     to_number,
     queue,
-    (epoch_us(gave_up.enqueued_at) // 1000 + wait_ms) * 1000 as abandoned_at,
+    gave_up_ms * 1000 as abandoned_at,
     wait_ms,
     times,
-    coalesce(answered.enqueued_at > gave_up.enqueued_at, false) as answered_since,
+    coalesce(spoken_ms > gave_up_ms, false) as answered_since,
     call_session_id
-from gave_up
-left join answered using (from_number)
-order by answered_since, abandoned_at desc, from_number
+from people
+left join answered using (caller)
+order by answered_since, abandoned_at desc, caller
 """
-_NAMELESS = """
-select count(*)
-from queue_visits
-where outcome = 'abandoned'
-and enqueued_at >= make_timestamptz($from)
-and enqueued_at < make_timestamptz($to)
-and from_number is null
-and (len($queues) = 0 or list_contains($queues::varchar[], queue))
+# How many visits were abandoned by nobody who can be called, and of how many no number was told at all.
+_NAMELESS = f"""
+select count(*), count(*) filter (coalesce(trim(told), '') = '')
+from ({_GAVE_UP})
+where caller is null
 """
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _READ_CALLERS)
 
 
 def columns() -> tuple[Column, ...]:
@@ -98,7 +133,7 @@ def report(source: Source, request: Request) -> Report:
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="abandonment")
     total = made.table([]).row(0, named=True)
-    callers, nameless = _callers(source, found, request)
+    callers = _callers(source, found, request)
     sections = [*visit_tables.sections(found, by, shown), _by_wait(found), callers]
     sections += agreed.sections(made)
     return of_visits(
@@ -111,10 +146,10 @@ def report(source: Source, request: Request) -> Report:
         headline=_HEADLINE,
         leading=False,
         said=[
-            "Callers are listed once, by the last time they gave up; `Answered since` is a later answered visit of "
-            "that number, to whatever queue, up to the end of the data.",
+            "Callers are listed once, by the last time that they gave up. `Answered since`: after that moment a visit "
+            "of theirs to whatever queue was answered, or an outgoing call to them was, up to the end of the data.",
             *(["Callers are those of all hours."] if request.hours else []),
-            *([f"{wording.number(nameless)} visits were abandoned by callers of unknown number."] if nameless else []),
+            *_nameless(source, found, request),
         ],
         measures=MEASURE_DEFINITIONS,
         charts=("abandonment",) if total["abandoned"] else (),
@@ -136,16 +171,30 @@ def _by_wait(found: Reading) -> Section:
     return Section("by_wait", "After how long they gave up", _BY_WAIT, frame)
 
 
-def _callers(source: Source, found: Reading, request: Request) -> tuple[Section, int]:
-    """Return whom to call back, those nobody has spoken to since first, and how many have no number."""
+def _callers(source: Source, found: Reading, request: Request) -> Section:
+    """Return whom to call back, those nobody has spoken to since first."""
+    rows = pl.from_arrow(source.db.sql(_READ_CALLERS, params=_asked(found, request)).to_arrow_table())
+    assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
+    at = pl.from_epoch("abandoned_at", time_unit="us").dt.replace_time_zone("UTC")
+    return Section("callers", "Whom to call back", _CALLERS, rows.with_columns(at), listed=LISTED)
+
+
+def _nameless(source: Source, found: Reading, request: Request) -> list[str]:
+    """Return how many visits were abandoned by callers whom nobody can call back, in a sentence; nothing where none."""
+    ((every, untold),) = source.db.execute(_NAMELESS, _asked(found, request)).fetchall()
+    if not every:
+        return []
+    return [
+        f"{wording.number(every)} visits were abandoned by callers of unknown number, and are in no row: "
+        f"{wording.number(untold)} told none, {wording.number(every - untold)} one that nobody can call (withheld, "
+        "anonymous, restricted, unknown, and the like)."
+    ]
+
+
+def _asked(found: Reading, request: Request) -> dict[str, Any]:
     covered = found.covered
-    values: dict[str, Any] = {
+    return {
         "from": covered.from_us if covered else 0,
         "to": covered.to_us if covered else 0,
         "queues": list(request.queues),
     }
-    rows = pl.from_arrow(source.db.sql(_READ_CALLERS, params=values).to_arrow_table())
-    assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
-    at = pl.from_epoch("abandoned_at", time_unit="us").dt.replace_time_zone("UTC")
-    ((nameless,),) = source.db.execute(_NAMELESS, values).fetchall()
-    return Section("callers", "Whom to call back", _CALLERS, rows.with_columns(at), listed=LISTED), int(nameless)

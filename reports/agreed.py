@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import wording
+from reports import scope, wording
 from reports.definitions import Kind, Ratio
 from reports.hours import WEEKDAYS, Opening
 from reports.measures import ABANDONMENT, MEANS, VARIANTS
@@ -102,7 +102,9 @@ def explained(tables: Tables) -> Section:
         for row in frame.iter_rows(named=True)
     ]
     total = tables.table([]).row(0, named=True)
-    rows.append({"queue": "All queues", **dict.fromkeys(key.name for key in keys), "of": None, "row": total})
+    rows.append(
+        {"queue": scope.whole(tables.request), **dict.fromkeys(key.name for key in keys), "of": None, "row": total}
+    )
     told = [
         {
             **{key.name: row[key.name] for key in (QUEUE, *keys)},

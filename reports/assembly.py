@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports import notes, visit_notes
+from reports import notes, scope, visit_notes
 from reports.intervals import Spine
 from reports.report import Basis, Column, Report, Section
 from reports.request import Request
@@ -41,7 +41,7 @@ def assembled(
     configuration = notes.configuration(request, basis, *settings)
     return Report(
         name=name,
-        title=title,
+        title=scope.titled(title, request),
         request=told or request,
         from_=None if covered is None else covered.from_,
         to=None if covered is None else covered.to,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from reports import dimensions, wording
+from reports import dimensions, scope, wording
 from reports.assembly import of_visits
 from reports.definitions import Kind, Measure, digest
 from reports.dimensions import WEEKDAYS
@@ -75,12 +75,13 @@ def report(source: Source, request: Request) -> Report:
     rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]
     columns = (*(_column(name) for name in by), *_COLUMNS)
     schema = {c.name: pl.Float64 if c.kind is Kind.NUMBER else pl.String for c in columns}
+    compared = pl.DataFrame(rows, schema=schema).with_columns(pl.col(by[0]).replace({ALL: scope.whole(request)}))
     return of_visits(
         found,
         sides["now"][_whole(by)],
         name="compare",
         title="Then and now",
-        sections=[Section("compare", "Then and now", columns, pl.DataFrame(rows, schema=schema))],
+        sections=[Section("compare", "Then and now", columns, compared)],
         periods=_periods(periods, request),
         said=["Rates change by percentage points, all else by percent of what it was."],
         measures=MEASURE_DEFINITIONS,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from reports import notes, wording
+from reports import notes, scope, wording
 from reports.definitions import Kind, digest
 from reports.errors import RequestError
 from reports.report import Column, Report, RestsOn, Section
@@ -97,7 +97,7 @@ def report(source: Source, request: Request) -> Report:
     )
     return Report(
         name="completeness",
-        title="Completeness",
+        title=scope.titled("Completeness", request),
         request=request,
         from_=None if covered is None else covered.from_,
         to=None if covered is None else covered.to,
@@ -159,6 +159,8 @@ def _notes(days: pl.DataFrame, request: Request) -> list[str]:
         "Missing is what an event, a record or a state proves to have been sent and nobody told. What nothing tells "
         "of is not in the score: only lists of original bodies, read for all hours of a day, say there is no more."
     ]
+    if request.queues:
+        said.append(f"Of {scope.of(request)}: enqueues and dequeues; other events name no queue, and all count.")
     low = days.filter(pl.col("score") < request.completeness_floor).get_column("day").to_list()
     if low:
         said.append(f"BELOW THE FLOOR of {wording.percent(request.completeness_floor)}: {', '.join(low)}.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import dimensions, intervals, presence
+from reports import dimensions, intervals, presence, scope
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.dimensions import Dimension
@@ -17,7 +17,6 @@ from reports.source import Source
 from reports.visit_tables import OWN, QUEUE, interval_columns
 from reports.visits import Period, period
 
-ALL = "All queues"
 _COLUMNS = (
     Column("peak", "Peak", Kind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
     Column("peak_at", "Peak at", Kind.TIME, 2),
@@ -50,12 +49,12 @@ def report(source: Source, request: Request) -> Report:
         names = sorted({*present["queue"].unique(), *request.queues}, key=lambda name: (name is None, name or ""))
         intervals.require_bounded(len(names), spine)
         both = [_measured(_of(present, name), covered, spine, request, name) for name in names]
-        over_time = _measured(present, covered, spine, request, ALL)
+        over_time = _measured(present, covered, spine, request, scope.whole(request))
         queues, total = (pl.concat([_overall(each) for each in frames] or [_none()]) for frames in (both, [over_time]))
         when = interval_columns(length)
         sections = [
             Section("queues", "By queue", (QUEUE, *_COLUMNS), queues, total),
-            Section("intervals", f"All queues by {length.noun}", (*when, *_COLUMNS), over_time),
+            Section("intervals", f"{scope.whole(request)} by {length.noun}", (*when, *_COLUMNS), over_time),
             Section(
                 "queue_intervals",
                 f"By queue and {length.noun}",
@@ -109,7 +108,9 @@ def _grouped(
 ) -> Section:
     """Return the depth by the local calendar: that of pieces of time of which each is in one group."""
     pieces = covered.spine(request, _piece(request))
-    each = [(_of(present, name), name) for name in names] if "queue" in request.by else [(present, ALL)]
+    each = (
+        [(_of(present, name), name) for name in names] if "queue" in request.by else [(present, scope.whole(request))]
+    )
     frames = [_measured(some, covered, pieces, request, name) for some, name in each]
     at = pl.max_horizontal("interval_start", pl.lit(covered.from_)).alias("at")
     numbered = dimensions.numbered(pl.concat(frames or [_none()]).with_columns(at).lazy(), by)

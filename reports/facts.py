@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -15,17 +16,19 @@ from reports.source import Source
 from reports.visit_tables import interval_columns
 from reports.visits import Period
 
-_IN_QUEUES = "and (len($queues) = 0 or list_contains($queues::varchar[], queue))"
-# A session's visits begin not long before or after what else happens in it; a day bounds the lookup.
+_IN_QUEUES = "and list_contains($queues::varchar[], queue)"
+# Those whose session ever visited one of the queues, however long before or after. Only sessions of the period's facts
+# are looked for, so that what is kept in memory does not grow with history.
 _OF_QUEUES = """
-and (
-    len($queues) = 0
-    or call_session_id in (
+and call_session_id in (
+    select call_session_id
+    from queue_visits
+    where list_contains($queues::varchar[], queue)
+    and call_session_id in (
         select call_session_id
-        from queue_visits
-        where list_contains($queues::varchar[], queue)
-        and enqueued_at >= make_timestamptz($from) - interval 1 day
-        and enqueued_at < make_timestamptz($to) + interval 1 day
+        from {table}
+        where {moment} >= make_timestamptz($from)
+        and {moment} < make_timestamptz($to)
     )
 )
 """
@@ -89,14 +92,20 @@ class Facts:
         `at` is in microseconds since 1970.
         """
         named = ", ".join(f"{sql} as {name}" for name, sql in self.columns.items())
+        values: dict[str, Any] = {"from": 0, "to": 0}
+        if covered is not None:
+            values = {"from": covered.from_us, "to": covered.to_us}
+        chosen = ""
+        if request.queues:
+            chosen = _IN_QUEUES if self.by_queue else _OF_QUEUES.format(table=self.table, moment=self.moment)
+            values["queues"] = list(request.queues)
         query = f"""
             select epoch_us({self.moment}) as at, {named}
             from {self.table}
             where {self.moment} >= make_timestamptz($from) and {self.moment} < make_timestamptz($to)
-            {_IN_QUEUES if self.by_queue else _OF_QUEUES}
+            {chosen}
         """
-        bounds = {"from": 0, "to": 0} if covered is None else {"from": covered.from_us, "to": covered.to_us}
-        rows = pl.from_arrow(source.db.sql(query, params={**bounds, "queues": list(request.queues)}).to_arrow_table())
+        rows = pl.from_arrow(source.db.sql(query, params=values).to_arrow_table())
         assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
         return rows.lazy()
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from reports import dimensions, facts
+from reports import dimensions, facts, scope
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
@@ -55,7 +55,12 @@ def report(source: Source, request: Request) -> Report:
     peak = Column("peak", "Peak", Kind.COUNT, 1, "most stays open at one moment, of any conference of the period")
     every = (columns[0], _LEGS, _REJOINS, peak, *columns[1:])
     sections = [
-        Section("participants", "All conferences", every, counted),
+        Section(
+            "participants",
+            "All conferences" if not request.queues else f"Conferences of {scope.of(request)}",
+            every,
+            counted,
+        ),
         *facts.over_time(stays, MEASURES, request, spine),
         _conferences(legs, conferences),
         Section("legs", "By participant", (*_IDENTITY, *columns, _REJOINS, _SHARE), legs, listed=LISTED),

@@ -1,6 +1,7 @@
 """The reports there are, and the facts they rest on. A new report is one new file and its lines here."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from reports import (
     abandonment,
@@ -13,6 +14,7 @@ from reports import (
     end_reasons,
     heatmap,
     participants,
+    queue_names,
     queues,
     recordings,
     sla,
@@ -98,7 +100,12 @@ def run(name: str, source: Source, request: Request) -> Report:
         if getattr(request, option) and name not in reports:
             known = ", ".join(each for each in REPORTS if each in reports)
             raise RequestError(f"the report {name} takes no --{option}: expected one of {known}")
-    return REPORTS[name](source, request)
+    report = REPORTS[name](source, request)
+    asked = queue_names.unheard(source, request.queues)
+    # A report that judges visits by the definitions of their queues says so in its own definition.
+    judges = "service_level_variant" in report.definition
+    said = queue_names.notes(asked, queue_names.unused(source, request) if judges else None)
+    return replace(report, notes=(*said, *report.notes), unheard=asked.names if asked else ())
 
 
 def completeness_of(source: Source, report: Report) -> float | None:

@@ -111,7 +111,8 @@ class Report:
     `from_` and `to` are the period in UTC, `to` exclusive; both None when there is nothing to report on. `definition`
     holds what was decided (threshold, variant, formula and so on), by name; `configuration` what was configured, and
     where; `completeness` how much is known of what its visits prove to have been sent, where it is about visits;
-    `measure_definitions` is a digest of the measures' definitions; `notes` are sentences for a reader.
+    `measure_definitions` is a digest of the measures' definitions; `notes` are sentences for a reader; `unheard` are
+    queues that were asked for and that nothing names.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Report:
     measure_definitions: str
     charts: tuple[str, ...] = ()
     completeness: float | None = None
+    unheard: tuple[str, ...] = ()
 
     def section(self, name: str) -> Section:
         """Return the section of that name. Raises KeyError when the report has none."""

@@ -154,6 +154,9 @@ def parse(
 
     Periods are as `reports.periods` reads them; `by` takes names with commas between them, too.
     """
+    for name, texts in (("queues", queues), ("by", by)):
+        if not isinstance(texts, tuple) or not all(isinstance(each, str) for each in texts):
+            raise RequestError(f"{name}: expected an array of texts, such as ['support'], found {texts!r:.80}")
     zone = intervals.zone(tz)
     begun = None if from_ is None else periods.stretch(from_, now, zone, name="from")
     ended = None if to is None else periods.stretch(to, now, zone, name="to").from_

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reports import agreed, completeness, dimensions, intervals, tallies
+from reports import agreed, completeness, dimensions, intervals, scope, tallies
 from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
@@ -84,7 +84,7 @@ def report(source: Source, request: Request) -> Report:
         if made.spine is None or len(made.spine) > MOST_CHART_POINTS:
             sections.append(trend(found, measured))
         sections += distributions(found.visits)
-    sections.append(_variants(total))
+    sections.append(_variants(total, scope.whole(request)))
     sections += agreed.sections(made)
     return of_visits(
         found,
@@ -108,7 +108,7 @@ def _below(sections: Sequence[Section]) -> list[str | None]:
 
 
 def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> list[Section]:
-    labelled = total.with_columns(queue=pl.lit("All queues"))
+    labelled = total.with_columns(queue=pl.lit(scope.whole(made.request)))
     if keys := made.keys(["queue"]):
         empty = {"since": pl.lit(None, dtype=pl.Datetime("us", "UTC")), "variant": pl.lit(None, dtype=pl.String)}
         floats = {name: pl.lit(None, dtype=pl.Float64) for name in ("threshold_secs", "target")}
@@ -120,7 +120,7 @@ def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> 
         by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
         both = (QUEUE, *when, *made.keys(["queue"]), *measured)
         sections += [
-            Section("intervals", f"All queues by {length.noun}", (*when, *measured), by_interval),
+            Section("intervals", f"{scope.whole(made.request)} by {length.noun}", (*when, *measured), by_interval),
             Section("queue_intervals", f"By queue and {length.noun}", both, by_both, sparse="offered"),
         ]
     return sections
@@ -132,15 +132,16 @@ def trend(found: Reading, measured: Sequence[Column]) -> Section:
     length = intervals.fitting(found.covered.from_, found.covered.to)
     spine = found.covered.spine(found.tables.request, length)
     frame = found.tables.over(spine).table(["interval"])
-    return Section("trend", f"All queues by {length.noun}", (*interval_columns(length), *measured), frame, aside=True)
+    title = f"{scope.whole(found.tables.request)} by {length.noun}"
+    return Section("trend", title, (*interval_columns(length), *measured), frame, aside=True)
 
 
-def _variants(total: pl.DataFrame) -> Section:
-    """Return what each formula makes of all queues, for the trade does not agree on one."""
+def _variants(total: pl.DataFrame, whole: str) -> Section:
+    """Return what each formula makes of all visits, for the trade does not agree on one."""
     row = total.row(0, named=True)
     columns_ = (
         Column("variant", "Service level variant", Kind.TEXT, 1),
-        Column("service_level", "All queues", Kind.RATE, 1),
+        Column("service_level", whole, Kind.RATE, 1),
         Column("formula", "Formula", Kind.TEXT, 2),
         Column("worked", "In numbers", Kind.TEXT, 3),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports import agreed, wording
+from reports import agreed, scope, wording
 from reports.hours import Hours
 from reports.measures import WAIT_EDGES_SECS, service_level
 from reports.visit_tables import Tables
@@ -51,7 +51,7 @@ def notes(made: Tables, visits: Visits, total: Mapping[str, Any], *, leading: bo
     said += agreed.notes(made)
     said += _hours(made, visits)
     if leading and total[level.name] is not None:
-        said.append(f"All queues: {level.worked(total)} = {wording.percent(total[level.name])}.")
+        said.append(f"{scope.whole(request)}: {level.worked(total)} = {wording.percent(total[level.name])}.")
     said.append("A visit counts in the interval in which it was enqueued. Percentiles are nearest rank.")
     said += [sentence for count, sentence in _reservations(visits, total) if count]
     return said

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import dimensions, intervals, tallies
+from reports import dimensions, intervals, scope, tallies
 from reports import visits as visits_
 from reports.definitions import Kind, Ratio
 from reports.dimensions import Dimension
@@ -258,7 +258,8 @@ def sections(
     made, length = found.tables, found.tables.request.interval
     since = [column for column in made.keys(["queue"]) if column.name == "since"]
     ratios = [ratio.expr for ratio in more]
-    total = made.table([]).with_columns(*ratios, queue=pl.lit("All queues"), since=pl.lit(None, dtype=_MOMENT))
+    whole = pl.lit(scope.whole(made.request))
+    total = made.table([]).with_columns(*ratios, queue=whole, since=pl.lit(None, dtype=_MOMENT))
     queues = made.table(["queue"]).with_columns(ratios)
     told = [Section("queues", "By queue", (QUEUE, *since, *shown), queues, total)]
     if made.spine is not None and length is not None:

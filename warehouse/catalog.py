@@ -8,10 +8,11 @@ import duckdb
 
 GENERATED = "<!-- From here on made by `python -m warehouse docs/warehouse.md`: edit warehouse/comments.toml -->"
 
-_VIEWS, _COMPLETENESS, _MEANINGS = (
+_VIEWS, CALLERS, _COMPLETENESS, _MEANINGS = (
     files(__package__).joinpath(name).read_text(encoding="utf-8")
-    for name in ("views.sql", "completeness.sql", "comments.toml")
+    for name in ("views.sql", "callers.sql", "completeness.sql", "comments.toml")
 )
+"""`CALLERS` is a part of a query: rows of `spellings` with whom their `told` means (`caller`), as `callers`."""
 
 _ANYWHERE = "everywhere"
 _ITSELF = "is"
@@ -48,7 +49,7 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
     Called on every opening for writing, so that a warehouse has the views of the program that writes it.
     """
     db.begin()
-    for script in (_VIEWS, _COMPLETENESS):
+    for script in (_VIEWS.replace("-- include callers.sql\n", CALLERS), _COMPLETENESS):
         db.execute(script)
     for statement in _comments(db):
         db.execute(statement)

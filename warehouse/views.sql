@@ -178,9 +178,16 @@ window walk as (
 );
 
 create or replace view abandoned_calls as
+with spellings as (
+    select *, from_number as told
+    from queue_visits
+    where outcome = 'abandoned'
+),
+-- include callers.sql
 select
     queue,
     from_number,
+    caller,
     to_number,
     enqueued_at,
     make_timestamptz((epoch_us(enqueued_at) // 1000 + wait_ms) * 1000) as abandoned_at,
@@ -188,8 +195,7 @@ select
     call_session_id,
     call_leg_id,
     visit_id
-from queue_visits
-where outcome = 'abandoned';
+from callers;
 
 -- In order, for that is what a timeline is; and up to 1.4, DuckDB loses rows of a union of so many when it reads the view
 -- from a file of DuckDB 2 without an order.

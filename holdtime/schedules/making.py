@@ -50,6 +50,8 @@ def made(asked: Asked) -> Message:
     request = request_of(settings, options, asked.now)
     until, landed_at = datetime.fromisoformat(options["to"]), last_landing(settings.environment.warehouse)
     in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
+    if schedule.timezone is None and "timezone" not in settings.configuration.model_fields_set:
+        in_file["tz"] = Origin.DEFAULT
     with opened(settings.environment.replica) as source:
         not_landed = lacking(source.db, asked.log, until, landed_at=landed_at) or outage(source.db, until)
         report = registry.run(schedule.report, source, replace(request, origins=in_file))

@@ -47,6 +47,8 @@ def summary(
     """
     zone = report.request.zone
     title = f"{name}: {report.title}, {words} ({_span(report, zone)})"
+    if report.unheard:
+        title += ", UNKNOWN QUEUE"
     if lacking is not None:
         title += ", NOT COMPLETE"
     complete = (

@@ -1,11 +1,12 @@
 """The charts of reports. Each is one function, which names the table that has the same numbers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
 
-from reports import wording
+from reports import scope, wording
 from reports.definitions import Kind
 from reports.dimensions import HOURS, WEEKDAYS
 from reports.formats.drawing import ABANDONED, ANSWERED, LINE, NARROW, OTHER, TARGET, WIDE, Drawing, Picture, svg, when
@@ -17,7 +18,8 @@ _OUTCOMES = (("answered", ANSWERED), ("abandoned", ABANDONED), ("other", OTHER))
 
 def drawn(report: Report) -> list[Drawing]:
     """Return the charts that a report asks for, in its order."""
-    return [_CHARTS[name](report) for name in report.charts]
+    drawings = [_CHARTS[name](report) for name in report.charts]
+    return [replace(each, title=scope.titled(each.title, report.request)) for each in drawings]
 
 
 def _service_level(report: Report) -> Drawing:

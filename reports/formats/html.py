@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from reports import wording
+from reports import scope, wording
 from reports.definitions import Kind
 from reports.formats import cells, charts
 from reports.formats.cells import Grade
@@ -96,6 +96,8 @@ def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, s
             f"within {wording.seconds(request.threshold_secs)}, {request.variant.replace('_', ' ')}, "
             f"target {wording.target(request.target)}"
         )
+    elif column.name == "offered":
+        about = f"visits to {scope.of(report.request)}"
     return {
         "title": column.title,
         "value": cells.text(row[column.name], column, report.request.zone),
@@ -106,7 +108,6 @@ def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, s
 
 
 _ABOUT = {
-    "offered": "visits to all queues",
     "abandonment_rate": "of the visits that have ended",
     "mean_wait_answered_ms": "mean wait of the answered",
     "longest_wait_ms": "of any visit",

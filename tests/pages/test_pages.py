@@ -133,3 +133,9 @@ def test_hostile_queue_names_are_text_and_nothing_else(shown: Shown) -> None:
     page = shown("queues", queues=tuple(HOSTILE))
     assert page.locator("script, img, iframe").count() == 0
     assert page.get_by_text("<script>alert(1)</script>", exact=True).first.is_visible()
+
+
+def test_a_long_name_in_a_title_and_a_tile_fits_a_phone(shown: Shown) -> None:
+    page = shown("sla", PHONE, queues=("q" * 400,))
+    assert "q" * 30 in page.locator("h1").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

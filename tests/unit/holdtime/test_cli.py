@@ -227,6 +227,8 @@ def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:
         (("diff", "99"), "the last that did is 0:4"),
         (("diff", "1", "4", "weather"), "weather"),
         (("sla", "--format", "png"), "--output FOLDER"),
+        (("calls", "--queue", "Support", "--output", "c.csv"), "no queue is called 'Support'; there is 'support'"),
+        (("diff", "1", "--queue", "night"), "no queue is called 'night'; there is 'support'"),
     ],
 )
 def test_a_report_that_cannot_be_made_says_what_was_expected(

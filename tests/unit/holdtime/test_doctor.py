@@ -166,6 +166,21 @@ def test_a_schedule_that_nobody_runs_or_whom_nobody_can_tell_fails(
     assert "holdtime schedule" in found[1].do
 
 
+def test_a_queue_that_is_named_and_that_no_event_names_is_a_note_with_what_is_meant(place: Place) -> None:
+    assert not [check for check in place.examined().checks if check.name == "queues"]
+    schedule = '[[schedule]]\nname = "daily"\ncron = "0 7 * * *"\nreport = "sla"\nfolder = "out"\n'
+    place.path("holdtime.toml").write_text(
+        f'[[queue]]\nname = "Support"\n{schedule}filters = {{queues = ["support", "nigth"]}}'
+    )
+    place.landed(a_call("ann").queued(at=NOON).answered(after=10))
+    first, second = (check for check in place.examined().checks if check.name == "queues")
+    assert first.verdict == second.verdict == Verdict.NOTE
+    assert first.found == "[[queue]]: no queue is called 'Support'; there is 'support', and names are exact"
+    assert second.found == "schedule daily: no queue is called 'nigth'; there is 'support'"
+    place.path("holdtime.toml").write_text('[[queue]]\nname = "support"\n')
+    assert place.check("queues") == Check("queues", Verdict.OK, "1 named in the configuration, none of them unknown")
+
+
 @pytest.mark.parametrize("name", ["log.sqlite", "warehouse.duckdb", "replica.duckdb"])
 def test_a_file_that_is_something_else_fails_and_stays(place: Place, name: str) -> None:
     place.path(name).write_bytes(b"somebody's diary " * 100)

@@ -237,6 +237,17 @@ def test_positions_that_were_not_reached_or_come_in_the_wrong_order_are_refused(
         pass
 
 
+def test_a_queue_is_known_from_the_position_on_at_which_it_was_heard_of(center: Center) -> None:
+    asked: dict[str, Any] = {"queues": ("night",)}
+    first = center.last
+    with pytest.raises(RequestError, match="no queue is called 'night'; there "):
+        center.report(as_of=str(first), **asked)
+    center.land(a_call("eve").queued(at=NOON, queue="night").answered(after=10), now=NOON + 60 * MINUTE)
+    assert json.loads(center.report(as_of=str(center.last), **asked))["period"]["queues"] == ["night"]
+    with pytest.raises(RequestError, match="no queue is called 'night'; there "):
+        center.report(as_of=str(first), **asked)
+
+
 def test_settings_say_where_they_come_from() -> None:
     configuration = Configuration.model_validate({"timezone": "Europe/Athens", "service_level": {"target": 0.9}})
     settings = Settings(environment=Environment(), configuration=configuration)

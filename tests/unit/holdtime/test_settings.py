@@ -183,6 +183,34 @@ def test_without_a_zone_for_all_a_report_is_in_the_one_that_all_queues_agree_on(
     assert request_of(load(), {}, now).tz == "UTC"
 
 
+@pytest.mark.parametrize(
+    ("config", "queues", "tz", "origin"),
+    [
+        ("", (), "UTC", "default"),
+        ('[[queue]]\nname = "support"\n', (), "UTC", "default"),
+        ('[[queue]]\nname = "support"\n', ("support",), "UTC", "default"),
+        ('timezone = "UTC"\n', (), "UTC", "holdtime.toml"),
+        ('[[queue]]\nname = "support"\ntimezone = "UTC"\n', (), "UTC", "holdtime.toml"),
+        ('[[queue]]\nname = "support"\ntimezone = "Asia/Tokyo"\n', ("support",), "Asia/Tokyo", "holdtime.toml"),
+        ('[[queue]]\nname = "support"\ntimezone = "Asia/Tokyo"\n', ("sales",), "UTC", "default"),
+        # Two queues of two zones: neither zone is the report's.
+        ('[[queue]]\nname = "support"\ntimezone = "Asia/Tokyo"\n', ("support", "sales"), "UTC", "default"),
+    ],
+)
+def test_a_time_zone_is_said_to_come_from_the_file_only_where_the_file_names_it(
+    config: str, queues: tuple[str, ...], tz: str, origin: str
+) -> None:
+    CONFIG_FILE.write_text(config)
+    request = request_of(load(), {"queues": queues}, datetime(2026, 3, 4, tzinfo=UTC))
+    (found,) = request.settings("tz")
+    assert (found.value, found.origin) == (tz, origin)
+
+
+def test_a_byte_order_mark_before_the_file_is_no_part_of_it() -> None:
+    CONFIG_FILE.write_bytes(b"\xef\xbb\xbf" + b'timezone = "Asia/Tokyo"\r\n')
+    assert load().configuration.timezone == "Asia/Tokyo"
+
+
 def test_every_fault_in_what_is_agreed_is_named() -> None:
     faults = faults_of(
         '[[queue]]\nname = ""\nvariant = "best"\nbusiness_hours = ["nine to five"]\n'

@@ -88,7 +88,7 @@ def test_several_queues_are_those_asked_for_and_no_others(source: Source) -> Non
         [*report.section("queues").rows(), report.section("queues").total_row()],
         "queue offered",
         """
-        select coalesce(queue, 'All queues'), count(*) from queue_visits where queue in ('sales', 'billing')
+        select coalesce(queue, 'Queues sales, billing'), count(*) from queue_visits where queue in ('sales', 'billing')
         group by rollup (queue) order by queue nulls last
         """,
     )

@@ -323,7 +323,10 @@ def test_what_callers_and_carriers_say_is_harmless_in_every_report(
 ) -> None:
     texts = [text for text in HOSTILE if text]
     source = fill(
-        *({**visit("abandoned"), "from_number": text} for text in texts),
+        *(
+            {**visit("abandoned"), "from_number": f"{text} <+1202555{n:04}>", "to_number": text}
+            for n, text in enumerate(texts)
+        ),
         conferences=tuple({"conference_id": f"{n}", "name": text, "created_at": NOON} for n, text in enumerate(texts)),
     )
     insert(source.db, "calls", tuple({"hangup_cause": t, "initiated_at": NOON, "status": "ended"} for t in texts))

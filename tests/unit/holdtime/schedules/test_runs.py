@@ -449,6 +449,15 @@ def test_when_patience_is_over_it_is_sent_and_says_that_it_is_not_complete(place
     )
 
 
+def test_a_summary_of_a_queue_that_nobody_heard_of_is_sent_and_says_so(place: Place) -> None:
+    with a_web_server() as server:
+        place.run(a_schedule(server.url(), filters={"queues": ["support", "Support"]}))
+    (came,) = server.came
+    assert ": Service levels, queues support, Support, yesterday (" in came["title"]
+    assert came["title"].endswith(", UNKNOWN QUEUE")
+    assert "Not known: no queue is called 'Support'; there is 'support', and names are exact." in came["message"]
+
+
 def test_a_run_that_cannot_be_made_fails_and_is_told(place: Place) -> None:
     place.replica = place.folder / "nothing.duckdb"
     with a_web_server() as server:
