@@ -17,7 +17,13 @@ Fill = Callable[..., Source]
 Visit = Callable[..., Row]
 
 # What a column that must not be empty holds where a test does not care.
-_ANYTHING = {"VARCHAR": "'x'", "INTEGER": "1", "BIGINT": "0", "TIMESTAMP WITH TIME ZONE": "timestamptz '2026-01-01'"}
+_ANYTHING = {
+    "VARCHAR": "'x'",
+    "INTEGER": "1",
+    "BIGINT": "0",
+    "BOOLEAN": "true",
+    "TIMESTAMP WITH TIME ZONE": "timestamptz '2026-01-01'",
+}
 
 
 @pytest.fixture

@@ -401,11 +401,19 @@ def test_staffing_rests_on_measured_loads(source: Source) -> None:
         _report(source, "staffing").section("queues").rows(),
         "queue offered handle_ms patience_ms",
         """
-        with first as (
-            select call_leg_id, arg_min(queue, enqueued_at) as queue
-            from queue_visits where outcome = 'answered' group by 1
+        with bridges as (
+            select visit.queue, visit_id, epoch_ms(min(occurred_at)) as start_ms, any_value(visit.call_leg_id) as leg
+            from queue_visits as visit join events on events.call_leg_id = visit.call_leg_id
+            where outcome = 'answered' and event_type = 'call.bridged' and occurred_at >= enqueued_at group by 1, 2
         ),
-        talk as (select first.queue, avg(talk_ms) as handle_ms from first join calls using (call_leg_id) group by 1)
+        talk as (
+            select queue, avg((
+                select min(epoch_ms(occurred_at)) from events
+                where call_leg_id = leg and event_type in ('call.enqueued', 'call.hangup')
+                and epoch_ms(occurred_at) > start_ms
+            ) - start_ms) as handle_ms
+            from bridges group by 1
+        )
         select queue, count(*), any_value(handle_ms), sum(wait_ms) / nullif(count(*) filter (outcome = 'abandoned'), 0)
         from queue_visits join talk using (queue) group by queue order by queue
         """,
