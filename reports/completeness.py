@@ -15,8 +15,8 @@ from reports.request import Request
 from reports.source import Source
 from reports.visits import Period, period
 
-_EXTENT = """
-select epoch_us(min(day::timestamp at time zone 'UTC')), epoch_us(max(day::timestamp at time zone 'UTC'))
+_MOMENTS = """
+select day::timestamp at time zone 'UTC' as began, day::timestamp at time zone 'UTC' as ended
 from completeness
 """
 
@@ -78,7 +78,7 @@ def report(source: Source, request: Request) -> Report:
             "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"
         )
     request = replace(request, tz="UTC")  # its days are
-    basis, covered = source.basis(), period(source, request, _EXTENT)
+    basis, covered = source.basis(), period(source, request, _MOMENTS)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)
     day = Column("day", "Day (UTC)", Kind.TEXT, 1)

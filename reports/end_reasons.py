@@ -15,16 +15,7 @@ from reports.source import Source
 from reports.visits import period
 
 _VISITS = Facts("queue_visits", "enqueued_at", {name: name for name in ("reason", "outcome", "wait_ms")}, by_queue=True)
-_EXTENT = f"""
-select epoch_us(min(first)), epoch_us(max(last))
-from (
-    select min(enqueued_at) as first, max(enqueued_at) as last from queue_visits
-    union all
-    select min(created_at), max(created_at) from conferences
-    union all
-    select min({calls.FACTS.moment}), max({calls.FACTS.moment}) from calls
-)
-"""
+_MOMENTS = " union all ".join(each.moments for each in (_VISITS, conferences.FACTS, calls.FACTS))
 _OF_VISITS: Mapping[str, Column] = {
     "reason": Column("reason", "Telnyx says", Kind.TEXT, 1),
     "outcome": Column("outcome", "Outcome", Kind.TEXT, 1),
@@ -50,7 +41,7 @@ def report(source: Source, request: Request) -> Report:
 
     An interval and `--by` split the reasons further.
     """
-    basis, covered = source.basis(), period(source, request, _EXTENT)
+    basis, covered = source.basis(), period(source, request, _MOMENTS)
     by = dimensions.chosen(request, covered, own={}, report="end-reasons", at="at")
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
     if not by and request.interval is not None:

@@ -116,7 +116,7 @@ def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> 
     sections = [Section("queues", "By queue", (QUEUE, *keys, *measured), made.table(["queue"]), labelled)]
     length = made.request.interval
     if made.spine is not None and length is not None:
-        when = interval_columns(length)
+        when = interval_columns(length, made.spine, made.request.zone)
         by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
         both = (QUEUE, *when, *made.keys(["queue"]), *measured)
         sections += [
@@ -130,9 +130,11 @@ def trend(found: Reading, measured: Sequence[Column]) -> Section:
     """Return all queues by an interval that a chart has room for."""
     assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
     length = intervals.fitting(found.covered.from_, found.covered.to)
-    spine = found.covered.spine(found.tables.request, length)
+    request = found.tables.request
+    spine = found.covered.spine(request, length)
     frame = found.tables.over(spine).table(["interval"])
-    return Section("trend", f"All queues by {length.noun}", (*interval_columns(length), *measured), frame, aside=True)
+    columns_ = (*interval_columns(length, spine, request.zone), *measured)
+    return Section("trend", f"All queues by {length.noun}", columns_, frame, aside=True)
 
 
 def _variants(total: pl.DataFrame) -> Section:

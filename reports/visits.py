@@ -6,17 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from reports import intervals, terms
+from reports import intervals, periods, terms
 from reports.errors import SourceError
 from reports.hours import Hours
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
+from reports.periods import Extent
 from reports.request import Request
 from reports.source import Source
 
+_MICROSECOND = timedelta(microseconds=1)
 _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
-_EXTENT = "select epoch_us(min(enqueued_at)), epoch_us(max(enqueued_at)) from queue_visits"
+# A visit of which nobody knows when it began is there when it left.
+_MOMENTS = """
+select coalesce(enqueued_at, left_at) as began, left_at as ended
+from queue_visits
+"""
 
 _WITHIN = f"enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}"
 
@@ -85,10 +91,14 @@ class Visits:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A half-open stretch of time in UTC, `to` exclusive."""
+    """A half-open stretch of time in UTC, `to` exclusive.
+
+    `apart` counts the facts that it leaves out because their time is far from that of all others.
+    """
 
     from_: datetime
     to: datetime
+    apart: int = 0
 
     @property
     def from_us(self) -> int:
@@ -99,26 +109,55 @@ class Period:
         return intervals.micros(self.to)
 
     def spine(self, request: Request, length: Interval) -> Spine:
-        return intervals.spine(self.from_, self.to, request.zone, length)
+        """Return the intervals of the period: one that it cuts is as long as what is left of it."""
+        return intervals.spine(self.from_, self.to, request.zone, length).within(self.from_, self.to)
 
 
-def period(source: Source, request: Request, extent: str = _EXTENT) -> Period | None:
+def period(source: Source, request: Request, moments: str = _MOMENTS) -> Period | None:
     """Return the period of a request, taking from the facts what it leaves open; None when there is neither.
 
-    Left open, it begins with the local day of the first fact and ends with that of the last, or at `now` if that day is
-    not over. `extent` is SQL for the first and the last instant.
+    Left open, it begins with the local day of the first fact and ends with that in which the last was over, or at `now`
+    if that day is not over; facts whose time is far from that of all others are left out (`periods.bulk`). `moments` is
+    SQL for when each fact `began` and `ended`.
     """
-    ((first, last),) = source.db.execute(extent).fetchall()
-    zone = request.zone
-    from_, to = request.from_, request.to
-    if from_ is None and first is not None:
-        from_ = intervals.midnight(_instant(first).astimezone(zone).date(), zone)
-    if to is None and last is not None:
-        day = _instant(last).astimezone(zone).date() + timedelta(days=1)
-        to = max(_instant(last) + timedelta(microseconds=1), min(intervals.midnight(day, zone), request.now))
-    if from_ is None or to is None or from_ >= to:
-        return None
-    return Period(from_, to)
+    from_, to, apart = request.from_, request.to, 0
+    if from_ is None or to is None:
+        every = _extents(source, moments)
+        extents = [each for each in every if _touches(each, from_, to)] or every
+        near = periods.bulk(extents)
+        if near is None:
+            return None
+        apart = sum(each.facts for each in extents) - near.facts
+        from_ = from_ or intervals.midnight(near.first.astimezone(request.zone).date(), request.zone)
+        day = near.over.astimezone(request.zone).date() + timedelta(days=1)
+        to = to or max(near.last + timedelta(microseconds=1), min(intervals.midnight(day, request.zone), request.now))
+    return None if from_ >= to else Period(from_, to, apart)
+
+
+def _touches(extent: Extent, from_: datetime | None, to: datetime | None) -> bool:
+    return (from_ is None or extent.last >= from_) and (to is None or extent.first < to)
+
+
+def _extents(source: Source, of_facts: str) -> list[Extent]:
+    """Return the extent of the facts of each day in UTC that has some, in order."""
+    rows = source.db.execute(
+        f"""
+        with facts as (
+            select
+                epoch_us(began) as began,
+                -- an end that is far from its beginning is a wrong clock's
+                if(epoch_us(ended) - epoch_us(began) between 0 and $far, epoch_us(ended), epoch_us(began)) as ended
+            from ({of_facts})
+        )
+        select min(began), max(began), max(ended), count(*)
+        from facts
+        where began is not null
+        group by began // $day
+        order by 1
+        """,
+        {"far": periods.FAR // _MICROSECOND, "day": timedelta(days=1) // _MICROSECOND},
+    ).fetchall()
+    return [Extent(_instant(first), _instant(last), _instant(over), facts) for first, last, over, facts in rows]
 
 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
