@@ -47,6 +47,14 @@ class Terms:
     hours: tuple[Opening, ...] | None = None
     holidays: tuple[date, ...] = ()
 
+    @property
+    def threshold_ms(self) -> int:
+        return round(self.threshold_secs * 1000)
+
+    @property
+    def short_abandon_ms(self) -> int:
+        return round(self.short_abandon_secs * 1000)
+
     def overlaps(self, from_: datetime, to: datetime) -> bool:
         """Tell whether they hold at some instant of a period."""
         return (self.since is None or self.since < to) and (self.until is None or self.until > from_)
@@ -84,8 +92,8 @@ def judged(visits: pl.LazyFrame, terms: Sequence[Terms]) -> pl.LazyFrame:
     `visits` has `queue` and `enqueued_at` (microseconds since 1970).
     """
     of_terms = {
-        "threshold_ms": [round(each.threshold_secs * 1000) for each in terms],
-        "short_abandon_ms": [round(each.short_abandon_secs * 1000) for each in terms],
+        "threshold_ms": [each.threshold_ms for each in terms],
+        "short_abandon_ms": [each.short_abandon_ms for each in terms],
     }
     if len(terms) == 1:
         constant = {name: pl.lit(values[0]) for name, values in of_terms.items()}

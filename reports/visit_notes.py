@@ -80,6 +80,9 @@ def _reservations(visits: Visits, total: Mapping[str, Any]) -> list[tuple[int, s
                 visits.reported,
                 "visits have a beginning worked out from the wait that Telnyx reported, in whole seconds.",
             ),
-            (visits.timeless, "more visits have no known beginning: they belong to no interval and are in no number."),
+            (
+                visits.timeless,
+                "more visits have no known beginning: they belong to no interval, and count by event time only.",
+            ),
         )
     ]

@@ -35,12 +35,13 @@ def test_completeness_is_that_of_the_bulk(fill: Any) -> None:
 
 def test_what_is_asked_for_is_what_is_covered(fill: Any, visit: Any) -> None:
     source = fill(*(visit(at=at) for at in [*FAR, DAY, DAY + timedelta(hours=1)]))
-    for options, period, offered in (
+    cases: tuple[tuple[dict[str, Any], tuple[datetime, datetime], int], ...] = (
         ({"from_": "2098-12-31"}, (datetime(2098, 12, 31, tzinfo=UTC), FAR[1] + timedelta(microseconds=1)), 1),
         ({"to": "1971-01-01"}, (FAR[0], datetime(1971, 1, 1, tzinfo=UTC)), 1),
         ({"from_": "1970-01-01", "to": "2100-01-01"}, (FAR[0], datetime(2100, 1, 1, tzinfo=UTC)), 5),
         ({"from_": "2026-03-02"}, (DAY, NOW), 2),
-    ):
+    )
+    for options, period, offered in cases:
         report = run("sla", source, parse(now=NOW, **options))
         total = report.section("queues").total_row()
         assert (report.from_, report.to) == period
