@@ -77,9 +77,10 @@ create or replace view service_levels as
 with definitions as (
     select
         * replace (coalesce(effective_from, '-infinity'::timestamptz) as effective_from),
-        lead(effective_from, 1, 'infinity'::timestamptz) over (
-            partition by queue
-            order by effective_from nulls first
+        -- up to 1.4, DuckDB finds no default of lead in a view of DuckDB 2
+        coalesce(
+            lead(effective_from) over (partition by queue order by effective_from nulls first),
+            'infinity'::timestamptz
         ) as effective_until
     from queue_definitions
     where queue is not null
