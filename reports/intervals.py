@@ -145,6 +145,16 @@ def midnight(day: date, tz: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(UTC)
 
 
+def shown(local: datetime, tz: ZoneInfo) -> datetime:
+    """Return when, in UTC, the clocks show a local time first; where they skip it, when they jump."""
+    at, after = (local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if at <= after:
+        return at
+    # Of a time that there never was, one reading lies after the jump and one before it.
+    _, jump, _ = next(_stretches(after, at, tz))
+    return jump
+
+
 def spine(from_: datetime, to: datetime, tz: ZoneInfo, length: Interval) -> Spine:
     """Return the whole intervals of local time that touch `[from_, to)`. Raises RequestError when they are too many."""
     expected = (to - from_) / (length.length or _ROUGHLY[length])
