@@ -10,7 +10,7 @@ import polars as pl
 from reports import notes, wording
 from reports.definitions import Kind, digest
 from reports.errors import RequestError
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visits import Period, period
@@ -68,7 +68,6 @@ _RESTS_ON = (
     Column("rests_on", "Rests on", Kind.TEXT, 4),
 )
 MEASURE_DEFINITIONS = digest(_COUNTS)
-RESTS_ON = RestsOn("queue_visits", "enqueued_at", ("queue", "outcome", "enqueued_at_source", "left_at"), by_queue=True)
 
 
 def report(source: Source, request: Request) -> Report:

@@ -8,7 +8,7 @@ from reports import agreed, completeness, dimensions, intervals, tallies
 from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import AS_TEXT, OWN, QUEUE, Reading, Tables, interval_columns, reading
@@ -39,18 +39,6 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-_READ = (
-    "queue",
-    "outcome",
-    "wait_ms",
-    "left_at",
-    "left_at_latest",
-    "enqueued_at_source",
-    "reason",
-    "position_out",
-    "reported_wait_secs",
-)
-RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
 HEADLINE = ("offered", "service_level", "completeness", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 

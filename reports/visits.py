@@ -30,6 +30,22 @@ _QUEUES = f"select distinct queue from queue_visits where queue is not null and 
 
 _OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
 
+# How long an answered visit can have waited at most, where nobody said when it left.
+BOUND_MS = """
+case
+    when wait_ms is null and outcome = 'answered'
+    then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
+end
+"""
+
+# Of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on.
+MISSING = """
+(
+    (enqueued_at_source is distinct from 'observed')::tinyint
+    + (outcome <> 'waiting' and reason is null and position_out is null and reported_wait_secs is null)::tinyint
+)
+"""
+
 # Texts become numbers where they are read, which DuckDB does once for each text that is stored, not for each visit.
 _READ = f"""
 select
@@ -37,18 +53,8 @@ select
     epoch_us(enqueued_at) as enqueued_at,
     list_position($outcomes::varchar[], outcome) - 1 as outcome,
     wait_ms,
-    -- how long an answered visit can have waited at most, where nobody said when it left
-    case
-        when wait_ms is null and outcome = 'answered'
-        then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
-    end as bound_ms,
-    -- of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on
-    (
-        (enqueued_at_source is distinct from 'observed')::tinyint
-        + (
-            outcome <> 'waiting' and reason is null and position_out is null and reported_wait_secs is null
-        )::tinyint
-    ) as missing
+    {BOUND_MS} as bound_ms,
+    {MISSING} as missing
 from queue_visits
 where {_WITHIN}
 """
