@@ -11,6 +11,7 @@ from reports.intervals import LENGTH_MS, Spine
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import Reading
+from reports.visits import Period
 
 ENOUGH_MS = 60_000
 """So long must people have been held up in an interval before it tells how many agents there were."""
@@ -94,7 +95,7 @@ class Load:
 def loads(source: Source, request: Request, found: Reading) -> dict[str | None, Load]:
     """Return the load of each queue to which somebody came."""
     of_queues = (
-        talks(source, request, found)
+        talks(source, request, found.covered)
         .group_by("queue")
         .agg(handled=pl.len(), handle_ms=pl.col("talk_ms").mean(), spread=pl.col("talk_ms").std())
     )
@@ -120,9 +121,8 @@ def loads(source: Source, request: Request, found: Reading) -> dict[str | None, 
     return told
 
 
-def talks(source: Source, request: Request, found: Reading) -> pl.DataFrame:
-    """Return the talks of visits of the period: queue, talk_ms, start_ms, end_ms."""
-    covered = found.covered
+def talks(source: Source, request: Request, covered: Period | None) -> pl.DataFrame:
+    """Return the talks of visits of a period: queue, talk_ms, start_ms, end_ms."""
     bounds = {"from": covered.from_us if covered else 0, "to": covered.to_us if covered else 0}
     rows = pl.from_arrow(source.db.sql(_TALKS, params={**bounds, "queues": list(request.queues)}).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
@@ -182,7 +182,9 @@ def held_up(source: Source, request: Request, found: Reading) -> Mapping[tuple[s
     until_ms = min(covered.to_us, intervals.micros(request.now)) // 1000
     waits = presence.waiting(presence.read(source, request, covered), until_ms)
     long = waits.with_columns(pl.col("start_ms") + GRACE_MS).filter(pl.col("start_ms") < pl.col("end_ms"))
-    return _while_waiting(talks(source, request, found), long, spine)
+    # Who came before the period may be talked to in it.
+    around = Period(covered.from_ - timedelta(days=1), covered.to)
+    return _while_waiting(talks(source, request, around), long, spine)
 
 
 def _while_waiting(talked: pl.DataFrame, waits: pl.DataFrame, spine: Spine) -> dict[tuple[str | None, int], HeldUp]:

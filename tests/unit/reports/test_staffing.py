@@ -224,3 +224,18 @@ def test_an_interval_in_which_all_wait_still_says_so(fill: Any, visit: Any) -> N
     row = list(_staffing(source, agents=2).section("staffing").rows())[-1]
     assert row["level_measured"] is None
     assert "all of them wait still" in row["fit"]
+
+
+def test_talks_from_before_the_period_are_in_progress_in_it_and_no_part_of_its_handle_time(
+    fill: Any, visit: Any
+) -> None:
+    source = _talked(fill, visit, ("queue", "support", 0), ("bridge", None, 0.2), ("hangup", None, 60))
+    late = {**visit(wait_secs=600, at=NINE + timedelta(minutes=20)), "entity": "late"}
+    insert(source.db, "queue_visits", (late,))
+    told = {"event_type": "call.bridged", "occurred_at": NINE + timedelta(minutes=30), "entity": "late"}
+    insert(source.db, "stored_events", (told,))
+    insert(source.db, "calls", ({"entity": "late", "ended_at": NINE + timedelta(minutes=31), "status": "ended"},))
+    period = {"from_": "2026-03-02T09:15", "to": "2026-03-02T10:00"}
+    report = _staffing(source, **period)
+    assert _handle_times(report) == {"support": 60_000}
+    assert next(report.section("staffing").rows())["agents"] == 1
