@@ -54,8 +54,8 @@ class Extent:
     facts: int
 
 
-def bulk(extents: Sequence[Extent]) -> Extent | None:
-    """Return the extent of the most facts of which none is `FAR` from the next; of as many, the later.
+def bulk(extents: Sequence[Extent], now: datetime) -> Extent | None:
+    """Return the extent of the most facts of which none is `FAR` from the next; of as many, that nearest to now.
 
     `extents` are in order, of a day each, say.
     """
@@ -66,7 +66,7 @@ def bulk(extents: Sequence[Extent]) -> Extent | None:
             found[-1] = Extent(near.first, each.last, max(near.over, each.over), near.facts + each.facts)
         else:
             found.append(each)
-    return max(reversed(found), key=lambda extent: extent.facts, default=None)
+    return max(found, key=lambda extent: (extent.facts, -abs(extent.last - now)), default=None)
 
 
 def stretch(text: str, now: datetime, zone: ZoneInfo, *, name: str) -> Stretch:

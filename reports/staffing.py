@@ -190,7 +190,8 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
         "wait_measured_ms": row["mean_wait_answered_ms"],
     }
     if not load.handle_ms:
-        return {**told, "fit": "no talk is known: nothing to predict from"}
+        known = "talks lasted no time" if load.handled else "no talk is known"
+        return {**told, "fit": f"{known}: nothing to predict from"}
     demand = Demand(
         arrivals=row["offered"],
         length_s=(row["interval_end"] - row["interval_start"]).total_seconds(),

@@ -130,7 +130,7 @@ def period(source: Source, request: Request, moments: str = _MOMENTS) -> Period 
     if from_ is None or to is None:
         every = _extents(source, moments)
         extents = [each for each in every if _touches(each, from_, to)] or every
-        near = periods.bulk(extents)
+        near = periods.bulk(extents, request.now)
         if near is None:
             return None
         apart = sum(each.facts for each in extents) - near.facts

@@ -102,15 +102,16 @@ def _extent(day: str, facts: int = 1) -> Extent:
         ([], None),
         ([("2099-01-01", 1)], ("2099-01-01", "2099-01-01", 1)),
         ([("1970-01-01", 2), ("2026-03-02", 5), ("2026-03-04", 1), ("2099-01-01", 1)], ("2026-03-02", "2026-03-04", 6)),
-        # Years of history, each day within a year of the next, are one; of as many facts the later count.
+        # Years of history, each day within a year of the next, are one; of as many facts those nearest to now count.
         ([("2021-01-01", 1), ("2022-01-01", 1), ("2022-12-31", 1)], ("2021-01-01", "2022-12-31", 3)),
         ([("2021-01-01", 1), ("2022-01-05", 1)], ("2022-01-05", "2022-01-05", 1)),
+        ([("2026-01-01", 1), ("2099-01-05", 1)], ("2026-01-01", "2026-01-01", 1)),
     ],
 )
 def test_the_bulk_of_facts_is_without_those_whose_clock_was_years_off(
     days: list[tuple[str, int]], expected: tuple[str, str, int] | None
 ) -> None:
-    found = bulk([_extent(*each) for each in days])
+    found = bulk([_extent(*each) for each in days], NOW)
     if expected is None:
         assert found is None
     else:
