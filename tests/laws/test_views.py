@@ -257,9 +257,9 @@ def an_agreement(draw: st.DrawFn) -> dict[str, object]:
     said: dict[str, object] = {"name": draw(st.sampled_from(["sales", "support", "nobody's"]))}
     local = NOON.replace(tzinfo=None)
     # Dates on the edges of intervals, within them, and where visits begin to the microsecond.
-    since = draw(st.sampled_from([None, -86_400_000_000, 0, 1_000, 20_001_999, 450_000_000, QUARTER_MS * 2_000]))
-    if since is not None:
-        said["effective_from"] = local + timedelta(microseconds=since)
+    if draw(st.booleans()):
+        quarter, into_us = draw(st.integers(0, 4)) * QUARTER_MS, draw(st.sampled_from([-999, 0, 0, 1_000, 20_000_000]))
+        said["effective_from"] = local + timedelta(milliseconds=quarter, microseconds=into_us)
     choices: dict[str, list[object]] = {
         "threshold_secs": [0, 5, 19.9996, 20, 900],
         "short_abandon_secs": [0, 5, 30],
@@ -312,6 +312,18 @@ def test_service_levels_are_those_of_the_reports(
     ).fetchall():
         mine = terms.get((queue, since)) or terms[None, None]
         assert told == [mine.threshold_ms, mine.short_abandon_ms, mine.target, mine.variant, mine.timezone]
+
+
+def test_a_definition_holds_from_its_very_instant_on(db: duckdb.DuckDBPyConnection) -> None:
+    began = BEGIN_MS * 1000 + 450_000_000
+    fill(db, [Visit("sales", "answered", began + us, began + us + 7_000_000, 7_000) for us in (-1, 0, 1)])
+    early = QueueDefinition("sales", None, 5_000, 0, 0.8, "offered", "UTC")
+    late = replace(early, effective_from=NOON + timedelta(microseconds=450_000_000), threshold_ms=9_000)
+    put(db, [early, late])
+    told = db.execute(
+        "select effective_from is null, offered, threshold_ms, service_level from service_levels order by 1 desc"
+    ).fetchall()
+    assert told == [(True, 1, 5_000, 0.0), (False, 2, 9_000, 1.0)]
 
 
 def test_without_a_configuration_the_defaults_hold(db: duckdb.DuckDBPyConnection) -> None:
