@@ -290,8 +290,9 @@ def _said(request: Request, frame: pl.DataFrame) -> list[str]:
     agents = (
         f"Agents: {request.agents}, as asked."
         if request.agents
-        else "Agents are estimated: the most talks in progress while somebody had waited for 10 s. Those who ring or "
-        "wrap up, or serve other queues, are not seen: say how many there are with --agents, to test the models."
+        else "Agents are estimated: the most talks in progress while somebody had waited for 10 s, if that was so for "
+        "60 s of an interval in all. Those who ring or wrap up, or serve other queues, are not seen: say how many "
+        "there are with --agents, to test the models."
     )
     return [
         "Levels here are of the variant offered, which is what Erlang A predicts; targets are read so, too.",
