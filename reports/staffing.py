@@ -7,7 +7,7 @@ is the most talks in progress meanwhile.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -104,7 +104,7 @@ class Demand:
 @lru_cache(maxsize=20_000)
 def needed(demand: Demand, *, give_up: bool) -> int | None:
     """Return the fewest agents with which the target is reached; None where no number of them is known to do."""
-    if give_up and demand.patience_s is None:
+    if (give_up and demand.patience_s is None) or demand.load > MOST_AGENTS:
         return None
     low, high = 0, max(1, int(demand.load))
     while demand.level(high, give_up=give_up) < demand.target:
@@ -136,7 +136,10 @@ def report(source: Source, request: Request) -> Report:
     typed = {column.name: _TYPES[column.kind] for column in (QUEUE, *_FORECASTS)}
     frame = pl.DataFrame(forecasts, schema={**typed, "interval_start": moment, "interval_end": moment})
     length = asked.interval or Interval.HOUR
-    columns = (QUEUE, *interval_columns(length, found.tables.spine, asked.zone), *_FORECASTS)
+    spine = found.tables.spine
+    if spine is not None and not set(frame["interval_start"]) <= set(spine.bounds):
+        spine = replace(spine, is_cut=True)  # by a new definition
+    columns = (QUEUE, *interval_columns(length, spine, asked.zone), *_FORECASTS)
     return of_visits(
         found,
         total,
@@ -169,7 +172,7 @@ def _forecasts(
     source: Source, request: Request, found: Reading, loads: Mapping[str | None, Load]
 ) -> list[dict[str, Any]]:
     """Return a row for each queue and interval in which somebody came."""
-    rows = [row for row in found.tables.table(["queue", "interval"]).iter_rows(named=True) if row["offered"]]
+    rows = [row for row in staffing_facts.parts(found).iter_rows(named=True) if row["offered"]]
     if len(rows) > MOST_ROWS:
         raise RequestError(
             f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MOST_ROWS:,} at "

@@ -92,6 +92,19 @@ class Load:
     dispersion: float | None
 
 
+def parts(found: Reading) -> pl.DataFrame:
+    """Return every measure by queue and interval, or by the parts into which a new definition cuts one.
+
+    `interval_start` and `interval_end` are those of the part.
+    """
+    rows = found.tables.table(["queue", "interval"])
+    if not found.tables.agreed:
+        return rows
+    begun = rows.with_columns(pl.max_horizontal("interval_start", "since").alias("interval_start"))
+    next_ = pl.col("interval_start").shift(-1).over("queue", "interval")
+    return begun.with_columns(interval_end=pl.coalesce(next_, "interval_end"))
+
+
 def loads(source: Source, request: Request, found: Reading) -> dict[str | None, Load]:
     """Return the load of each queue to which somebody came."""
     of_queues = (
@@ -100,7 +113,7 @@ def loads(source: Source, request: Request, found: Reading) -> dict[str | None, 
         .agg(handled=pl.len(), handle_ms=pl.col("talk_ms").mean(), spread=pl.col("talk_ms").std())
     )
     handled = {row["queue"]: row for row in of_queues.iter_rows(named=True)}
-    hours = found.tables.table(["queue", "interval"]).filter(pl.col("offered") > 0)
+    hours = parts(found).filter(pl.col("offered") > 0)
     busy_ms = dict(hours.group_by("queue").agg(LENGTH_MS.sum()).iter_rows())
     bunched = _dispersions(found)
     told = {}

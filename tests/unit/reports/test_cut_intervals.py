@@ -123,6 +123,23 @@ def test_a_load_and_arrivals_are_over_the_time_that_there_was(
     assert (queue["arrivals_per_hour"], queue["handle_ms"], queue["dispersion"]) == (60, 180_000, 0)
 
 
+def test_a_new_definition_cuts_an_interval_in_two_loads(fill: Any, visit: Any) -> None:
+    source = _regular(fill, visit, first=at("10:00"), calls=120, apart=MINUTE, talk=3 * MINUTE)
+    agreed = tuple(
+        Agreement(queue="support", since=since, threshold_secs=secs) for since, secs in ((None, 20), (at("10:40"), 10))
+    )
+    report = made(
+        "staffing", source, from_="2026-03-02T10:20", to="2026-03-02T12:00", interval="1h", agents=5, agreements=agreed
+    )
+    told = [(row["interval_start"], row["interval_end"], row["load"]) for row in report.section("staffing").rows()]
+    expected = [("10:20", "10:40"), ("10:40", "11:00"), ("11:00", "12:00")]
+    assert [(start, end) for start, end, _ in told] == [(at(start), at(end)) for start, end in expected]
+    assert [load for *_, load in told] == pytest.approx([3, 3, 3])
+    assert "2026-03-02 10:40   2026-03-02 11:00" in encoded(report, "table").decode()
+    (queue,) = report.section("queues").rows()
+    assert queue["arrivals_per_hour"] == 60
+
+
 def test_five_minutes_that_the_period_cuts_tell_nothing_of_bunches(fill: Any, visit: Any) -> None:
     source = _regular(fill, visit, first=at("10:00"), calls=60, apart=MINUTE, talk=MINUTE)
     for from_, to in (("10:02", "10:58"), ("10:03", "10:41"), ("10:00", "10:33")):

@@ -46,6 +46,12 @@ def test_the_agents_needed_reach_the_target_and_one_fewer_does_not(arrivals: int
     assert enough == 1 or demand.level(enough - 1, give_up=give_up) < target
 
 
+@pytest.mark.parametrize("give_up", [True, False])
+def test_more_load_than_any_number_of_agents_needs_no_number(give_up: bool) -> None:
+    # A call in the millisecond that is left of an interval.
+    assert needed(_demand(arrivals=1, length_s=0.001), give_up=give_up) is None
+
+
 def test_where_nobody_gives_up_there_is_no_telling_by_erlang_a() -> None:
     assert needed(_demand(patience_s=None), give_up=True) is None
 
