@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import dimensions, intervals, presence
+from reports import dimensions, intervals, notes, presence, visits
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.dimensions import Dimension
@@ -90,6 +90,7 @@ def report(source: Source, request: Request) -> Report:
         said=[
             "Depth counts who is in the queue, whenever they came; who hung up is there until Telnyx takes them out.",
             "Visits of which nobody knows the beginning, or the end, are left out; those of before the period are in.",
+            *notes.timeless(visits.timeless(source, request)),
             *([] if present.height else ["Nobody was in a queue in this period."]),
         ],
         measures=MEASURE_DEFINITIONS,

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import polars as pl
 
-from reports import calls, conferences, dimensions, facts
+from reports import calls, conferences, dimensions, facts, notes
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visits import period
+from reports.visits import period, timeless
 
 _VISITS = Facts("queue_visits", "enqueued_at", {name: name for name in ("reason", "outcome", "wait_ms")}, by_queue=True)
 _MOMENTS = " union all ".join(each.moments for each in (_VISITS, conferences.FACTS, calls.FACTS))
@@ -71,6 +71,7 @@ def report(source: Source, request: Request) -> Report:
         said=[
             "Telnyx's REST API alone knows `ended_via_api`; where both tell a reason, `Told by` names whose it is.",
             "The reason of a visit is Telnyx's word, its outcome is what follows from all that was heard.",
+            *notes.timeless(timeless(source, request)),
         ],
         measures=MEASURE_DEFINITIONS,
     )

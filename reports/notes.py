@@ -10,6 +10,7 @@ from reports.request import Origin, Request, Setting
 from reports.visits import Period
 
 _MS = timedelta(milliseconds=1)
+TIMELESS = "more visits have no known beginning: they belong to no interval, and count by event time only."
 
 
 def covered(period: Period | None, request: Request, what: str, spine: Spine | None = None) -> list[str]:
@@ -32,6 +33,11 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
     if request.queues:
         notes.append("Only these queues: " + ", ".join(wording.name(queue) for queue in request.queues) + ".")
     return notes
+
+
+def timeless(visits: int) -> list[str]:
+    """Return what is said of visits of which nobody knows when they began."""
+    return [f"{wording.number(visits)} {TIMELESS}"] if visits else []
 
 
 def _elsewhere(request: Request) -> list[str]:

@@ -168,13 +168,12 @@ def _extents(source: Source, of_facts: str) -> list[Extent]:
 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
     """Return the visits that were enqueued in a period into the queues asked for."""
-    asked = {
-        "from": None if request.from_ is None else intervals.micros(request.from_),
-        "to": None if request.to is None else intervals.micros(request.to),
+    # An empty period reads no visits, but with the right columns.
+    within = {
+        "from": period.from_us if period else 0,
+        "to": period.to_us if period else 0,
         "queues": list(request.queues),
     }
-    # An empty period reads no visits, but with the right columns.
-    within = {**asked, "from": period.from_us if period else 0, "to": period.to_us if period else 0}
     frame = terms.judged(_rows(source, request, within).lazy(), request.terms)
     outside = 0
     if period is not None and terms.has_hours(request.terms):
@@ -184,10 +183,20 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
         frame = terms.chosen(frame, request.terms, request.hours, period.from_, period.to)
     return Visits(
         frame=frame,
-        timeless=_number(source, _TIMELESS, asked),
+        timeless=timeless(source, request),
         reported=_number(source, _REPORTED, within),
         outside=outside,
     )
+
+
+def timeless(source: Source, request: Request) -> int:
+    """Return how many visits have no known beginning, of those that left in the period that was asked for."""
+    asked = {
+        "from": None if request.from_ is None else intervals.micros(request.from_),
+        "to": None if request.to is None else intervals.micros(request.to),
+        "queues": list(request.queues),
+    }
+    return _number(source, _TIMELESS, asked)
 
 
 def _rows(source: Source, request: Request, within: Mapping[str, object]) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdtime.agreements import definitions
 from holdtime.reporting import request_of
 from holdtime.settings import Configuration, Environment, Settings
-from reports import by_interval, depth, sla
+from reports import by_interval, depth, end_reasons, sla
 from reports.definitions import Measure
 from reports.measures import ABANDONMENT, AGGREGATES, MEANS, OUTCOMES, VARIANTS
 from reports.request import parse
@@ -377,7 +377,8 @@ def test_the_report_intervals_says_what_the_views_say(db: duckdb.DuckDBPyConnect
     ).fetchall()
     assert waited == dict(clipped)
     undated = [visit for visit in visits if visit.enqueued_us is None]
-    assert any(f"{len(undated)} more visits" in note for note in report.notes) == bool(undated)
+    for each in (report, depth.report(Source(db), request), end_reasons.report(Source(db), request)):
+        assert any(f"{len(undated)} more visits" in note for note in each.notes) == bool(undated)
 
 
 @law
