@@ -16,7 +16,10 @@ from reports.source import Source
 from reports.visits import Period, period
 
 _MOMENTS = """
-select day::timestamp at time zone 'UTC' as began, day::timestamp at time zone 'UTC' as ended
+select
+    day::timestamp at time zone 'UTC' as began,
+    day::timestamp at time zone 'UTC' as ended,
+    heard + reconciled + replayed + missing as facts
 from completeness
 """
 

@@ -84,8 +84,8 @@ class Facts:
 
     @property
     def moments(self) -> str:
-        """Return SQL for when each fact `began`, and `ended` for what a period is concerned."""
-        return f"select {self.moment} as began, {self.moment} as ended from {self.table}"
+        """Return SQL for when each fact `began`, and `ended` as far as a period is concerned; each is one."""
+        return f"select {self.moment} as began, {self.moment} as ended, 1 as facts from {self.table}"
 
     def read(self, source: Source, request: Request, covered: Period | None) -> pl.LazyFrame:
         """Return the facts of a period, those of sessions that were in the queues asked for, with their time as `at`.

@@ -20,7 +20,7 @@ _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
 # A visit of which nobody knows when it began is there when it left.
 _MOMENTS = """
-select coalesce(enqueued_at, left_at) as began, left_at as ended
+select coalesce(enqueued_at, left_at) as began, left_at as ended, 1 as facts
 from queue_visits
 """
 
@@ -124,7 +124,7 @@ def period(source: Source, request: Request, moments: str = _MOMENTS) -> Period 
 
     Left open, it begins with the local day of the first fact and ends with that in which the last was over, or at `now`
     if that day is not over; facts whose time is far from that of all others are left out (`periods.bulk`). `moments` is
-    SQL for when each fact `began` and `ended`.
+    SQL for when so many `facts` `began` and `ended`.
     """
     from_, to, apart = request.from_, request.to, 0
     if from_ is None or to is None:
@@ -150,12 +150,13 @@ def _extents(source: Source, of_facts: str) -> list[Extent]:
         f"""
         with facts as (
             select
+                facts,
                 epoch_us(began) as began,
                 -- an end that is far from its beginning is a wrong clock's
                 if(epoch_us(ended) - epoch_us(began) between 0 and $far, epoch_us(ended), epoch_us(began)) as ended
             from ({of_facts})
         )
-        select min(began), max(began), max(ended), count(*)
+        select min(began), max(began), max(ended), sum(facts)::bigint
         from facts
         where began is not null
         group by began // $day

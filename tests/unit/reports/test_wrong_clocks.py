@@ -27,10 +27,23 @@ def test_a_period_that_is_left_open_is_that_of_the_bulk(fill: Any, visit: Any, n
 
 def test_completeness_is_that_of_the_bulk(fill: Any) -> None:
     moments = [DAY, DAY + timedelta(days=1), *FAR]
-    events = tuple({"event_type": "call.dequeued", "occurred_at": at, "event_id": f"{at}"} for at in moments)
+    said = {"event_type": "call.answered", "origin": "webhook", "verified": True}
+    events = tuple(
+        {**said, "occurred_at": at, "event_id": f"{at} {n}", "log_offset": n, "entity": f"{at}"}
+        for at in moments
+        for n in range(2)
+    )
     source = fill(stored_events=events)
     report = run("completeness", source, parse(now=NOW + timedelta(days=1)))
     assert [row["day"] for row in report.section("days").rows()] == ["2026-03-02", "2026-03-03"]
+    apart = sum(row["heard"] + row["missing"] for row in _days(source) if row["day"][:4] != "2026")
+    assert apart >= 2 * len(FAR)
+    assert any(note.startswith(f"{apart} more events are left out") for note in report.notes)
+
+
+def _days(source: Any) -> list[Any]:
+    asked = parse(now=NOW, from_="1960-01-01", to="2100-01-01")
+    return list(run("completeness", source, asked).section("days").rows())
 
 
 def test_what_is_asked_for_is_what_is_covered(fill: Any, visit: Any) -> None:
