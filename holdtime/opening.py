@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import structlog
 
-from holdtime.settings import ConfigurationError, Settings
+from holdtime.settings import Configuration, ConfigurationError, Settings
 from ingest.batch import Positions
 from ingest.log import DAMAGED, Log, LogUnavailableError, Record
 from ingest.sqlite_log import PARTITION, SqliteLog
 from processors.landing import Landing
 from processors.migration import open_current
-from warehouse import damage, wal
+from warehouse import damage, queue_definitions, wal
 from warehouse.database import LANDING_MEMORY, open_writer
 from warehouse.errors import DamagedError, LockedError, OutdatedError, UnavailableError, explained
+from warehouse.queue_definitions import QueueDefinition
 
 logger = structlog.get_logger("warehouse")
 
@@ -108,6 +109,7 @@ def _opened(db: duckdb.DuckDBPyConnection, settings: Settings, stack: AsyncExitS
     try:
         with explained(settings.environment.warehouse):
             landing = landing_of(db, settings)
+            queue_definitions.put(db, _definitions(settings.configuration))
     except BaseException:
         db.close()  # what holds the file keeps this very process from opening it again
         raise
@@ -116,6 +118,13 @@ def _opened(db: duckdb.DuckDBPyConnection, settings: Settings, stack: AsyncExitS
         why = "the process that wrote it was killed, or it is damaged: what it held lands again from the log"
         logger.warning("warehouse_wal_incomplete", bytes=left, reason=why)
     return Warehouse(db, landing)
+
+
+def _definitions(configured: Configuration) -> tuple[QueueDefinition, ...]:
+    """What the views judge visits by. Raises ValueError where a queue's date is none."""
+    from holdtime.agreements import definitions  # noqa: PLC0415 - polars is large, and landing needs none of it
+
+    return definitions(configured)
 
 
 def _incomplete(settings: Settings) -> int:

@@ -7,16 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from holdtime import output as written
+from holdtime.agreements import agreed
 from holdtime.known import known_at, known_between
 from holdtime.settings import Configuration, Settings
 from processors.facts import FACTS
-from reports import formats, periods, queue_names, registry, request
+from reports import formats, queue_names, registry, request
 from reports.difference import difference
 from reports.errors import RequestError
-from reports.hours import openings
 from reports.report import Report
 from reports.request import Origin, Request
 from reports.source import opened
@@ -149,37 +148,6 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
     in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
     origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
     return request.parse(now=now, origins=origins, **{**defaults, **options})
-
-
-def agreed(configured: Configuration) -> tuple[Agreement, ...]:
-    """Return what is agreed for queues by the configuration, dates read in each queue's time zone.
-
-    Raises RequestError where the clocks skip such a time.
-    """
-    zones: dict[str, str] = {}
-    found = []
-    # A date is read in the zone that held when it was written down, so the order of the file counts here.
-    for each in configured.queue:
-        tz = zones[each.name] = each.timezone or zones.get(each.name, configured.timezone)
-        since = each.effective_from
-        if since is not None:
-            since = periods.instant(since.isoformat(), ZoneInfo(tz), name=f"effective_from of the queue {each.name!r}")
-        found.append(
-            Agreement(
-                queue=each.name,
-                since=since,
-                threshold_secs=each.threshold_secs,
-                short_abandon_secs=each.short_abandon_secs,
-                target=each.target,
-                variant=each.variant,
-                tz=tz,
-                hours=None
-                if each.business_hours is None
-                else tuple(one for text in each.business_hours for one in openings(text)),
-                holidays=each.holidays,
-            )
-        )
-    return tuple(found)
 
 
 def _tells_zone(configured: Configuration, queues: tuple[str, ...]) -> bool:

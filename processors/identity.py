@@ -51,7 +51,7 @@ def settle(db: duckdb.DuckDBPyConnection, spans: list[Span], *, alone: bool) -> 
     were moved are `reopened`, with their facts under the new name.
     """
     stored = value(db, "select count(*) from legs_without_control")
-    if not (alone or stored):
+    if not spans or not (alone or stored):
         return
     wide = widened(spans, MONTH)
     run(

@@ -5,19 +5,22 @@ import polars as pl
 from reports import dimensions, intervals, presence, sla
 from reports.assembly import of_visits
 from reports.definitions import Kind, digest
-from reports.intervals import Interval, Spine
+from reports.intervals import LENGTH_MS, Interval, Spine
 from reports.measures import OUTCOMES, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import OWN, QUEUE, Reading, interval_columns, reading
 
-_ENDED = OUTCOMES[:5]
 _HAPPENED = (
     Column("began", "Began", Kind.COUNT, 1, "visits enqueued in the interval"),
     *(
-        Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2, f"visits that ended as {o} in it")
-        for o in OUTCOMES[:5]
+        Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, priority, f"visits {meaning} in it")
+        for o, priority, meaning in (
+            *((o, 2, f"that ended as {o}") for o in OUTCOMES[:5]),
+            ("unknown", 4, "enqueued of which nobody knows how they ended"),
+            ("waiting", 4, "enqueued that are waiting still"),
+        )
     ),
     Column("waited_ms", "Waited", Kind.DURATION, 1, "time of waiting that lies in the interval"),
     Column("mean_waiting", "Waiting", Kind.NUMBER, 1, "waited_ms / length of the interval"),
@@ -34,7 +37,7 @@ def report(source: Source, request: Request) -> Report:
     measured = sla.columns(made.told.variant)
     total = made.table([])
     length = made.request.interval or Interval.HALF_HOUR
-    when = interval_columns(length)
+    when = interval_columns(length, made.spine, request.zone)
     sections = []
     if made.spine is not None:
         by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
@@ -62,12 +65,14 @@ def report(source: Source, request: Request) -> Report:
         sections=sections,
         main=main,
         definition={
-            "event_time": "an outcome counts in the interval in which it happened",
+            "event_time": "an outcome counts in the interval in which the waiting ended; where nobody said when that "
+            "was, in that of the enqueueing",
             "clipped": "waiting counts where it fell: sum of depth over time",
         },
         said=[
-            "`What happened when` counts an outcome in the interval in which it happened, and waiting where it fell: "
-            "these are other views, and their rows do not add up to the visits of an interval."
+            "`What happened when` counts an outcome in the interval in which it happened, also of visits without a "
+            "known beginning, and waiting where it fell: these are other views, and their rows do not add up to the "
+            "visits of an interval."
         ],
         measures=MEASURE_DEFINITIONS,
         charts=("service_level", "outcomes"),
@@ -80,24 +85,24 @@ def happened(source: Source, found: Reading, spine: Spine) -> Section:
     request = found.tables.request
     present = presence.read(source, request, found.covered)
     now_ms = min(found.covered.to_us, intervals.micros(request.now)) // 1000
-    waited = presence.clipped(_within(presence.waiting(present, now_ms), found), spine)
-    edges = (pl.col("at") >= found.covered.from_us) & (pl.col("at") < found.covered.to_us)
-    began = present.select(at=pl.col("began_ms") * 1000, what=pl.lit("began"))
-    ended = present.select(at=pl.col("waited_until_ms") * 1000, what=pl.col("outcome"))
-    numbered = pl.concat([began, ended]).filter(edges).with_columns(interval=spine.position("at"))
+    waited = presence.clipped(presence.waiting(present, now_ms), spine)
+    # As in the view queue_intervals: where nobody said when a visit was over, its outcome counts where it came.
+    over = pl.coalesce("waited_until_ms", "began_ms")
+    moments = pl.concat(
+        [
+            present.select(at_ms="began_ms", what=pl.lit("began")),
+            present.select(at_ms=over, what=pl.col("outcome").cast(pl.String)),
+        ]
+    )
+    within = (pl.col("at_ms") >= found.covered.from_us // 1000) & (pl.col("at_ms") * 1000 < found.covered.to_us)
+    numbered = (
+        moments.filter(within).with_columns(at=pl.col("at_ms") * 1000).with_columns(interval=spine.position("at"))
+    )
     counts = numbered.group_by("interval").agg(
-        (pl.col("what") == name).sum().cast(pl.Int64).alias(name) for name in ("began", *_ENDED)
+        (pl.col("what") == name).sum().cast(pl.Int64).alias(name) for name in ("began", *OUTCOMES)
     )
     sums = waited.group_by("interval").agg(waited_ms=pl.col("clipped_ms").sum())
     every = spine.frame().join(counts, on="interval", how="left").join(sums, on="interval", how="left").fill_null(0)
-    length = (pl.col("interval_end") - pl.col("interval_start")).dt.total_milliseconds()
-    columns = (*interval_columns(request.interval or Interval.HALF_HOUR), *_HAPPENED)
-    frame = every.with_columns(mean_waiting=pl.col("waited_ms") / length).sort("interval")
+    columns = (*interval_columns(request.interval or Interval.HALF_HOUR, spine, request.zone), *_HAPPENED)
+    frame = every.with_columns(mean_waiting=pl.col("waited_ms") / LENGTH_MS).sort("interval")
     return Section("happened", "What happened when", columns, frame)
-
-
-def _within(stretches: pl.DataFrame, found: Reading) -> pl.DataFrame:
-    """Return stretches cut to the period, where it cuts its first or last interval."""
-    assert found.covered is not None  # noqa: S101 -- for the type checker
-    from_ms, to_ms = found.covered.from_us // 1000, found.covered.to_us // 1000
-    return stretches.with_columns(start_ms=pl.col("start_ms").clip(from_ms), end_ms=pl.col("end_ms").clip(None, to_ms))

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from reports import dimensions, scope, wording
+from reports import dimensions, intervals, scope, wording
 from reports.assembly import of_visits
 from reports.definitions import Kind, Measure, digest
 from reports.dimensions import WEEKDAYS
@@ -24,6 +24,7 @@ from reports.visits import Period
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
 ALL = "All queues"
 _ANY = "All times"
+_DAY = timedelta(days=1)
 # What one period has in common with another: queues, and times of the clock; a day has no counterpart.
 _GROUPS = ("queue", "weekday", "hour")
 _MEASURES = (
@@ -63,13 +64,14 @@ def report(source: Source, request: Request) -> Report:
     found = reading(source, request)
     told = found.tables.told
     sides: dict[str, Mapping[Key, Any]] = {"now": _rows(found, by)}
-    periods: dict[str, Period] = {}
+    periods: dict[str, Period | None] = {}
     if found.covered is not None:
         periods = {"before": preceding(found.covered, request.zone), "week": earlier(found.covered, request.zone, 7)}
     for side in ("before", "week"):
+        other = periods.get(side)
         # Without a period nothing is read, for the one side as for the other.
-        asked = replace(request, from_=periods[side].from_, to=periods[side].to) if periods else request
-        sides[side] = _rows(reading(source, asked), by)
+        asked = request if other is None else replace(request, from_=other.from_, to=other.to)
+        sides[side] = {} if periods and other is None else _rows(reading(source, asked), by)
     measures = [measure for name in _MEASURES for measure in every_measure(told.variant) if measure.name == name]
     keys = sorted({key for rows in sides.values() for key in rows}, key=_order)
     rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]
@@ -88,26 +90,32 @@ def report(source: Source, request: Request) -> Report:
     )
 
 
-def preceding(period: Period, zone: ZoneInfo) -> Period:
-    """Return the period before: as many calendar months or local days where it is whole ones, else as much time."""
-    from_, to = (at.astimezone(zone).replace(tzinfo=None) for at in (period.from_, period.to))
-    if from_.time() == to.time() == time():
-        if from_.day == to.day == 1:
-            months = (to.year - from_.year) * 12 + to.month - from_.month
-            year, month = divmod(from_.year * 12 + from_.month - 1 - months, 12)
-            return Period(_local(datetime.combine(date(year, month + 1, 1), time()), zone), period.from_)
-        return Period(earlier(period, zone, (to - from_).days).from_, period.from_)
-    return Period(period.from_ - (period.to - period.from_), period.from_)
+def preceding(period: Period, zone: ZoneInfo) -> Period | None:
+    """Return the period before, of the same local times: as many months where it is whole ones, else as many days.
+
+    Part of a day, or of several, is compared with the same part of as many days before: what has passed of today with
+    as much of yesterday. None where the clocks skipped all of it.
+    """
+    from_, to = (_clock(at, zone) for at in (period.from_, period.to))
+    if from_.time() == to.time() == time() and from_.day == to.day == 1:
+        months = (to.year - from_.year) * 12 + to.month - from_.month
+        year, month = divmod(from_.year * 12 + from_.month - 1 - months, 12)
+        return Period(intervals.shown(datetime.combine(date(year, month + 1, 1), time()), zone), period.from_)
+    return earlier(period, zone, max(1, -(-(to - from_) // _DAY)))
 
 
-def earlier(period: Period, zone: ZoneInfo, days: int) -> Period:
-    """Return the same local times so many days earlier, whatever the clocks did meanwhile."""
-    from_, to = (at.astimezone(zone).replace(tzinfo=None) - timedelta(days=days) for at in (period.from_, period.to))
-    return Period(_local(from_, zone), _local(to, zone))
+def earlier(period: Period, zone: ZoneInfo, days: int) -> Period | None:
+    """Return the same local times so many days earlier, whatever the clocks did meanwhile.
+
+    A time that the clocks show twice begins with the first and ends with the first; one that they skip is when they
+    jump. None where nothing is left.
+    """
+    from_, to = (intervals.shown(_clock(at, zone) - days * _DAY, zone) for at in (period.from_, period.to))
+    return Period(from_, to) if from_ < to else None
 
 
-def _local(at: datetime, zone: ZoneInfo) -> datetime:
-    return at.replace(tzinfo=zone).astimezone(UTC)
+def _clock(at: datetime, zone: ZoneInfo) -> datetime:
+    return at.astimezone(zone).replace(tzinfo=None)
 
 
 def _column(name: str) -> Column:
@@ -159,9 +167,9 @@ def _row(
     by: Sequence[str], key: Key, measure: Measure, sides: Mapping[str, Mapping[Key, Any]], zone: ZoneInfo
 ) -> dict[str, Any]:
     column = Column.of(measure)
-    # Where nobody came nothing was offered; there is nothing else to say of it.
-    nothing = {"offered": 0, "answered": 0, "abandoned": 0}
-    values = {side: (rows.get(key) or nothing).get(measure.name) for side, rows in sides.items()}
+    # Where nobody came nothing was offered, and nothing else is to be said; where there was no time, not even that.
+    nobody = {"offered": 0, "answered": 0, "abandoned": 0}
+    values = {side: (rows.get(key) or (nobody if rows else {})).get(measure.name) for side, rows in sides.items()}
     return {
         **dict(zip(by, key, strict=True)),
         "measure": measure.title,
@@ -174,10 +182,13 @@ def _row(
     }
 
 
-def _periods(periods: Mapping[str, Period], request: Request) -> list[str]:
+def _periods(periods: Mapping[str, Period | None], request: Request) -> list[str]:
     words = {"before": "Before", "week": "A week earlier"}
-    return [
-        f"{words[side]}: from {wording.moment(each.from_, request.zone)} up to, not including, "
-        f"{wording.moment(each.to, request.zone)}."
-        for side, each in periods.items()
-    ]
+    return [f"{words[side]}: {_in_words(each, request)}." for side, each in periods.items()]
+
+
+def _in_words(period: Period | None, request: Request) -> str:
+    if period is None:
+        return f"nothing, for the clocks of {request.tz} skipped these times"
+    from_, to = (wording.moment(at, request.zone) for at in (period.from_, period.to))
+    return f"from {from_} up to, not including, {to}"

@@ -10,13 +10,16 @@ import polars as pl
 from reports import notes, scope, wording
 from reports.definitions import Kind, digest
 from reports.errors import RequestError
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visits import Period, period
 
-_EXTENT = """
-select epoch_us(min(day::timestamp at time zone 'UTC')), epoch_us(max(day::timestamp at time zone 'UTC'))
+_MOMENTS = """
+select
+    day::timestamp at time zone 'UTC' as began,
+    day::timestamp at time zone 'UTC' as ended,
+    heard + reconciled + replayed + missing as facts
 from completeness
 """
 
@@ -68,7 +71,6 @@ _RESTS_ON = (
     Column("rests_on", "Rests on", Kind.TEXT, 4),
 )
 MEASURE_DEFINITIONS = digest(_COUNTS)
-RESTS_ON = RestsOn("queue_visits", "enqueued_at", ("queue", "outcome", "enqueued_at_source", "left_at"), by_queue=True)
 
 
 def report(source: Source, request: Request) -> Report:
@@ -78,7 +80,7 @@ def report(source: Source, request: Request) -> Report:
             "completeness is by day in UTC, queue and type of event: expected neither --by nor --interval"
         )
     request = replace(request, tz="UTC")  # its days are
-    basis, covered = source.basis(), period(source, request, _EXTENT)
+    basis, covered = source.basis(), period(source, request, _MOMENTS)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)
     day = Column("day", "Day (UTC)", Kind.TEXT, 1)

@@ -6,7 +6,7 @@ from reports import dimensions, facts
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 
@@ -23,7 +23,6 @@ _COLUMNS = (
     "recordings",
 )
 FACTS = Facts("conferences", "created_at", {name: name for name in _COLUMNS})
-RESTS_ON = RestsOn("conferences", "created_at", _COLUMNS, by_queue=False)
 OWN = {
     "status": Column("status", "Status", Kind.TEXT, 1),
     "end_reason": Column("end_reason", "Ended because", Kind.TEXT, 1),

@@ -1,16 +1,15 @@
 """The report `depth`: how many stood in the queues over time, at most, on average, and who had waited longest."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
-from reports import dimensions, intervals, presence, scope
+from reports import dimensions, intervals, notes, presence, scope, visits
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.dimensions import Dimension
-from reports.intervals import Interval, Spine
+from reports.intervals import LENGTH_MS, Interval, Spine
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
@@ -40,7 +39,9 @@ def report(source: Source, request: Request) -> Report:
     """Return the report. Raises RequestError. Without an interval it takes one that a chart has room for."""
     basis, covered = source.basis(), period(source, request)
     by = dimensions.chosen(request, covered, own=OWN, report="depth", at="at")
-    present = presence.read(source, request, covered).with_columns(pl.col("queue").cast(pl.String))
+    present = (
+        presence.read(source, request, covered).drop_nulls("began_ms").with_columns(pl.col("queue").cast(pl.String))
+    )
     sections = []
     spine = None
     if covered is not None:
@@ -51,7 +52,7 @@ def report(source: Source, request: Request) -> Report:
         both = [_measured(_of(present, name), covered, spine, request, name) for name in names]
         over_time = _measured(present, covered, spine, request, scope.whole(request))
         queues, total = (pl.concat([_overall(each) for each in frames] or [_none()]) for frames in (both, [over_time]))
-        when = interval_columns(length)
+        when = interval_columns(length, spine, request.zone)
         sections = [
             Section("queues", "By queue", (QUEUE, *_COLUMNS), queues, total),
             Section("intervals", f"{scope.whole(request)} by {length.noun}", (*when, *_COLUMNS), over_time),
@@ -87,7 +88,8 @@ def report(source: Source, request: Request) -> Report:
         },
         said=[
             "Depth counts who is in the queue, whenever they came; who hung up is there until Telnyx takes them out.",
-            "Visits of which nobody knows the end are left out; those that began before the period are in.",
+            "Visits of which nobody knows the beginning, or the end, are left out; those of before the period are in.",
+            *notes.timeless(visits.timeless(source, request)),
             *([] if present.height else ["Nobody was in a queue in this period."]),
         ],
         measures=MEASURE_DEFINITIONS,
@@ -112,8 +114,7 @@ def _grouped(
         [(_of(present, name), name) for name in names] if "queue" in request.by else [(present, scope.whole(request))]
     )
     frames = [_measured(some, covered, pieces, request, name) for some, name in each]
-    at = pl.max_horizontal("interval_start", pl.lit(covered.from_)).alias("at")
-    numbered = dimensions.numbered(pl.concat(frames or [_none()]).with_columns(at).lazy(), by)
+    numbered = dimensions.numbered(pl.concat(frames or [_none()]).with_columns(at="interval_start").lazy(), by)
     highest = pl.struct("peak", "peak_at").sort_by("peak", "peak_at", descending=[True, False]).first()
     found = (
         numbered.group_by([one.name for one in by])
@@ -139,26 +140,24 @@ def _none() -> pl.DataFrame:
 
 
 def _measured(present: pl.DataFrame, covered: Period, spine: Spine, request: Request, name: str | None) -> pl.DataFrame:
-    """Return the depth of some visits in each interval, of which only what lies in the period counts."""
-    cut = _cut(spine, covered)
+    """Return the depth of some visits in each interval of the period."""
     until_ms = min(covered.to_us, intervals.micros(request.now)) // 1000
     end = pl.when(pl.col("outcome") == "waiting").then(pl.lit(until_ms)).otherwise(pl.col("left_ms"))
     there = present.select(start_ms="began_ms", end_ms=end).filter(pl.col("end_ms").is_not_null())
-    lying = presence.clipped(there, cut).group_by("interval").agg(depth_ms=pl.col("clipped_ms").sum())
-    ends = pl.lit(pl.Series([intervals.micros(at) // 1000 for at in cut.bounds[1:]], dtype=pl.Int64))
+    lying = presence.clipped(there, spine).group_by("interval").agg(depth_ms=pl.col("clipped_ms").sum())
+    ends = pl.lit(pl.Series([intervals.micros(at) // 1000 for at in spine.bounds[1:]], dtype=pl.Int64))
     waited = (
-        presence.clipped(presence.waiting(present, until_ms), cut)
+        presence.clipped(presence.waiting(present, until_ms), spine)
         .with_columns(waited=pl.min_horizontal("end_ms", ends.gather("interval")) - pl.col("start_ms"))
         .group_by("interval")
         .agg(longest_waiting_ms=pl.col("waited").max())
     )
-    frame = spine.frame().with_columns(
-        length_ms=pl.Series([(end - start) // timedelta(milliseconds=1) for start, end in _pairs(cut)], dtype=pl.Int64)
-    )
     joined = (
-        frame.join(lying, on="interval", how="left")
+        spine.frame()
+        .with_columns(length_ms=LENGTH_MS)
+        .join(lying, on="interval", how="left")
         .join(waited, on="interval", how="left")
-        .join(_peaks(there, cut), on="interval", how="left")
+        .join(_peaks(there, spine), on="interval", how="left")
         .with_columns(pl.col("depth_ms", "peak").fill_null(0))
     )
     named = joined.with_columns(
@@ -174,7 +173,7 @@ def _overall(over_time: pl.DataFrame) -> pl.DataFrame:
     return highest.with_columns(whole).with_columns(mean_depth=pl.col("depth_ms") / pl.col("length_ms"))
 
 
-def _peaks(there: pl.DataFrame, cut: Spine) -> pl.DataFrame:
+def _peaks(there: pl.DataFrame, spine: Spine) -> pl.DataFrame:
     """Return the greatest depth of each interval and when it was first reached; it may have been so from the start."""
     steps = pl.concat(
         [
@@ -182,14 +181,14 @@ def _peaks(there: pl.DataFrame, cut: Spine) -> pl.DataFrame:
             there.select(at="end_ms", step=pl.lit(-1)),
             # A step of nothing at each beginning, so that who was there already is seen.
             pl.DataFrame(
-                {"at": [intervals.micros(at) // 1000 for at in cut.bounds[:-1]]}, schema={"at": pl.Int64}
+                {"at": [intervals.micros(at) // 1000 for at in spine.bounds[:-1]]}, schema={"at": pl.Int64}
             ).select("at", step=pl.lit(0)),
         ]
     )
     depth = steps.group_by("at").agg(pl.col("step").sum()).sort("at").with_columns(depth=pl.col("step").cum_sum())
-    numbered = depth.with_columns(at=pl.col("at") * 1000).with_columns(interval=cut.position("at"))
+    numbered = depth.with_columns(at=pl.col("at") * 1000).with_columns(interval=spine.position("at"))
     return (
-        numbered.filter((pl.col("interval") >= 0) & (pl.col("interval") < len(cut)))
+        numbered.filter((pl.col("interval") >= 0) & (pl.col("interval") < len(spine)))
         .sort("depth", "at", descending=[True, False])
         .group_by("interval", maintain_order=True)
         .agg(peak=pl.col("depth").first().cast(pl.Int64), peak_at=pl.col("at").first())
@@ -197,12 +196,3 @@ def _peaks(there: pl.DataFrame, cut: Spine) -> pl.DataFrame:
             peak_at=pl.when(pl.col("peak") > 0).then(pl.from_epoch("peak_at", "us").dt.replace_time_zone("UTC"))
         )
     )
-
-
-def _cut(spine: Spine, covered: Period) -> Spine:
-    """Return the intervals without what lies outside of the period, where it cuts the first or the last."""
-    return Spine((max(spine.bounds[0], covered.from_), *spine.bounds[1:-1], min(spine.bounds[-1], covered.to)))
-
-
-def _pairs(spine: Spine) -> list[tuple[datetime, datetime]]:
-    return list(zip(spine.bounds[:-1], spine.bounds[1:], strict=True))

@@ -12,12 +12,14 @@ from typing import Any
 import polars as pl
 
 from reports import notes, wording
+from reports.behind import Behind
 from reports.definitions import Kind
 from reports.formats import cells
 from reports.registry import RESTS_ON, require_comparable, run
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
+from reports.visits import Period
 
 MOST_IN_WORDS = 200
 _KEYS = ("queue", "interval_start", "since")
@@ -33,6 +35,14 @@ _EVENT_COLUMNS = (
     Column("entity", "Leg or conference", Kind.TEXT, 4),
 )
 
+_EVENT_TYPES: Mapping[Kind, Any] = {
+    Kind.FLAG: pl.Boolean,
+    Kind.TEXT: pl.String,
+    Kind.TIME: pl.Datetime("us", "UTC"),
+    Kind.DURATION: pl.Int64,
+}
+_EVENT_SCHEMA = {column.name: _EVENT_TYPES[column.kind] for column in _EVENT_COLUMNS}
+
 
 def difference(
     name: str, before: Source, after: Source, request: Request, event_types: Mapping[str, Collection[str]]
@@ -45,7 +55,8 @@ def difference(
     require_comparable(name)
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
-    events, unexplained = _events(name, before, after, later, event_types)
+    behind = RESTS_ON[name]
+    events, unexplained = _events(behind, (before, after), later, figures, event_types[behind.facts.table])
     read_first = figures.filter(pl.col("priority") < _FOR_MACHINES)
     return replace(
         later,
@@ -188,29 +199,34 @@ def _exact(value: float | None, kind: str) -> float | int | None:
 
 
 def _events(
-    name: str, before: Source, after: Source, report: Report, event_types: Mapping[str, Collection[str]]
+    behind: Behind, sides: tuple[Source, Source], report: Report, figures: pl.DataFrame, event_types: Collection[str]
 ) -> tuple[pl.DataFrame, int]:
-    """Return the events between the positions behind facts that changed, and how many entities changed without one."""
-    facts = RESTS_ON[name]
-    read = f"entity, entity_since, {facts.moment}, {', '.join(facts.columns)}"
-    chosen = "and (len($queues) = 0 or list_contains($queues::varchar[], queue))" if facts.by_queue else ""
-    bounds: dict[str, Any] = {} if report.from_ is None else {"from": report.from_, "to": report.to}
-    within = f"where {facts.moment} >= $from and {facts.moment} < $to {chosen}" if bounds else "where false"
-    sides = [f"select {read} from {source.schema}.{facts.table} {within}" for source in (before, after)]
-    values = {**bounds, **({"queues": list(report.request.queues)} if bounds and facts.by_queue else {})}
+    """Return the events between the positions on which figures that differ rest.
+
+    Also how many legs or conferences changed figures without one.
+    """
+    measures = set(figures["measure"])
+    if not measures or report.from_ is None or report.to is None:
+        return pl.DataFrame(schema=_EVENT_SCHEMA), 0
+    before, after = sides
+    changed = behind.changed(before, after, report.request, Period(report.from_, report.to), measures)
+    observed = {each for each in event_types if each.startswith("reconciler.")}
     db = after.db
-    db.execute(
-        f"""
-        create or replace temp table changed as
-        select entity, min(entity_since) as since
-        from (({sides[0]} except {sides[1]}) union all ({sides[1]} except {sides[0]}))
-        group by entity
-        """,
-        values,
-    )
+    db.register("changed_facts", changed.to_arrow())
     rows = db.execute(
         f"""
-        select
+        with fact as (
+            select
+                *,
+                (
+                    select min(epoch_us({behind.facts.moment}))
+                    from {behind.facts.table} as later
+                    where later.entity = changed_facts.entity
+                    and epoch_us({behind.facts.moment}) > changed_facts.at
+                ) as next_us
+            from changed_facts
+        )
+        select distinct
             occurred_at < (
                 select max(least(occurred_at, received_at)) from {before.schema}.stored_events
             ) as late,
@@ -222,21 +238,18 @@ def _events(
             event_id,
             entity
         from {after.schema}.stored_events as event
-        join changed using (entity)
+        join fact using (entity)
         left join {before.schema}.log_positions as known using (log_partition)
         where event.log_offset > coalesce(known.log_offset, -1)
-        and occurred_at >= since
         and event_type in (select unnest($types::varchar[]))
-        order by occurred_at, event_id
+        and ({behind.rests})
+        order by epoch_us(occurred_at), event_id
         """,
-        {"types": sorted(event_types[facts.table])},
+        {"types": sorted({*behind.told_by(measures), *observed})},
     ).fetchall()
-    ((changed,),) = db.execute("select count(*) from changed").fetchall()
-    moment = pl.Datetime("us", "UTC")
-    kinds: dict[Kind, Any] = {Kind.FLAG: pl.Boolean, Kind.TEXT: pl.String, Kind.TIME: moment, Kind.DURATION: pl.Int64}
-    schema = {column.name: kinds[column.kind] for column in _EVENT_COLUMNS}
-    events = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("late").fill_null(value=False))
-    return events, changed - events["entity"].n_unique()
+    db.unregister("changed_facts")
+    events = pl.DataFrame(rows, schema=_EVENT_SCHEMA, orient="row").with_columns(pl.col("late").fill_null(value=False))
+    return events, changed["entity"].n_unique() - events["entity"].n_unique()
 
 
 def _counted(figures: pl.DataFrame, events: pl.DataFrame) -> str:

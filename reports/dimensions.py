@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from reports.definitions import Kind
 from reports.errors import RequestError
-from reports.intervals import Interval, Spine
+from reports.intervals import Interval, Spine, midnight
 from reports.report import Column
 from reports.request import Request
 from reports.visits import Period
@@ -67,11 +68,20 @@ def calendar(name: str, request: Request, covered: Period | None, at: str = "enq
     length = request.interval if name == "interval" else _LENGTHS[name]
     if length is None:
         raise RequestError("grouping by interval needs to know its length: expected --interval 30m or another one")
-    kind = Kind.DATE if length.length is None else Kind.TIME
+    spine = None if covered is None else covered.spine(request, length)
+    kind = kind_of_bound(length, None if spine is None else spine.bounds[0], request.zone)
     column = Column("interval_start" if name == "interval" else name, length.noun.capitalize(), kind, 1)
-    bounds: Sequence[datetime] = () if covered is None else covered.spine(request, length).bounds
-    position = pl.lit(0) if covered is None else covered.spine(request, length).position(at)
+    bounds: Sequence[datetime] = () if spine is None else spine.bounds
+    position = pl.lit(0) if spine is None else spine.position(at)
     return Dimension(column, position, pl.Series(bounds, dtype=pl.Datetime("us", "UTC")))
+
+
+def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> Kind:
+    """Return how bounds of intervals are told: by the date where they are days and `bound` does not cut one."""
+    if length.length is not None:
+        return Kind.TIME
+    is_within_a_day = bound is not None and bound != midnight(bound.astimezone(zone).date(), zone)
+    return Kind.TIME if is_within_a_day else Kind.DATE
 
 
 def clock(spine: Spine, request: Request) -> pl.DataFrame:

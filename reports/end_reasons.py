@@ -5,26 +5,17 @@ from dataclasses import replace
 
 import polars as pl
 
-from reports import calls, conferences, dimensions, facts
+from reports import calls, conferences, dimensions, facts, notes
 from reports.assembly import assembled
 from reports.definitions import Kind, digest
 from reports.facts import FactMeasure, Facts
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visits import period
+from reports.visits import period, timeless
 
 _VISITS = Facts("queue_visits", "enqueued_at", {name: name for name in ("reason", "outcome", "wait_ms")}, by_queue=True)
-_EXTENT = f"""
-select epoch_us(min(first)), epoch_us(max(last))
-from (
-    select min(enqueued_at) as first, max(enqueued_at) as last from queue_visits
-    union all
-    select min(created_at), max(created_at) from conferences
-    union all
-    select min({calls.FACTS.moment}), max({calls.FACTS.moment}) from calls
-)
-"""
+_MOMENTS = " union all ".join(each.moments for each in (_VISITS, conferences.FACTS, calls.FACTS))
 _OF_VISITS: Mapping[str, Column] = {
     "reason": Column("reason", "Telnyx says", Kind.TEXT, 1),
     "outcome": Column("outcome", "Outcome", Kind.TEXT, 1),
@@ -50,7 +41,7 @@ def report(source: Source, request: Request) -> Report:
 
     An interval and `--by` split the reasons further.
     """
-    basis, covered = source.basis(), period(source, request, _EXTENT)
+    basis, covered = source.basis(), period(source, request, _MOMENTS)
     by = dimensions.chosen(request, covered, own={}, report="end-reasons", at="at")
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
     if not by and request.interval is not None:
@@ -80,6 +71,7 @@ def report(source: Source, request: Request) -> Report:
         said=[
             "Telnyx's REST API alone knows `ended_via_api`; where both tell a reason, `Told by` names whose it is.",
             "The reason of a visit is Telnyx's word, its outcome is what follows from all that was heard.",
+            *notes.timeless(timeless(source, request)),
         ],
         measures=MEASURE_DEFINITIONS,
     )

@@ -83,8 +83,12 @@ class Facts:
     by_queue: bool = False
 
     def period(self, source: Source, request: Request) -> Period | None:
-        extent = f"select epoch_us(min({self.moment})), epoch_us(max({self.moment})) from {self.table}"
-        return visits.period(source, request, extent)
+        return visits.period(source, request, self.moments)
+
+    @property
+    def moments(self) -> str:
+        """Return SQL for when each fact `began`, and `ended` as far as a period is concerned; each is one."""
+        return f"select {self.moment} as began, {self.moment} as ended, 1 as facts from {self.table}"
 
     def read(self, source: Source, request: Request, covered: Period | None) -> pl.LazyFrame:
         """Return the facts of a period, those of sessions that were in the queues asked for, with their time as `at`.
@@ -145,5 +149,8 @@ def over_time(
     """Return the section of intervals, if any were asked for."""
     if spine is None or request.interval is None:
         return []
-    columns = (*interval_columns(request.interval), *(measure.column for measure in measures))
+    columns = (
+        *interval_columns(request.interval, spine, request.zone),
+        *(measure.column for measure in measures),
+    )
     return [Section("intervals", f"By {request.interval.noun}", columns, by_interval(rows, measures, spine))]

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from reports import dimensions, sla
+from reports import dimensions, intervals, presence, sla, terms
 from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.dimensions import HOURS, WEEKDAYS
@@ -12,13 +12,14 @@ from reports.measures import AGGREGATES, WAIT_EDGES_SECS, every_measure
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.visit_tables import reading
-from reports.visits import Period
+from reports.visit_tables import Reading, reading
 
-MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
+_HOUR_MS = 3_600_000
 _CLOCK = (dimensions.CLOCK["weekday"], dimensions.CLOCK["hour"])
-_TIMES = Column("times", "Times", Kind.COUNT, 3, "how often the period has this hour of this weekday")
-_PER_HOUR = Column("offered_per_hour", "Offered per hour", Kind.NUMBER, 2, "offered / times")
+_TIMES = Column("times", "Times", Kind.COUNT, 4, "how often the period has this hour of this weekday")
+_HOURS = Column("hours", "Hours", Kind.NUMBER, 3, "time of this hour of this weekday that there was, in hours")
+_PER_HOUR = Column("offered_per_hour", "Offered per hour", Kind.NUMBER, 2, "offered / hours")
+MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HOURS, _PER_HOUR)
 _MATRICES = (
     ("offered", "Offered", Kind.COUNT),
     ("service_level", "Service level", Kind.RATE),
@@ -39,12 +40,13 @@ def report(source: Source, request: Request) -> Report:
     by = [dimensions.calendar(name, request, covered) for name in ("weekday", "hour")]
     grid = pl.DataFrame({"weekday": WEEKDAYS}).join(pl.DataFrame({"hour": HOURS}), how="cross")
     cells = grid.join(made.grouped(by), on=["weekday", "hour"], how="left").join(
-        _times(request, found.covered), on=["weekday", "hour"], how="left"
+        _times(found), on=["weekday", "hour"], how="left"
     )
     cells = cells.with_columns(
-        pl.col(*(each.name for each in AGGREGATES if each.how != "max"), "times").fill_null(0)
-    ).with_columns(offered_per_hour=pl.when(pl.col("times") > 0).then(pl.col("offered") / pl.col("times")))
-    listed = Section("cells", "By weekday and hour", (*_CLOCK, _TIMES, _PER_HOUR, *measured), cells, aside=True)
+        pl.col(*(each.name for each in AGGREGATES if each.how != "max"), "times", "hours").fill_null(0)
+    ).with_columns(offered_per_hour=pl.when(pl.col("hours") > 0).then(pl.col("offered") / pl.col("hours")))
+    columns = (*_CLOCK, _TIMES, _HOURS, _PER_HOUR, *measured)
+    listed = Section("cells", "By weekday and hour", columns, cells, aside=True)
     sections = [_matrix(cells, name, title, kind) for name, title, kind in _MATRICES]
     return of_visits(
         found,
@@ -54,30 +56,51 @@ def report(source: Source, request: Request) -> Report:
         sections=[*sections, listed],
         main="cells",
         said=[
-            "Hours are those of the local clock: one that the clocks show twice counts twice, one that they skip not."
+            "Hours are those of the local clock. What came per hour is divided by the time that there was: an hour "
+            "that is there twice counts twice, one that is skipped not, one that the period cuts as what is left of it"
+            + _of_hours(request)
         ],
         measures=MEASURE_DEFINITIONS,
         charts=("heatmap_offered", "heatmap_service_level"),
     )
 
 
-def _times(request: Request, covered: Period | None) -> pl.DataFrame:
-    """Return how often the period has each hour of each weekday."""
-    schema = {"weekday": pl.String, "hour": pl.String, "times": pl.Int64}
+def _of_hours(request: Request) -> str:
+    if request.hours is None:
+        return "."
+    return f", and of all only what was {request.hours} for any of these queues."
+
+
+def _times(found: Reading) -> pl.DataFrame:
+    """Return how often the period has each hour of each weekday, and how much time of it there was."""
+    schema = {"weekday": pl.String, "hour": pl.String, "times": pl.Int64, "hours": pl.Float64}
+    request, covered = found.tables.request, found.covered
     if covered is None:
         return pl.DataFrame(schema=schema)
-    counted = dimensions.clock(covered.spine(request, Interval.HOUR), request).group_by("weekday", "hour").len("times")
+    spine = covered.spine(request, Interval.HOUR)
+    known = {*found.tables.queues, *(each.queue for each in request.terms[1:])}
+    there = terms.stretches(request.terms, request.queues or known, request.hours, covered.from_, covered.to)
+    instants = [[intervals.micros(at) // 1000 for at in stretch] for stretch in there]
+    stretches = pl.DataFrame(instants, schema={"start_ms": pl.Int64, "end_ms": pl.Int64}, orient="row")
+    lasting = presence.clipped(stretches, spine).group_by("interval").agg(ms=pl.col("clipped_ms").sum())
+    counted = (
+        pl.concat([spine.frame(), dimensions.clock(spine, request)], how="horizontal")
+        .join(lasting, on="interval", how="left")
+        .group_by("weekday", "hour")
+        .agg(times=pl.len().cast(pl.Int64), ms=pl.col("ms").sum().cast(pl.Float64))
+    )
     return counted.select(
         weekday=pl.lit(pl.Series(WEEKDAYS)).gather("weekday"),
         hour=pl.lit(pl.Series(HOURS)).gather("hour"),
-        times=pl.col("times").cast(pl.Int64),
+        times="times",
+        hours=pl.Series([ms / _HOUR_MS for ms in counted["ms"]], dtype=pl.Float64),
     )
 
 
 def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
     """Return one measure with an hour a row and a weekday a column."""
     # Where the period has no such hour nothing is said, not even that nobody came.
-    of_period = pl.when(pl.col("times") > 0).then(pl.col(name)).alias(name)
+    of_period = pl.when(pl.col("hours") > 0).then(pl.col(name)).alias(name)
     wide = cells.with_columns(of_period).pivot("weekday", index="hour", values=name)
     columns = (
         _CLOCK[1],

@@ -58,8 +58,13 @@ def opened(
 
     A holiday is a local day on which nothing opens; what opened on the eve goes on to its end.
     """
+    return merged(_each(tuple(hours), holidays, zone, from_, to))
+
+
+def merged(stretches: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Return all time that lies in some of the stretches, in order and apart from one another."""
     found: list[tuple[datetime, datetime]] = []
-    for start, end in sorted(_each(tuple(hours), holidays, zone, from_, to)):
+    for start, end in sorted(stretches):
         if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         elif start < end:

@@ -24,8 +24,13 @@ MOST_ROWS = 1_000_000
 """Of queues by intervals, which have a row each, also where nobody came."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
+
+
+LENGTH_MS = (pl.col("interval_end") - pl.col("interval_start")).dt.total_milliseconds()
+"""How long an interval of `Spine.frame` lasts, in milliseconds (Int64): what rates in time are divided by."""
 
 
 class Interval(StrEnum):
@@ -69,14 +74,22 @@ _ROUGHLY = {Interval.DAY: _DAY, Interval.WEEK: timedelta(weeks=1), Interval.MONT
 class Spine:
     """The intervals that touch a period, complete and in order, empty ones too.
 
-    `bounds` holds n + 1 instants in UTC for n intervals: interval i is `[bounds[i], bounds[i + 1])`. The first and the
-    last may reach beyond the period that was asked for.
+    `bounds` holds n + 1 instants in UTC for n intervals: interval i is `[bounds[i], bounds[i + 1])`. `is_cut` says that
+    the first or the last is shorter than the clock makes it, because the period begins or ends within it.
     """
 
     bounds: tuple[datetime, ...]
+    is_cut: bool = False
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
+
+    def within(self, from_: datetime, to: datetime) -> "Spine":
+        """Return the intervals without what lies outside of a period that all of them touch, in whole milliseconds."""
+        first, *inner, last = self.bounds
+        start = max(first, from_ - (from_ - _EPOCH) % _MILLISECOND)
+        end = min(last, to + (_EPOCH - to) % _MILLISECOND)
+        return Spine((start, *inner, end), is_cut=start > first or end < last)
 
     def position(self, at: str = "enqueued_at") -> pl.Expr:
         """Return the number of the interval (Int64, from 0) that holds each instant of column `at`.
@@ -132,8 +145,18 @@ def midnight(day: date, tz: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=tz).astimezone(UTC)
 
 
+def shown(local: datetime, tz: ZoneInfo) -> datetime:
+    """Return when, in UTC, the clocks show a local time first; where they skip it, when they jump."""
+    at, after = (local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if at <= after:
+        return at
+    # Of a time that there never was, one reading lies after the jump and one before it.
+    _, jump, _ = next(_stretches(after, at, tz))
+    return jump
+
+
 def spine(from_: datetime, to: datetime, tz: ZoneInfo, length: Interval) -> Spine:
-    """Return the intervals of local time that touch `[from_, to)`. Raises RequestError when they are too many."""
+    """Return the whole intervals of local time that touch `[from_, to)`. Raises RequestError when they are too many."""
     expected = (to - from_) / (length.length or _ROUGHLY[length])
     if expected > MOST_INTERVALS:
         message = (

@@ -10,6 +10,7 @@ from reports.request import Origin, Request, Setting
 from reports.visits import Period
 
 _MS = timedelta(milliseconds=1)
+TIMELESS = "more visits have no known beginning: they belong to no interval, and count by event time only."
 
 
 def covered(period: Period | None, request: Request, what: str, spine: Spine | None = None) -> list[str]:
@@ -18,12 +19,25 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
         return [f"There are no {what} to report on. Times are in {request.tz}."]
     from_, to = (wording.moment(at, request.zone) for at in (period.from_, period.to))
     notes = [f"Period: from {from_} up to, not including, {to}, in the time zone {request.tz}."]
-    if spine is not None and (spine.bounds[0] < period.from_ or spine.bounds[-1] > period.to):
-        notes.append("The period cuts its first or last interval: only what lies in the period is counted there.")
+    if period.apart:
+        notes.append(
+            f"{wording.number(period.apart)} more {what} are left out: their time is more than a year from that of all "
+            "others, as where a clock was wrong. --from and --to name any period."
+        )
+    if spine is not None and spine.is_cut:
+        notes.append(
+            "The period cuts its first or last interval: it is as long as what is left of it, which is what counts "
+            "there and what is divided by."
+        )
     notes += _elsewhere(request)
     if request.queues:
         notes.append("Only these queues: " + ", ".join(wording.name(queue) for queue in request.queues) + ".")
     return notes
+
+
+def timeless(visits: int) -> list[str]:
+    """Return what is said of visits of which nobody knows when they began."""
+    return [f"{wording.number(visits)} {TIMELESS}"] if visits else []
 
 
 def _elsewhere(request: Request) -> list[str]:

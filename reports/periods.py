@@ -10,10 +10,12 @@
 or an end, a stretch stands for its first instant, as a date does. As a beginning without an end, it stands for itself:
 `--from yesterday` is yesterday and no more; one that is running reaches up to now. A day, like a date, leaves the end
 open. The clock is an argument.
+
+Where nothing is said, the facts say when a period begins and ends: `bulk` leaves out those whose clock was years off.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -30,6 +32,9 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _WEEK = re.compile(r"(\d{4})-w(\d{2})")
 _HOUR = timedelta(hours=1)
 
+FAR = timedelta(days=366)
+"""Facts with nothing else so near to them are apart: a clock was wrong. No archive has been silent for a year."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -37,6 +42,31 @@ class Stretch:
 
     from_: datetime
     to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """When the first and the last of some facts began, when the last was over (UTC), and how many they are."""
+
+    first: datetime
+    last: datetime
+    over: datetime
+    facts: int
+
+
+def bulk(extents: Sequence[Extent], now: datetime) -> Extent | None:
+    """Return the extent of the most facts of which none is `FAR` from the next; of as many, that nearest to now.
+
+    `extents` are in order, of a day each, say.
+    """
+    found: list[Extent] = []
+    for each in extents:
+        if found and each.first - found[-1].last <= FAR:
+            near = found[-1]
+            found[-1] = Extent(near.first, each.last, max(near.over, each.over), near.facts + each.facts)
+        else:
+            found.append(each)
+    return max(found, key=lambda extent: (extent.facts, -abs(extent.last - now)), default=None)
 
 
 def stretch(text: str, now: datetime, zone: ZoneInfo, *, name: str) -> Stretch:

@@ -26,8 +26,10 @@ with visits as (
         coalesce(epoch_us(enqueued_at) // 1000 + wait_ms, epoch_us(left_at) // 1000) as waited_until_ms,
         epoch_us(left_at) // 1000 as left_ms
     from queue_visits
-    where enqueued_at >= make_timestamptz($earliest)
-    and enqueued_at < make_timestamptz($to)
+    where (
+        (enqueued_at >= make_timestamptz($earliest) and enqueued_at < make_timestamptz($to))
+        or (enqueued_at is null and left_at >= make_timestamptz($from) and left_at < make_timestamptz($to))
+    )
     and (len($queues) = 0 or list_contains($queues::varchar[], queue))
 )
 select *
@@ -40,7 +42,8 @@ or outcome = 'waiting'
 def read(source: Source, request: Request, covered: Period | None) -> pl.DataFrame:
     """Return the visits that touch a period: queue, outcome, wait_ms, began_ms, waited_until_ms, left_ms.
 
-    What is not known is null: a visit that is waiting has no end, one that is unknown neither.
+    What is not known is null: a visit that is waiting has no end, one that is unknown neither, and one that nobody saw
+    come has no beginning.
     """
     bounds = {"from": 0, "to": 0} if covered is None else {"from": covered.from_us, "to": covered.to_us}
     earliest = bounds["from"] - LONGEST // timedelta(microseconds=1)
@@ -73,4 +76,4 @@ def waiting(present: pl.DataFrame, until_ms: int) -> pl.DataFrame:
     """Return the stretches of waiting, of those still at it up to an instant: `queue`, `start_ms`, `end_ms`."""
     end = pl.when(pl.col("outcome") == "waiting").then(pl.lit(until_ms)).otherwise(pl.col("waited_until_ms"))
     stretches = present.select("queue", pl.col("began_ms").alias("start_ms"), end.alias("end_ms"))
-    return stretches.filter(pl.col("end_ms").is_not_null())
+    return stretches.drop_nulls(["start_ms", "end_ms"])

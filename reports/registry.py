@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from reports import (
     abandonment,
+    behind,
     by_interval,
     calls,
     compare,
@@ -21,8 +22,9 @@ from reports import (
     staffing,
     waits,
 )
+from reports.behind import Behind
 from reports.errors import RequestError
-from reports.report import Report, RestsOn
+from reports.report import Report
 from reports.request import Request
 from reports.source import Source
 from reports.visits import Period
@@ -45,9 +47,9 @@ REPORTS: Mapping[str, Callable[[Source, Request], Report]] = {
     "completeness": completeness.report,
 }
 # Those in which `report diff` can tell what changed: on facts of one table, by queue and interval or as a whole.
-RESTS_ON: Mapping[str, RestsOn] = {
-    **dict.fromkeys(("sla", "queues", "abandonment", "waits"), sla.RESTS_ON),
-    "conferences": conferences.RESTS_ON,
+RESTS_ON: Mapping[str, Behind] = {
+    **dict.fromkeys(("sla", "queues", "abandonment", "waits"), behind.VISITS),
+    "conferences": behind.CONFERENCES,
 }
 
 

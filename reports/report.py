@@ -95,16 +95,6 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class RestsOn:
-    """The facts behind a report: their table, the time that puts one into a period, and all else that it reads."""
-
-    table: str
-    moment: str
-    columns: tuple[str, ...]
-    by_queue: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """A finished report. `main` names the section that a format with room for one table (CSV) writes.
 

@@ -8,7 +8,7 @@ from reports import agreed, completeness, dimensions, intervals, scope, tallies
 from reports.assembly import of_visits
 from reports.definitions import Kind, digest
 from reports.measures import COMPLETENESS, OUTCOMES, VARIANTS, WAIT_EDGES_SECS, every_measure
-from reports.report import Column, Report, RestsOn, Section
+from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import AS_TEXT, OWN, QUEUE, Reading, Tables, interval_columns, reading
@@ -39,18 +39,6 @@ _PRIORITIES = {
     "wait_p95_ms": 6,
     "wait_p99_ms": 7,
 }
-_READ = (
-    "queue",
-    "outcome",
-    "wait_ms",
-    "left_at",
-    "left_at_latest",
-    "enqueued_at_source",
-    "reason",
-    "position_out",
-    "reported_wait_secs",
-)
-RESTS_ON = RestsOn("queue_visits", "enqueued_at", _READ, by_queue=True)
 MEASURE_DEFINITIONS = digest(every_measure(), COMPLETENESS, WAIT_EDGES_SECS)
 HEADLINE = ("offered", "service_level", "completeness", "abandonment_rate", "mean_wait_answered_ms", "longest_wait_ms")
 
@@ -116,7 +104,7 @@ def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> 
     sections = [Section("queues", "By queue", (QUEUE, *keys, *measured), made.table(["queue"]), labelled)]
     length = made.request.interval
     if made.spine is not None and length is not None:
-        when = interval_columns(length)
+        when = interval_columns(length, made.spine, made.request.zone)
         by_interval, by_both = made.table(["interval"]), made.table(["queue", "interval"])
         both = (QUEUE, *when, *made.keys(["queue"]), *measured)
         sections += [
@@ -130,10 +118,12 @@ def trend(found: Reading, measured: Sequence[Column]) -> Section:
     """Return all queues by an interval that a chart has room for."""
     assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
     length = intervals.fitting(found.covered.from_, found.covered.to)
-    spine = found.covered.spine(found.tables.request, length)
+    request = found.tables.request
+    spine = found.covered.spine(request, length)
     frame = found.tables.over(spine).table(["interval"])
     title = f"{scope.whole(found.tables.request)} by {length.noun}"
-    return Section("trend", title, (*interval_columns(length), *measured), frame, aside=True)
+    columns_ = (*interval_columns(length, spine, request.zone), *measured)
+    return Section("trend", title, columns_, frame, aside=True)
 
 
 def _variants(total: pl.DataFrame, whole: str) -> Section:

@@ -7,13 +7,13 @@ is the most talks in progress meanwhile.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
-from reports import staffing_facts
+from reports import staffing_facts, wording
 from reports.assembly import OF_VISITS, of_visits
 from reports.definitions import Kind, digest
 from reports.erlang import ErlangA, ErlangC
@@ -23,10 +23,11 @@ from reports.measures import every_measure
 from reports.report import Column, Report, Section
 from reports.request import Request
 from reports.source import Source
-from reports.staffing_facts import Load
+from reports.staffing_facts import HeldUp, Load
 from reports.visit_tables import QUEUE, Reading, interval_columns, reading
 
 FEW = 20
+"""From so many calls on, an interval tells whether a model fits."""
 OFF = 0.05
 MOST_ROWS = 5_000
 MOST_AGENTS = 10_000
@@ -103,7 +104,7 @@ class Demand:
 @lru_cache(maxsize=20_000)
 def needed(demand: Demand, *, give_up: bool) -> int | None:
     """Return the fewest agents with which the target is reached; None where no number of them is known to do."""
-    if give_up and demand.patience_s is None:
+    if (give_up and demand.patience_s is None) or demand.load > MOST_AGENTS:
         return None
     low, high = 0, max(1, int(demand.load))
     while demand.level(high, give_up=give_up) < demand.target:
@@ -135,7 +136,10 @@ def report(source: Source, request: Request) -> Report:
     typed = {column.name: _TYPES[column.kind] for column in (QUEUE, *_FORECASTS)}
     frame = pl.DataFrame(forecasts, schema={**typed, "interval_start": moment, "interval_end": moment})
     length = asked.interval or Interval.HOUR
-    columns = (QUEUE, *interval_columns(length), *_FORECASTS)
+    spine = found.tables.spine
+    if spine is not None and not set(frame["interval_start"]) <= set(spine.bounds):
+        spine = replace(spine, is_cut=True)  # by a new definition
+    columns = (QUEUE, *interval_columns(length, spine, asked.zone), *_FORECASTS)
     return of_visits(
         found,
         total,
@@ -168,20 +172,20 @@ def _forecasts(
     source: Source, request: Request, found: Reading, loads: Mapping[str | None, Load]
 ) -> list[dict[str, Any]]:
     """Return a row for each queue and interval in which somebody came."""
-    rows = [row for row in found.tables.table(["queue", "interval"]).iter_rows(named=True) if row["offered"]]
+    rows = [row for row in staffing_facts.parts(found).iter_rows(named=True) if row["offered"]]
     if len(rows) > MOST_ROWS:
         raise RequestError(
             f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MOST_ROWS:,} at "
             "most: choose a longer --interval, fewer queues or a shorter period"
         )
-    agents = staffing_facts.agents(source, request, found)
-    return [_forecast(row, loads[row["queue"]], agents, request) for row in rows]
+    held_up = staffing_facts.held_up(source, request, found)
+    return [
+        _forecast(row, loads[row["queue"]], held_up.get((row["queue"], row["interval"]), HeldUp()), request)
+        for row in rows
+    ]
 
 
-def _forecast(
-    row: Mapping[str, Any], load: Load, agents: Mapping[tuple[str | None, int], int], request: Request
-) -> dict[str, Any]:
-    length_s = (row["interval_end"] - row["interval_start"]).total_seconds()
+def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Request) -> dict[str, Any]:
     told: dict[str, Any] = {
         **{name: row[name] for name in ("queue", "interval_start", "interval_end", "offered")},
         "level_measured": row["service_level_offered"],
@@ -189,10 +193,11 @@ def _forecast(
         "wait_measured_ms": row["mean_wait_answered_ms"],
     }
     if not load.handle_ms:
-        return {**told, "fit": "no talk is known: nothing to predict from"}
+        known = "talks lasted no time" if load.handled else "no talk is known"
+        return {**told, "fit": f"{known}: nothing to predict from"}
     demand = Demand(
         arrivals=row["offered"],
-        length_s=length_s,
+        length_s=(row["interval_end"] - row["interval_start"]).total_seconds(),
         handle_s=load.handle_ms / _SECONDS,
         patience_s=load.patience_ms / _SECONDS if load.patience_ms else None,
         threshold_s=row.get("threshold_secs", request.threshold_secs),
@@ -202,37 +207,55 @@ def _forecast(
         "load": demand.load,
         "needed_c": needed(demand, give_up=False),
         "needed_a": needed(demand, give_up=True),
+        "agents": request.agents or held_up.agents,
     }
-    estimated = agents.get((row["queue"], row["interval"]))
-    at_work = request.agents or (None if estimated is None else max(1, estimated))
-    if at_work is None:
-        return {**told, "fit": "nobody waited for long: no telling how many agents there were"}
-    c, a = demand.c(at_work), demand.a(at_work)
-    stable = demand.load < at_work
-    told |= {
-        "agents": at_work,
-        "level_c": c.service_level(demand.threshold_s),
-        "wait_c_ms": c.mean_wait_s * _SECONDS if stable else None,
-    }
+    if told["agents"] is None:
+        return {**told, "fit": f"no telling how many agents there were: {_too_little(held_up)}; say with --agents"}
+    told |= _predicted(demand, told["agents"])
+    return {**told, "fit": _fit(told, demand)}
+
+
+def _too_little(held_up: HeldUp) -> str:
+    """Return why nothing tells how many agents there were."""
+    least, grace = (wording.seconds(ms / _SECONDS) for ms in (staffing_facts.ENOUGH_MS, staffing_facts.GRACE_MS))
+    if held_up.held_up_ms >= staffing_facts.ENOUGH_MS:
+        return f"no talk was in progress while people had waited for {grace}"
+    so_long = wording.duration(held_up.held_up_ms)
+    return f"people waited longer than {grace} for {so_long} in all, and {least} are the least"
+
+
+def _predicted(demand: Demand, agents: int) -> dict[str, float]:
+    """Return what the models make of a demand; one that has no answer to it says nothing."""
+    found: dict[str, float] = {}
+    if demand.load < agents:
+        c = demand.c(agents)
+        found |= {"level_c": c.service_level(demand.threshold_s), "wait_c_ms": c.mean_wait_s * _SECONDS}
+    a = demand.a(agents)
     if a is not None:
-        told |= {
+        found |= {
             "level_a": a.service_level(demand.threshold_s),
             "abandonment_a": a.p_abandon,
             "wait_a_ms": a.mean_wait_answered_s * _SECONDS,
         }
-    return {**told, "fit": _fit(told, stable=stable)}
+    return found
 
 
-def _fit(told: Mapping[str, Any], *, stable: bool) -> str:
-    """Return how well the better model for the case does, and why it may not."""
-    said = [] if stable else ["Erlang C: more load than agents, the queue would grow for ever"]
-    measured, predicted = told["level_measured"], told.get("level_a", told["level_c"])
-    model = "A" if "level_a" in told else "C"
-    if told["offered"] < FEW:
-        said.append("too few calls to tell")
-    elif measured is not None:
+def _fit(told: Mapping[str, Any], demand: Demand) -> str:
+    """Return how well the better model for the case does, and why it may not, or why there is no number."""
+    said = []
+    if "level_c" not in told:
+        said.append("Erlang C: more load than agents, the queue would grow for ever")
+    if told["needed_c"] is None:
+        said.append(f"{MOST_AGENTS:,} agents do not reach the target")
+    measured, model = told["level_measured"], "A" if "level_a" in told else "C"
+    predicted = told.get("level_a", told.get("level_c"))
+    if measured is None:
+        said.append("nothing measured yet: all of them wait still")
+    elif told["offered"] < FEW:
+        said.append(f"too few calls to tell: {told['offered']}, and {FEW} are the least")
+    elif predicted is not None:
         # Two standard errors of a share: what chance alone may do.
-        chance = 2 * (predicted * (1 - predicted) / told["offered"]) ** 0.5
+        chance = 2 * (predicted * (1 - predicted) / demand.arrivals) ** 0.5
         off = predicted - measured
         if abs(off) > max(OFF, chance):
             said.append(f"Erlang {model} is off by {100 * off:+.0f} points")
@@ -270,8 +293,9 @@ def _said(request: Request, frame: pl.DataFrame) -> list[str]:
     agents = (
         f"Agents: {request.agents}, as asked."
         if request.agents
-        else "Agents are estimated: the most talks in progress while somebody had waited for 10 s. Those who ring or "
-        "wrap up, or serve other queues, are not seen: say how many there are with --agents, to test the models."
+        else "Agents are estimated: the most talks in progress while somebody had waited for 10 s, if that was so for "
+        "60 s of an interval in all. Those who ring or wrap up, or serve other queues, are not seen: say how many "
+        "there are with --agents, to test the models."
     )
     return [
         "Levels here are of the variant offered, which is what Erlang A predicts; targets are read so, too.",

@@ -7,41 +7,73 @@ from datetime import timedelta
 import polars as pl
 
 from reports import intervals, presence
-from reports.intervals import Spine
+from reports.intervals import LENGTH_MS, Spine
 from reports.request import Request
 from reports.source import Source
 from reports.visit_tables import Reading
+from reports.visits import Period
 
-_ENOUGH_MS = 60_000
-"""So long must somebody have waited in an interval before it tells how many agents there were."""
-_GRACE_MS = 10_000
+ENOUGH_MS = 60_000
+"""So long must people have been held up in an interval before it tells how many agents there were."""
+GRACE_MS = 10_000
 """Whoever has waited for less may just be on the way to an agent who is free."""
+FEWEST_ARRIVALS = 12
+"""So many must have come within an hour before it tells whether they came in bunches."""
+_HOUR_MS = 3_600_000
+_BIN = timedelta(minutes=5)
+_BINS_OF_AN_HOUR = 12
 
-# A leg is talked to once, from its first bridge: the talk belongs to the first visit of the leg that was answered. What
-# a leg's call says began not long before its visit.
+# A leg may be talked to several times: of a visit, from the first bridge after it began to when the leg was enqueued
+# again, else to its hangup. Where nobody saw the leg come into the next queue, nobody knows when the talk was over.
 _TALKS = """
-with answered as (
+with visits as (
     select
-        call_leg_id,
-        arg_min(queue, enqueued_at) as queue,
-        min(enqueued_at) as enqueued_at
+        entity,
+        queue,
+        outcome,
+        enqueued_at,
+        lead(enqueued_at) over later as next_at,
+        lead(enqueued_at is null) over later as ends_unseen
     from queue_visits
-    where outcome = 'answered'
-    and enqueued_at >= make_timestamptz($from)
+    where coalesce(enqueued_at, left_at) >= make_timestamptz($from)
+    and entity in (
+        select entity
+        from queue_visits
+        where outcome = 'answered'
+        and enqueued_at >= make_timestamptz($from)
+        and enqueued_at < make_timestamptz($to)
+    )
+    window later as (partition by entity order by coalesce(enqueued_at, left_at), left_at)
+),
+spoken_to as (
+    select entity, visits.queue, enqueued_at, next_at, min(occurred_at) as talks_from
+    from events
+    join visits using (entity)
+    where event_type = 'call.bridged'
+    and occurred_at >= make_timestamptz($from)
+    and occurred_at >= enqueued_at
+    and (next_at is null or occurred_at < next_at)
+    and ends_unseen is distinct from true
+    and outcome = 'answered'
     and enqueued_at < make_timestamptz($to)
-    and (len($queues) = 0 or list_contains($queues::varchar[], queue))
-    group by call_leg_id
+    and (len($queues) = 0 or list_contains($queues::varchar[], visits.queue))
+    group by all
+),
+talks as (
+    select
+        queue,
+        epoch_us(talks_from) // 1000 as start_ms,
+        epoch_us(least(next_at, min(ended_at))) // 1000 as end_ms
+    from spoken_to
+    left join calls
+    on calls.entity = spoken_to.entity
+    and ended_at >= make_timestamptz($from)
+    and ended_at >= talks_from
+    group by spoken_to.entity, queue, talks_from, next_at
 )
-select
-    queue,
-    talk_ms,
-    epoch_us(bridged_at) // 1000 as start_ms,
-    epoch_us(bridged_at) // 1000 + talk_ms as end_ms
-from answered
-join calls using (call_leg_id)
-where talk_ms is not null
-and coalesce(initiated_at, answered_at, bridged_at) >= make_timestamptz($from) - interval 1 day
-and coalesce(initiated_at, answered_at, bridged_at) < make_timestamptz($to) + interval 1 day
+select queue, end_ms - start_ms as talk_ms, start_ms, end_ms
+from talks
+where end_ms is not null
 order by start_ms, end_ms
 """
 
@@ -60,17 +92,29 @@ class Load:
     dispersion: float | None
 
 
+def parts(found: Reading) -> pl.DataFrame:
+    """Return every measure by queue and interval, or by the parts into which a new definition cuts one.
+
+    `interval_start` and `interval_end` are those of the part.
+    """
+    rows = found.tables.table(["queue", "interval"])
+    if not found.tables.agreed:
+        return rows
+    begun = rows.with_columns(pl.max_horizontal("interval_start", "since").alias("interval_start"))
+    next_ = pl.col("interval_start").shift(-1).over("queue", "interval")
+    return begun.with_columns(interval_end=pl.coalesce(next_, "interval_end"))
+
+
 def loads(source: Source, request: Request, found: Reading) -> dict[str | None, Load]:
     """Return the load of each queue to which somebody came."""
     of_queues = (
-        talks(source, request, found)
+        talks(source, request, found.covered)
         .group_by("queue")
         .agg(handled=pl.len(), handle_ms=pl.col("talk_ms").mean(), spread=pl.col("talk_ms").std())
     )
     handled = {row["queue"]: row for row in of_queues.iter_rows(named=True)}
-    hours = found.tables.table(["queue", "interval"]).filter(pl.col("offered") > 0)
-    lengths = (pl.col("interval_end") - pl.col("interval_start")).dt.total_seconds() / 3600
-    busy = dict(hours.group_by("queue").agg(lengths.sum()).iter_rows())
+    hours = parts(found).filter(pl.col("offered") > 0)
+    busy_ms = dict(hours.group_by("queue").agg(LENGTH_MS.sum()).iter_rows())
     bunched = _dispersions(found)
     told = {}
     for row in found.tables.merged().filter(pl.col("offered") > 0).iter_rows(named=True):
@@ -79,7 +123,7 @@ def loads(source: Source, request: Request, found: Reading) -> dict[str | None, 
         mean, spread = talk["handle_ms"], talk["spread"]
         told[queue] = Load(
             offered=row["offered"],
-            arrivals_per_hour=row["offered"] / busy[queue],
+            arrivals_per_hour=row["offered"] * _HOUR_MS / busy_ms[queue],
             handled=talk["handled"],
             handle_ms=mean,
             handle_cv=spread / mean if mean and spread is not None else None,
@@ -90,9 +134,8 @@ def loads(source: Source, request: Request, found: Reading) -> dict[str | None, 
     return told
 
 
-def talks(source: Source, request: Request, found: Reading) -> pl.DataFrame:
-    """Return the talks of visits of the period: queue, talk_ms, start_ms, end_ms."""
-    covered = found.covered
+def talks(source: Source, request: Request, covered: Period | None) -> pl.DataFrame:
+    """Return the talks of visits of a period: queue, talk_ms, start_ms, end_ms."""
     bounds = {"from": covered.from_us if covered else 0, "to": covered.to_us if covered else 0}
     rows = pl.from_arrow(source.db.sql(_TALKS, params={**bounds, "queues": list(request.queues)}).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
@@ -100,38 +143,64 @@ def talks(source: Source, request: Request, found: Reading) -> pl.DataFrame:
 
 
 def _dispersions(found: Reading) -> dict[str | None, float]:
-    """Return variance over mean of the arrivals in 5 minutes, within hours so that the time of day is not in it."""
-    five, hour = (pl.col("enqueued_at") // (timedelta(minutes=n) // timedelta(microseconds=1)) for n in (5, 60))
+    """Return variance over mean of the arrivals in 5 minutes, within hours so that the time of day is not in it.
+
+    Only 5 minutes that lie in the period as a whole count: in others nobody could come all the time.
+    """
+    covered = found.covered
+    assert covered is not None  # noqa: S101 -- for the type checker: there are loads
+    length = _BIN // timedelta(microseconds=1)
+    first, end = -(-covered.from_us // length), covered.to_us // length
+    bin_ = pl.col("enqueued_at") // length
     counts = (
-        found.visits.frame.select(pl.col("queue").cast(pl.String), five.alias("five"), hour.alias("hour"))
-        .group_by("queue", "hour", "five")
+        found.visits.frame.select(pl.col("queue").cast(pl.String), bin=bin_, hour=bin_ // _BINS_OF_AN_HOUR)
+        .filter((pl.col("bin") >= first) & (pl.col("bin") < end))
+        .group_by("queue", "hour", "bin")
         .len("arrivals")
     )
-    # Of twelve pieces, those in which nobody came are not there: sums of squares do without them.
+    # Of the bins of an hour, those in which nobody came are not there: sums of squares do without them.
     of_hours = counts.group_by("queue", "hour").agg(
         total=pl.col("arrivals").cast(pl.Float64).sum(), squares=(pl.col("arrivals").cast(pl.Float64) ** 2).sum()
     )
-    variance = (pl.col("squares") - pl.col("total") ** 2 / 12) / 11
-    enough = of_hours.filter(pl.col("total") >= 12)
-    found_ = enough.group_by("queue").agg(variance.sum() / (pl.col("total") / 12).sum())
+    begin = pl.col("hour") * _BINS_OF_AN_HOUR
+    bins = pl.min_horizontal(begin + _BINS_OF_AN_HOUR, pl.lit(end)) - pl.max_horizontal(begin, pl.lit(first))
+    enough = of_hours.with_columns(bins=bins).filter((pl.col("total") >= FEWEST_ARRIVALS) & (pl.col("bins") > 1))
+    variance = (pl.col("squares") - pl.col("total") ** 2 / pl.col("bins")) / (pl.col("bins") - 1)
+    found_ = enough.group_by("queue").agg(variance.sum() / (pl.col("total") / pl.col("bins")).sum())
     return dict(found_.collect().iter_rows())
 
 
-def agents(source: Source, request: Request, found: Reading) -> Mapping[tuple[str | None, int], int]:
-    """Return the most talks of a queue that were in progress while somebody was held up in it, by interval.
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """How long people were held up in an interval, in milliseconds, and the most talks in progress meanwhile."""
 
-    While somebody is held up every agent is taken, so this is how many there are, less those who ring or wrap up.
+    held_up_ms: int = 0
+    talks: int = 0
+
+    @property
+    def agents(self) -> int | None:
+        """How many agents there were at least; None where too little tells of it."""
+        return self.talks if self.talks and self.held_up_ms >= ENOUGH_MS else None
+
+
+def held_up(source: Source, request: Request, found: Reading) -> Mapping[tuple[str | None, int], HeldUp]:
+    """Return for each queue and interval how long people were held up, and the talks in progress while they were.
+
+    While somebody is held up every agent is taken, so the most talks are how many agents there are, less those who ring
+    or wrap up.
     """
     covered, spine = found.covered, found.tables.spine
     if covered is None or spine is None:
         return {}
     until_ms = min(covered.to_us, intervals.micros(request.now)) // 1000
     waits = presence.waiting(presence.read(source, request, covered), until_ms)
-    held_up = waits.with_columns(pl.col("start_ms") + _GRACE_MS).filter(pl.col("start_ms") < pl.col("end_ms"))
-    return _while_waiting(talks(source, request, found), held_up, spine)
+    long = waits.with_columns(pl.col("start_ms") + GRACE_MS).filter(pl.col("start_ms") < pl.col("end_ms"))
+    # Who came before the period may be talked to in it.
+    around = Period(covered.from_ - timedelta(days=1), covered.to)
+    return _while_waiting(talks(source, request, around), long, spine)
 
 
-def _while_waiting(talked: pl.DataFrame, waits: pl.DataFrame, spine: Spine) -> dict[tuple[str | None, int], int]:
+def _while_waiting(talked: pl.DataFrame, waits: pl.DataFrame, spine: Spine) -> dict[tuple[str | None, int], HeldUp]:
     queues = waits.select(pl.col("queue").cast(pl.String).unique())
     bounds = pl.DataFrame({"at": [intervals.micros(at) // 1000 for at in spine.bounds]}, schema={"at": pl.Int64})
     steps = [
@@ -155,6 +224,7 @@ def _while_waiting(talked: pl.DataFrame, waits: pl.DataFrame, spine: Spine) -> d
         .filter((pl.col("waits") > 0) & pl.col("lasts").is_not_null())
         .with_columns(interval=spine.position("micros"))
     )
-    taken = walked.group_by("queue", "interval").agg(waited=pl.col("lasts").sum(), talks=pl.col("talks").max())
-    told = taken.filter(pl.col("waited") >= _ENOUGH_MS)
-    return {(row["queue"], row["interval"]): row["talks"] for row in told.iter_rows(named=True)}
+    taken = walked.group_by("queue", "interval").agg(held_up_ms=pl.col("lasts").sum(), talks=pl.col("talks").max())
+    return {
+        (row["queue"], row["interval"]): HeldUp(row["held_up_ms"], row["talks"]) for row in taken.iter_rows(named=True)
+    }

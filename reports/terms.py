@@ -5,7 +5,7 @@ a queue in a stretch of time, with nothing left open. A visit is judged by the t
 their number in the list of terms is its `definition`, 0 where nothing is agreed for its queue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -47,6 +47,14 @@ class Terms:
     hours: tuple[Opening, ...] | None = None
     holidays: tuple[date, ...] = ()
 
+    @property
+    def threshold_ms(self) -> int:
+        return round(self.threshold_secs * 1000)
+
+    @property
+    def short_abandon_ms(self) -> int:
+        return round(self.short_abandon_secs * 1000)
+
     def overlaps(self, from_: datetime, to: datetime) -> bool:
         """Tell whether they hold at some instant of a period."""
         return (self.since is None or self.since < to) and (self.until is None or self.until > from_)
@@ -84,8 +92,8 @@ def judged(visits: pl.LazyFrame, terms: Sequence[Terms]) -> pl.LazyFrame:
     `visits` has `queue` and `enqueued_at` (microseconds since 1970).
     """
     of_terms = {
-        "threshold_ms": [round(each.threshold_secs * 1000) for each in terms],
-        "short_abandon_ms": [round(each.short_abandon_secs * 1000) for each in terms],
+        "threshold_ms": [each.threshold_ms for each in terms],
+        "short_abandon_ms": [each.short_abandon_ms for each in terms],
     }
     if len(terms) == 1:
         constant = {name: pl.lit(values[0]) for name, values in of_terms.items()}
@@ -133,3 +141,30 @@ def chosen(
         return visits
     opened = is_open(terms, from_, to)
     return visits.filter(opened if hours is Hours.OPEN else ~opened)
+
+
+def stretches(
+    terms: Sequence[Terms], queues: Collection[str | None], hours: Hours | None, from_: datetime, to: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return when, in a period, any of some queues is open, or closed: in order and apart. Without hours, all of it."""
+    if hours is None:
+        return [(from_, to)]
+    found: list[tuple[datetime, datetime]] = []
+    for each in terms:
+        is_asked = (
+            each.queue in queues if each.queue is not None else bool(set(queues) - {one.queue for one in terms[1:]})
+        )
+        if is_asked and each.overlaps(from_, to):
+            found += _of_terms(each, hours, max(from_, each.since or from_), min(to, each.until or to))
+    return business_hours.merged(found)
+
+
+def _of_terms(terms: Terms, hours: Hours, from_: datetime, to: datetime) -> list[tuple[datetime, datetime]]:
+    if terms.hours is None:
+        return [(from_, to)] if hours is Hours.OPEN else []
+    every = business_hours.opened(terms.hours, terms.holidays, intervals.zone(terms.tz), from_, to)
+    opened = [(max(start, from_), min(end, to)) for start, end in every if start < to and end > from_]
+    if hours is Hours.OPEN:
+        return opened
+    edges = [from_, *(at for stretch in opened for at in stretch), to]
+    return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]

@@ -6,6 +6,7 @@ from typing import Any
 from reports import agreed, scope, wording
 from reports.hours import Hours
 from reports.measures import WAIT_EDGES_SECS, service_level
+from reports.notes import TIMELESS
 from reports.visit_tables import Tables
 from reports.visits import Visits
 
@@ -80,6 +81,6 @@ def _reservations(visits: Visits, total: Mapping[str, Any]) -> list[tuple[int, s
                 visits.reported,
                 "visits have a beginning worked out from the wait that Telnyx reported, in whole seconds.",
             ),
-            (visits.timeless, "more visits have no known beginning: they belong to no interval and are in no number."),
+            (visits.timeless, TIMELESS),
         )
     ]

@@ -7,6 +7,7 @@ interval that they cut has two: every row is of one definition, and says which.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -242,10 +243,14 @@ def reading(source: Source, request: Request) -> Reading:
     return Reading(source.basis(), covered, visits, tables(visits, request, covered, spine))
 
 
-def interval_columns(length: Interval) -> tuple[Column, Column]:
-    """Return the columns that name an interval: its beginning and its end."""
-    kind = Kind.DATE if length.length is None else Kind.TIME
-    return Column("interval_start", length.noun.capitalize(), kind, 1), Column("interval_end", "Until", kind, 9)
+def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
+    """Return the columns that name an interval: its beginning and its end, which people see where a period cuts one."""
+    first, last = (None, None) if spine is None else (spine.bounds[0], spine.bounds[-1])
+    priority = 1 if spine is not None and spine.is_cut else 9
+    return (
+        Column("interval_start", length.noun.capitalize(), dimensions.kind_of_bound(length, first, zone), 1),
+        Column("interval_end", "Until", dimensions.kind_of_bound(length, last, zone), priority),
+    )
 
 
 def sections(
@@ -263,7 +268,7 @@ def sections(
     queues = made.table(["queue"]).with_columns(ratios)
     told = [Section("queues", "By queue", (QUEUE, *since, *shown), queues, total)]
     if made.spine is not None and length is not None:
-        columns = (QUEUE, *interval_columns(length), *since, *shown)
+        columns = (QUEUE, *interval_columns(length, made.spine, made.request.zone), *since, *shown)
         frame = made.table(["queue", "interval"]).with_columns(ratios)
         told.insert(0, Section("queue_intervals", f"By queue and {length.noun}", columns, frame, sparse="offered"))
     if by:

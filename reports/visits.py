@@ -6,23 +6,45 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from reports import intervals, terms
+from reports import intervals, periods, terms
 from reports.errors import SourceError
 from reports.hours import Hours
 from reports.intervals import Interval, Spine
 from reports.measures import OUTCOMES
+from reports.periods import Extent
 from reports.request import Request
 from reports.source import Source
 
+_MICROSECOND = timedelta(microseconds=1)
 _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
-_EXTENT = "select epoch_us(min(enqueued_at)), epoch_us(max(enqueued_at)) from queue_visits"
+# A visit of which nobody knows when it began is there when it left.
+_MOMENTS = """
+select coalesce(enqueued_at, left_at) as began, left_at as ended, 1 as facts
+from queue_visits
+"""
 
 _WITHIN = f"enqueued_at >= make_timestamptz($from) and enqueued_at < make_timestamptz($to) and {_CHOSEN}"
 
 _QUEUES = f"select distinct queue from queue_visits where queue is not null and {_WITHIN}"
 
 _OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
+
+# How long an answered visit can have waited at most, where nobody said when it left.
+BOUND_MS = """
+case
+    when wait_ms is null and outcome = 'answered'
+    then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
+end
+"""
+
+# Of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on.
+MISSING = """
+(
+    (enqueued_at_source is distinct from 'observed')::tinyint
+    + (outcome <> 'waiting' and reason is null and position_out is null and reported_wait_secs is null)::tinyint
+)
+"""
 
 # Texts become numbers where they are read, which DuckDB does once for each text that is stored, not for each visit.
 _READ = f"""
@@ -31,18 +53,8 @@ select
     epoch_us(enqueued_at) as enqueued_at,
     list_position($outcomes::varchar[], outcome) - 1 as outcome,
     wait_ms,
-    -- how long an answered visit can have waited at most, where nobody said when it left
-    case
-        when wait_ms is null and outcome = 'answered'
-        then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
-    end as bound_ms,
-    -- of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on
-    (
-        (enqueued_at_source is distinct from 'observed')::tinyint
-        + (
-            outcome <> 'waiting' and reason is null and position_out is null and reported_wait_secs is null
-        )::tinyint
-    ) as missing
+    {BOUND_MS} as bound_ms,
+    {MISSING} as missing
 from queue_visits
 where {_WITHIN}
 """
@@ -85,10 +97,14 @@ class Visits:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A half-open stretch of time in UTC, `to` exclusive."""
+    """A half-open stretch of time in UTC, `to` exclusive.
+
+    `apart` counts the facts that it leaves out because their time is far from that of all others.
+    """
 
     from_: datetime
     to: datetime
+    apart: int = 0
 
     @property
     def from_us(self) -> int:
@@ -99,37 +115,66 @@ class Period:
         return intervals.micros(self.to)
 
     def spine(self, request: Request, length: Interval) -> Spine:
-        return intervals.spine(self.from_, self.to, request.zone, length)
+        """Return the intervals of the period: one that it cuts is as long as what is left of it."""
+        return intervals.spine(self.from_, self.to, request.zone, length).within(self.from_, self.to)
 
 
-def period(source: Source, request: Request, extent: str = _EXTENT) -> Period | None:
+def period(source: Source, request: Request, moments: str = _MOMENTS) -> Period | None:
     """Return the period of a request, taking from the facts what it leaves open; None when there is neither.
 
-    Left open, it begins with the local day of the first fact and ends with that of the last, or at `now` if that day is
-    not over. `extent` is SQL for the first and the last instant.
+    Left open, it begins with the local day of the first fact and ends with that in which the last was over, or at `now`
+    if that day is not over; facts whose time is far from that of all others are left out (`periods.bulk`). `moments` is
+    SQL for when so many `facts` `began` and `ended`.
     """
-    ((first, last),) = source.db.execute(extent).fetchall()
-    zone = request.zone
-    from_, to = request.from_, request.to
-    if from_ is None and first is not None:
-        from_ = intervals.midnight(_instant(first).astimezone(zone).date(), zone)
-    if to is None and last is not None:
-        day = _instant(last).astimezone(zone).date() + timedelta(days=1)
-        to = max(_instant(last) + timedelta(microseconds=1), min(intervals.midnight(day, zone), request.now))
-    if from_ is None or to is None or from_ >= to:
-        return None
-    return Period(from_, to)
+    from_, to, apart = request.from_, request.to, 0
+    if from_ is None or to is None:
+        every = _extents(source, moments)
+        extents = [each for each in every if _touches(each, from_, to)] or every
+        near = periods.bulk(extents, request.now)
+        if near is None:
+            return None
+        apart = sum(each.facts for each in extents) - near.facts
+        from_ = from_ or intervals.midnight(near.first.astimezone(request.zone).date(), request.zone)
+        day = near.over.astimezone(request.zone).date() + timedelta(days=1)
+        to = to or max(near.last + timedelta(microseconds=1), min(intervals.midnight(day, request.zone), request.now))
+    return None if from_ >= to else Period(from_, to, apart)
+
+
+def _touches(extent: Extent, from_: datetime | None, to: datetime | None) -> bool:
+    return (from_ is None or extent.last >= from_) and (to is None or extent.first < to)
+
+
+def _extents(source: Source, of_facts: str) -> list[Extent]:
+    """Return the extent of the facts of each day in UTC that has some, in order."""
+    rows = source.db.execute(
+        f"""
+        with facts as (
+            select
+                facts,
+                epoch_us(began) as began,
+                -- an end that is far from its beginning is a wrong clock's
+                if(epoch_us(ended) - epoch_us(began) between 0 and $far, epoch_us(ended), epoch_us(began)) as ended
+            from ({of_facts})
+        )
+        select min(began), max(began), max(ended), sum(facts)::bigint
+        from facts
+        where began is not null
+        group by began // $day
+        order by 1
+        """,
+        {"far": periods.FAR // _MICROSECOND, "day": timedelta(days=1) // _MICROSECOND},
+    ).fetchall()
+    return [Extent(_instant(first), _instant(last), _instant(over), facts) for first, last, over, facts in rows]
 
 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
     """Return the visits that were enqueued in a period into the queues asked for."""
-    asked = {
-        "from": None if request.from_ is None else intervals.micros(request.from_),
-        "to": None if request.to is None else intervals.micros(request.to),
+    # An empty period reads no visits, but with the right columns.
+    within = {
+        "from": period.from_us if period else 0,
+        "to": period.to_us if period else 0,
         "queues": list(request.queues),
     }
-    # An empty period reads no visits, but with the right columns.
-    within = {**asked, "from": period.from_us if period else 0, "to": period.to_us if period else 0}
     frame = terms.judged(_rows(source, request, within).lazy(), request.terms)
     outside = 0
     if period is not None and terms.has_hours(request.terms):
@@ -139,10 +184,20 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
         frame = terms.chosen(frame, request.terms, request.hours, period.from_, period.to)
     return Visits(
         frame=frame,
-        timeless=_number(source, _TIMELESS, asked),
+        timeless=timeless(source, request),
         reported=_number(source, _REPORTED, within),
         outside=outside,
     )
+
+
+def timeless(source: Source, request: Request) -> int:
+    """Return how many visits have no known beginning, of those that left in the period that was asked for."""
+    asked = {
+        "from": None if request.from_ is None else intervals.micros(request.from_),
+        "to": None if request.to is None else intervals.micros(request.to),
+        "queues": list(request.queues),
+    }
+    return _number(source, _TIMELESS, asked)
 
 
 def _rows(source: Source, request: Request, within: Mapping[str, object]) -> pl.DataFrame:

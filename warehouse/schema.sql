@@ -255,6 +255,18 @@ create table rejected (
     log_offset bigint not null
 );
 
+-- What is agreed for each queue from a date on, for the views: as the configuration of the process that lands says. A
+-- queue of null is every queue that has no row of its own; a date of null is ever since.
+create table queue_definitions (
+    queue varchar,
+    effective_from timestamptz,
+    threshold_ms bigint not null,
+    short_abandon_ms bigint not null,
+    target double not null,
+    variant varchar not null,
+    timezone varchar not null
+);
+
 -- How far each partition of the log has landed, stored in the same transaction as what landed.
 create table log_positions (
     log_partition integer not null,

@@ -2,22 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdtime.agreements import definitions
+from holdtime.reporting import request_of
+from holdtime.settings import Configuration, Environment, Settings
+from reports import by_interval, depth, end_reasons, sla
 from reports.definitions import Measure
 from reports.measures import ABANDONMENT, AGGREGATES, MEANS, OUTCOMES, VARIANTS
-from reports.tallies import tally, with_rates
+from reports.request import parse
+from reports.source import Source
 from tests.builders import NOON, a_warehouse
 from warehouse.catalog import describe
 from warehouse.query import value
+from warehouse.queue_definitions import QueueDefinition, put
 
 law = settings(max_examples=40)
 QUARTER_MS = 15 * 60_000
@@ -246,40 +251,145 @@ def test_the_depth_at_a_moment_is_how_many_are_there(
     assert value(db, "select coalesce(min(depth), 0) >= 0 and coalesce(min(waiting), 0) >= 0 from queue_depth")
 
 
+@st.composite
+def an_agreement(draw: st.DrawFn) -> dict[str, object]:
+    """What a `[[queue]]` may say: of a queue that somebody calls or of another one, ever since or from a date on."""
+    said: dict[str, object] = {"name": draw(st.sampled_from(["sales", "support", "nobody's"]))}
+    local = NOON.replace(tzinfo=None)
+    # Dates on the edges of intervals, within them, and where visits begin to the microsecond.
+    if draw(st.booleans()):
+        quarter, into_us = draw(st.integers(0, 4)) * QUARTER_MS, draw(st.sampled_from([-999, 0, 0, 1_000, 20_000_000]))
+        said["effective_from"] = local + timedelta(milliseconds=quarter, microseconds=into_us)
+    choices: dict[str, list[object]] = {
+        "threshold_secs": [0, 5, 19.9996, 20, 900],
+        "short_abandon_secs": [0, 5, 30],
+        "target": [0.5, 0.95],
+        "variant": [*VARIANTS],
+        "timezone": ["UTC", "Africa/Accra"],
+    }
+    for name, values in choices.items():
+        if (value_ := draw(st.sampled_from([None, *values]))) is not None:
+            said[name] = value_
+    return said
+
+
+AGREEMENTS = st.lists(an_agreement(), max_size=6, unique_by=lambda each: (each["name"], each.get("effective_from")))
+LEVELS = st.fixed_dictionaries(
+    {}, optional={"threshold_secs": st.sampled_from([10, 30]), "variant": st.sampled_from(list(VARIANTS))}
+)
+MEASURES: tuple[Measure, ...] = (*AGGREGATES, *VARIANTS.values(), *ABANDONMENT, *MEANS)
+EXACT = (*(measure.name for measure in MEASURES), "service_level")
+
+
+@law
+@given(VISITS, AGREEMENTS, LEVELS)
+def test_service_levels_are_those_of_the_reports(
+    db: duckdb.DuckDBPyConnection, visits: list[Visit], agreements: list[dict[str, object]], levels: dict[str, object]
+) -> None:
+    fill(db, visits)
+    configuration = Configuration.model_validate({"queue": agreements, "service_level": levels})
+    put(db, definitions(configuration))
+    settings_ = Settings.model_construct(environment=Environment(), configuration=configuration)
+    now = NOON + timedelta(days=1)
+    asked = {"interval": "15m", "tz": "UTC", "from_": f"{NOON.date()}", "to": f"{now.date()}"}
+    report = sla.report(Source(db), request_of(settings_, asked, now))
+    expected = {}
+    for row in report.section("queue_intervals").rows():
+        if row["offered"]:
+            key = (row["queue"], row["interval_start"], row.get("since"))
+            expected[key] = [row[name] for name in EXACT] + [row.get("target", report.request.target)]
+    found = {
+        (queue, start, since): rest
+        for queue, start, since, *rest in db.execute(
+            f"""select queue, interval_start, effective_from, {", ".join(f'"{name}"' for name in EXACT)}, target
+            from service_levels"""
+        ).fetchall()
+    }
+    assert found == expected
+    terms = {(each.queue, each.effective_from): each for each in definitions(configuration)}
+    for queue, since, *told in db.execute(
+        "select queue, effective_from, threshold_ms, short_abandon_ms, target, variant, timezone from service_levels"
+    ).fetchall():
+        mine = terms.get((queue, since)) or terms[None, None]
+        assert told == [mine.threshold_ms, mine.short_abandon_ms, mine.target, mine.variant, mine.timezone]
+
+
+def test_a_definition_holds_from_its_very_instant_on(db: duckdb.DuckDBPyConnection) -> None:
+    began = BEGIN_MS * 1000 + 450_000_000
+    fill(db, [Visit("sales", "answered", began + us, began + us + 7_000_000, 7_000) for us in (-1, 0, 1)])
+    early = QueueDefinition("sales", None, 5_000, 0, 0.8, "offered", "UTC")
+    late = replace(early, effective_from=NOON + timedelta(microseconds=450_000_000), threshold_ms=9_000)
+    put(db, [early, late])
+    told = db.execute(
+        "select effective_from is null, offered, threshold_ms, service_level from service_levels order by 1 desc"
+    ).fetchall()
+    assert told == [(True, 1, 5_000, 0.0), (False, 2, 9_000, 1.0)]
+
+
+def test_without_a_configuration_the_defaults_hold(db: duckdb.DuckDBPyConnection) -> None:
+    put(db, [])
+    fill(db, [Visit("sales", "answered", BEGIN_MS * 1000, BEGIN_MS * 1000 + 20_000_000, 20_000)])
+    told = db.execute(
+        "select effective_from, threshold_ms, short_abandon_ms, target, variant, timezone, service_level "
+        "from service_levels"
+    ).fetchall()
+    assert told == [(None, 20_000, 5_000, 0.8, "short_abandons_excluded", "UTC", 1.0)]
+
+
+def test_definitions_are_written_only_where_they_are_others(db: duckdb.DuckDBPyConnection) -> None:
+    mine = QueueDefinition("sales", NOON, 10_000, 2_000, 0.9, "offered", "Europe/Oslo")
+    everyones = replace(mine, queue=None, effective_from=None)
+    put(db, [])
+    assert put(db, [mine, everyones])
+    assert not put(db, [everyones, mine])
+    assert put(db, [replace(mine, threshold_ms=11_000), everyones])
+    assert value(db, "select list(threshold_ms order by threshold_ms) from queue_definitions") == [10_000, 11_000]
+
+
 @law
 @given(VISITS)
-def test_service_levels_are_those_of_the_reports(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> None:
+def test_the_report_intervals_says_what_the_views_say(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> None:
+    """Whether a visit's beginning, its end or neither is known: in every attribution, in every quarter of an hour."""
     fill(db, visits)
-    measures: tuple[Measure, ...] = (*AGGREGATES, *VARIANTS.values(), *ABANDONMENT, *MEANS)
-    names = [measure.name for measure in measures]
-    found = db.execute("select * from service_levels")
-    columns = [column[0] for column in found.description or ()]
-    assert columns == ["queue", "interval_start", "interval_end", "threshold_ms", "short_abandon_ms", *names]
-    rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
-    timed = [visit for visit in visits if visit.enqueued_us is not None]
-    frame = pl.LazyFrame(
-        {
-            "queue": [visit.queue for visit in timed],
-            "interval_start": [quarter_of((visit.enqueued_us or 0) // 1000) for visit in timed],
-            "outcome": [visit.outcome for visit in timed],
-            "wait_ms": [visit.wait_ms for visit in timed],
-            "bound_ms": [visit.bound_ms for visit in timed],
-        },
-        schema={
-            "queue": pl.String,
-            "interval_start": pl.Datetime("us", "UTC"),
-            "outcome": pl.String,
-            "wait_ms": pl.Int64,
-            "bound_ms": pl.Int64,
-        },
-    ).with_columns(threshold_ms=pl.lit(20_000), short_abandon_ms=pl.lit(5_000))
-    expected = with_rates(tally(frame, ["queue", "interval_start"])).collect().to_dicts()
+    # As of the beginning nobody who still waits has waited.
+    day = NOON.date()
+    request = parse(now=NOON, interval="15m", from_=f"{day}", to=f"{day + timedelta(days=1)}")
+    report = by_interval.report(Source(db), request)
+    outcomes = ", ".join(f'sum("{outcome}")::bigint' for outcome in OUTCOMES)
+    for attribution, section, came in (("event_time", "happened", "began"), ("cohort", "intervals", "offered")):
+        found = report.section(section).rows()
+        rows = {row["interval_start"]: [row[came], *(row[outcome] for outcome in OUTCOMES)] for row in found}
+        expected = db.execute(
+            f"""
+            select interval_start, sum(offered)::bigint, {outcomes}
+            from queue_intervals where attribution = ? group by 1
+            """,
+            [attribution],
+        ).fetchall()
+        assert {start: counts for start, counts in rows.items() if any(counts)} == {
+            start: counts for start, *counts in expected if any(counts)
+        }
+    waited = {row["interval_start"]: row["waited_ms"] for row in report.section("happened").rows() if row["waited_ms"]}
+    clipped = db.execute(
+        """
+        select interval_start, sum(wait_ms)::bigint from queue_intervals where attribution = 'clipped' group by 1
+        """
+    ).fetchall()
+    assert waited == dict(clipped)
+    undated = [visit for visit in visits if visit.enqueued_us is None]
+    for each in (report, depth.report(Source(db), request), end_reasons.report(Source(db), request)):
+        assert any(f"{len(undated)} more visits" in note for note in each.notes) == bool(undated)
 
-    def in_order(which: list[dict[str, object]]) -> list[dict[str, object]]:
-        wanted = [{name: row[name] for name in ("queue", "interval_start", *names)} for row in which]
-        return sorted(wanted, key=lambda row: (str(row["queue"]), row["interval_start"]))
 
-    assert in_order(rows) == in_order(expected)
+@law
+@given(VISITS)
+def test_the_report_depth_says_what_the_view_says(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> None:
+    fill(db, [visit for visit in visits if visit.outcome != "waiting"])
+    day = NOON.date()
+    request = parse(now=NOON + timedelta(days=1), interval="1h", from_=f"{day}", to=f"{day + timedelta(days=1)}")
+    queues = {row["queue"]: row["peak"] for row in depth.report(Source(db), request).section("queues").rows()}
+    peaks = dict(db.execute("select queue, max(depth) from queue_depth group by queue").fetchall())
+    assert {queue: peak for queue, peak in queues.items() if peak} == {q: peak for q, peak in peaks.items() if peak}
 
 
 def test_callers_who_gave_up_are_listed_by_when_they_did(db: duckdb.DuckDBPyConnection) -> None:

@@ -70,7 +70,14 @@ class Center:
         return output.read_bytes()
 
     def difference(
-        self, first: str, last: str | None = None, *, name: str = "sla", form: str = "json", events: bool = False
+        self,
+        first: str,
+        last: str | None = None,
+        *,
+        name: str = "sla",
+        form: str = "json",
+        events: bool = False,
+        **asked: Any,
     ) -> Any:
         output = self.outputs / "out"
         write_difference(
@@ -79,7 +86,7 @@ class Center:
             last,
             settings=SETTINGS,
             source=self.replica,
-            asked={"interval": "30m"},
+            asked={"interval": "30m", **asked},
             events=events,
             form=form,
             output=output,

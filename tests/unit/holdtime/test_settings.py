@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.reporting import agreed, request_of
+from holdtime.agreements import agreed
+from holdtime.reporting import request_of
 from holdtime.settings import CONFIG_FILE, ConfigurationError, load
 
 SECRET = "KEY0123456789_not-to-be-seen"

@@ -280,19 +280,19 @@ def test_completeness(source: Source) -> None:
 
 
 def test_then_and_now(source: Source) -> None:
-    half = "2026-03-02T19:55"  # 25 minutes after the center opened
-    rows = list(_report(source, "compare", from_=half, to="2026-03-02T20:20").section("compare").rows())
+    # The center was open on one evening: in the week after there is nothing else to compare with.
+    rows = list(_report(source, "compare", from_="2026-03-09T19:55", to="2026-03-09T20:20").section("compare").rows())
     _equal(
         source,
         [row for row in rows if row["queue"] == "All queues" and row["name"] in {"offered", "longest_wait_ms"}],
-        "now_value before_value",
+        "now_value before_value week_value",
         """
-        with halves as (select *, enqueued_at >= '2026-03-02 14:25:00+00' as later from queue_visits)
-        select count(*) filter (later and enqueued_at < '2026-03-02 14:50:00+00')::double,
-            count(*) filter (not later)::double from halves
+        with evening as (
+            from queue_visits where enqueued_at >= '2026-03-02 14:25:00+00' and enqueued_at < '2026-03-02 14:50:00+00'
+        )
+        select 0.0, 0.0, count(*)::double from evening
         union all
-        select max(wait_ms) filter (later and enqueued_at < '2026-03-02 14:50:00+00')::double,
-            max(wait_ms) filter (not later)::double from halves
+        select null, null, max(wait_ms)::double from evening
         """,
     )
 
@@ -401,11 +401,19 @@ def test_staffing_rests_on_measured_loads(source: Source) -> None:
         _report(source, "staffing").section("queues").rows(),
         "queue offered handle_ms patience_ms",
         """
-        with first as (
-            select call_leg_id, arg_min(queue, enqueued_at) as queue
-            from queue_visits where outcome = 'answered' group by 1
+        with bridges as (
+            select visit.queue, visit_id, epoch_ms(min(occurred_at)) as start_ms, any_value(visit.call_leg_id) as leg
+            from queue_visits as visit join events on events.call_leg_id = visit.call_leg_id
+            where outcome = 'answered' and event_type = 'call.bridged' and occurred_at >= enqueued_at group by 1, 2
         ),
-        talk as (select first.queue, avg(talk_ms) as handle_ms from first join calls using (call_leg_id) group by 1)
+        talk as (
+            select queue, avg((
+                select min(epoch_ms(occurred_at)) from events
+                where call_leg_id = leg and event_type in ('call.enqueued', 'call.hangup')
+                and epoch_ms(occurred_at) > start_ms
+            ) - start_ms) as handle_ms
+            from bridges group by 1
+        )
         select queue, count(*), any_value(handle_ms), sum(wait_ms) / nullif(count(*) filter (outcome = 'abandoned'), 0)
         from queue_visits join talk using (queue) group by queue order by queue
         """,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from reports import wording
-from reports.compare import preceding
+from reports.compare import earlier, preceding
 from reports.formats import encoded
 from reports.registry import REPORTS, run
 from reports.report import Report
@@ -195,6 +195,53 @@ def test_before_a_month_comes_a_month_and_before_a_week_a_week(from_: str, to: s
     assert preceding(Period(start, end), zone) == Period(expected, start)
 
 
-def test_before_some_hours_come_as_many() -> None:
-    start, end = (datetime(2026, 3, 2, hour, 30, tzinfo=UTC) for hour in (9, 12))
-    assert preceding(Period(start, end), ZoneInfo("UTC")) == Period(start - timedelta(hours=3), start)
+@pytest.mark.parametrize(
+    ("tz", "from_", "to", "before", "week"),
+    [
+        # Part of a day is compared with that part of the day before, be it 23, 24 or 25 hours away.
+        ("Europe/Athens", "2026-03-29T00:00", "2026-03-29T12:00", "2026-03-28T00:00", "2026-03-22T00:00"),
+        ("Europe/Athens", "2026-03-29T09:30", "2026-03-29T12:00", "2026-03-28T09:30", "2026-03-22T09:30"),
+        ("Europe/Athens", "2026-03-30T09:30", "2026-03-30T12:00", "2026-03-29T09:30", "2026-03-23T09:30"),
+        ("America/New_York", "2026-11-02T09:30", "2026-11-02T12:00", "2026-11-01T09:30", "2026-10-26T09:30"),
+        ("Australia/Lord_Howe", "2026-10-04T12:00", "2026-10-04T13:00", "2026-10-03T12:00", "2026-09-27T12:00"),
+        # From noon to noon is a day, whatever the clocks did in the night.
+        ("Europe/Athens", "2026-03-28T12:00", "2026-03-29T12:00", "2026-03-27T12:00", "2026-03-21T12:00"),
+        ("Europe/Athens", "2026-10-25T12:00", "2026-10-26T12:00", "2026-10-24T12:00", "2026-10-18T12:00"),
+        # Days and a half with as many days before, so that they do not overlap.
+        ("Europe/Athens", "2026-03-30T00:00", "2026-04-01T12:00", "2026-03-27T00:00", "2026-03-23T00:00"),
+    ],
+)
+def test_what_comes_before_has_the_same_local_times(tz: str, from_: str, to: str, before: str, week: str) -> None:
+    zone = ZoneInfo(tz)
+    start, end = (datetime.fromisoformat(at).replace(tzinfo=zone).astimezone(UTC) for at in (from_, to))
+    lasting = datetime.fromisoformat(to) - datetime.fromisoformat(from_)
+    for found, expected in (
+        (preceding(Period(start, end), zone), before),
+        (earlier(Period(start, end), zone, 7), week),
+    ):
+        assert found is not None
+        local = [at.astimezone(zone).replace(tzinfo=None) for at in (found.from_, found.to)]
+        assert local == [datetime.fromisoformat(expected), datetime.fromisoformat(expected) + lasting]
+        assert found.to <= start
+
+
+def test_times_that_the_clocks_skipped_are_compared_with_what_there_was_of_them(fill: Any, visit: Any) -> None:
+    zone = ZoneInfo("Europe/Athens")
+    jump = datetime(2026, 3, 29, 1, tzinfo=UTC)  # from 03:00 to 04:00
+
+    def asked(from_: str, to: str) -> Report:
+        source = fill(*(visit(at=jump + n * TEN_MINUTES) for n in range(-30, 30)))
+        moments = (f"2026-03-30T{from_}", f"2026-03-30T{to}")
+        report = run(
+            "compare", source, parse(now=jump + timedelta(days=3), tz=zone.key, from_=moments[0], to=moments[1])
+        )
+        source.db.execute("delete from queue_visits")
+        return report
+
+    partly, wholly = asked("02:30", "03:30"), asked("03:10", "03:50")
+    assert any("Before: from 2026-03-29 02:30 up to, not including, 2026-03-29 04:00" in note for note in partly.notes)
+    assert any("Before: nothing, for the clocks of Europe/Athens skipped these times" in note for note in wholly.notes)
+    rows = [
+        next(row for row in report.section("compare").rows() if row["name"] == "offered") for report in (partly, wholly)
+    ]
+    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, wording.NOTHING)]

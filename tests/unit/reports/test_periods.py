@@ -1,11 +1,11 @@
 """Periods in plain words: what they mean at a moment, in zones whose clocks change, at the ends of months and years."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.periods import stretch
+from reports.periods import Extent, bulk, stretch
 from reports.request import parse
 
 # Wednesday, half past ten in the morning in Athens.
@@ -89,3 +89,31 @@ def test_a_stretch_without_an_end_stands_for_itself_and_as_an_end_for_its_beginn
     both = parse(now=NOW, from_="monday", to="today", tz="Europe/Athens")
     assert (both.from_, both.to) == (datetime(2026, 3, 1, 22, tzinfo=UTC), datetime(2026, 3, 3, 22, tzinfo=UTC))
     assert parse(now=NOW, from_="monday").to is None
+
+
+def _extent(day: str, facts: int = 1) -> Extent:
+    at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    return Extent(at, at + timedelta(hours=2), at + timedelta(hours=3), facts)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ([], None),
+        ([("2099-01-01", 1)], ("2099-01-01", "2099-01-01", 1)),
+        ([("1970-01-01", 2), ("2026-03-02", 5), ("2026-03-04", 1), ("2099-01-01", 1)], ("2026-03-02", "2026-03-04", 6)),
+        # Years of history, each day within a year of the next, are one; of as many facts those nearest to now count.
+        ([("2021-01-01", 1), ("2022-01-01", 1), ("2022-12-31", 1)], ("2021-01-01", "2022-12-31", 3)),
+        ([("2021-01-01", 1), ("2022-01-05", 1)], ("2022-01-05", "2022-01-05", 1)),
+        ([("2026-01-01", 1), ("2099-01-05", 1)], ("2026-01-01", "2026-01-01", 1)),
+    ],
+)
+def test_the_bulk_of_facts_is_without_those_whose_clock_was_years_off(
+    days: list[tuple[str, int]], expected: tuple[str, str, int] | None
+) -> None:
+    found = bulk([_extent(*each) for each in days], NOW)
+    if expected is None:
+        assert found is None
+    else:
+        first, last = (_extent(day) for day in expected[:2])
+        assert found == Extent(first.first, last.last, last.over, expected[2])

@@ -31,6 +31,7 @@ TABLES = {
     "log_positions",
     "participant_stays",
     "playbacks",
+    "queue_definitions",
     "queue_visits",
     "recordings",
     "better_origins",
