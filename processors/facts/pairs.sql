@@ -14,7 +14,7 @@ create or replace temp table pairs as
 with
 -- % if observed
 seen as (
-    -- a call that was seen waiting says when it was enqueued: that counts where no webhook did
+    -- a call that was seen waiting says when it was enqueued
     select
         life,
         coalesce(call_leg_id, call_control_id) as leg,
@@ -28,6 +28,31 @@ seen as (
     and instant(details ->> '$.enqueued_at') is not null
     group by life, leg, queue, enqueued_at
 ),
+near as (
+    select
+        seen.*,
+        heard.rowid as heard_event,
+        (
+            abs(secs_between(heard.occurred_at, seen.enqueued_at)),
+            abs(ms_between(heard.occurred_at, seen.enqueued_at)),
+            heard.occurred_at,
+            heard.event_id,
+            seen.enqueued_at
+        ) as place
+    from seen
+    join touched as heard
+    on heard.event_type = 'call.enqueued'
+    and heard.life = seen.life
+    and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
+    and heard.queue is not distinct from seen.queue
+    and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
+),
+told_twice as (
+    -- that counts where no webhook told it: each webhook tells of one, the nearest first
+    select unnest(one_to_one(list({'one': heard_event, 'other': event} order by place))).other as event
+    from near
+    group by life, leg, queue
+),
 -- % endif
 told as (
     select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
@@ -39,14 +64,7 @@ told as (
     select touched.rowid, 'visit', seen.enqueued_at, touched.*
     from touched
     join seen on touched.rowid = seen.event
-    where not exists (
-        from touched as heard
-        where heard.event_type = 'call.enqueued'
-        and heard.life = seen.life
-        and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
-        and heard.queue is not distinct from seen.queue
-        and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
-    )
+    where seen.event not in (select event from told_twice)
     -- % endif
 ),
 edges as (

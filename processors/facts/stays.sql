@@ -1,9 +1,9 @@
 -- stays.sql: who was in which conference, from when to when; needs `touched`, `pairs` and `ends`.
 --
--- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what no webhook
--- told: of the stay that began or ended when it says; where there is none, it is a stay of its own. Its leave counts
--- where it lies in an earlier second than the conference's end. Whoever was seen in a conference, and of whom nothing
--- else tells, has a stay without times.
+-- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what
+-- no webhook told: of one stay that began or ended when it says, the nearest first; where none is left, it is a stay of
+-- its own. Its leave counts where it lies in an earlier second than the conference's end. Whoever was seen in a
+-- conference, and of whom nothing else tells, has a stay without times.
 -- `left_at` is null where nobody said when it ended; then it was over by `left_at_latest` where that can be said: nobody
 -- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
 -- `leave_at` is when the leg left by itself; `over_at` is when the stay was over for whoever counts those present.
@@ -38,20 +38,41 @@ heard as (
     where kind = 'stay'
 ),
 -- % if observed
-matches as (
-    select heard.life, heard.pair_id, records.told
+near as (
+    select
+        life,
+        leg,
+        pair_id,
+        told,
+        coalesce(opened_at, closed_at) as heard_at,
+        -- both ends together; one that either does not tell counts as far as may be
+        coalesce(abs(secs_between(opened_at, told.joined_at)), 2)
+        + coalesce(abs(secs_between(closed_at, told.left_at)), 2) as secs_apart,
+        coalesce(abs(ms_between(opened_at, told.joined_at)), 2000)
+        + coalesce(abs(ms_between(closed_at, told.left_at)), 2000) as ms_apart
     from heard
     join records using (life, leg)
     where abs(ms_between(opened_at, told.joined_at)) <= 2000
     or abs(ms_between(closed_at, told.left_at)) <= 2000
 ),
-matched as (
+matches as (
     select
         life,
-        pair_id,
-        min_by(told, (told.joined_at, told.left_at, told.record)) as told
+        unnest(
+            one_to_one(
+                list(
+                    {'one': pair_id, 'other': told.record, 'told': told}
+                    order by
+                        secs_apart, ms_apart, heard_at, pair_id, told.joined_at, told.left_at, told.record
+                )
+            )
+        ) as match
+    from near
+    group by life, leg
+),
+matched as (
+    select life, match.one as pair_id, match.told as told
     from matches
-    group by life, pair_id
 ),
 sightings as (
     -- each participant as it was last seen
@@ -119,7 +140,7 @@ gathered as (
         told.left_at,
         told.record
     from records
-    where (life, told.record) not in (select (life, told.record) from matches)
+    where (life, told.record) not in (select (life, told.record) from matched)
     union all
     select
         life,

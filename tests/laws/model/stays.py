@@ -15,7 +15,7 @@ from tests.laws.model.happening import (
     NEVER,
     Happening,
 )
-from tests.laws.model.observed import bill_of, bills_of, first_seen_by_leg, people_seen, same_stay
+from tests.laws.model.observed import bills_of, bills_of_stays, first_seen_by_leg, people_seen
 from tests.laws.model.rows import Stay
 from tests.laws.model.walk import Pair, earliest, grouped, ms, walked
 
@@ -75,10 +75,12 @@ def presences(events: list[Happening]) -> list[Presence]:
     found: list[Presence] = []
     taken: set[str] = set()
     for moves_of_leg in grouped(lambda each: each.leg, moves):
-        for pair in walked(moves_of_leg, JOINED):
-            leg = moves_of_leg[0].leg
-            bill = bill_of(pair, [each for each in bills if each.leg == leg])
-            taken |= {each.event_id for each in bills if each.leg == leg and same_stay(pair, each)}
+        leg = moves_of_leg[0].leg
+        pairs = walked(moves_of_leg, JOINED)
+        billed = bills_of_stays(pairs, [each for each in bills if each.leg == leg])
+        taken |= {bill.event_id for _, bill in billed}
+        for pair in pairs:
+            bill = next((bill for stay, bill in billed if stay is pair), None)
             found.append(_presence(pair, leg, bill, end, gone_by.get(leg)))
     unmatched = [bill for bill in bills if bill.event_id not in taken]
     found += [_presence(None, bill.leg, bill, end, gone_by.get(bill.leg)) for bill in unmatched]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.laws.model.calls import told_numbers
 from tests.laws.model.happening import BRIDGED, DEQUEUED, ENQUEUED, HANGUP, LONGEST_WAIT, NEVER, SEEN_WAITING, Happening
-from tests.laws.model.observed import told_by_waiting
+from tests.laws.model.observed import between, told_by_waiting
 from tests.laws.model.rows import Visit
 from tests.laws.model.walk import Pair, earliest, grouped, ms, near, walked
 
@@ -149,7 +149,7 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     bridges = [each.at for each in events if each.event_type == BRIDGED and each.at < next_begins]
     bridged_at = min((at for at in bridges if from_the_start or at >= stretch.present_at), default=None)
     kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
-    gone_by, seen_waiting_at = _sightings(stretch, events)
+    gone_by, seen_waiting_at = _sightings(placed, events)
     by_bridge = bridged_at is not None and (dequeued_at is None or kept) and (hung_up is None or bridged_at <= hung_up)
     by_hangup = not by_bridge and (kept or (dequeued_at is None and cut_at is None and hung_up is not None))
     over = bridged_at if by_bridge else hung_up if by_hangup else stretch.dequeued_at
@@ -200,18 +200,22 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     )
 
 
-def _sightings(stretch: _Stretch, events: list[Happening]) -> tuple[datetime | None, datetime | None]:
+def _sightings(placed: _Placed, events: list[Happening]) -> tuple[datetime | None, datetime | None]:
     """By when it was seen to be over, and when it was last seen waiting."""
-    sightings = [
-        each
-        for each in events
-        if each.event_type == SEEN_WAITING
-        and each.queue == stretch.said("queue")
-        and stretch.enqueue is not None
-        and near(stretch.enqueue.at, each.began)
-    ]
+    among = [each for each in (*placed.before, placed.stretch, *placed.after) if each.enqueue is not None]
+    sightings = [each for each in events if each.event_type == SEEN_WAITING and _seen_in(each, among) is placed.stretch]
     gone_by = min((each.over for each in sightings if each.present is False and each.over), default=None)
     return gone_by, max((each.over for each in sightings if each.present and each.over), default=None)
+
+
+def _seen_in(seen: Happening, among: list[_Stretch]) -> _Stretch | None:
+    """The nearest of those visits that the call was seen in."""
+    near_enough = [
+        (between(each.enqueue.at, seen.began), each.enqueue.at, each.first.event_id, each)
+        for each in among
+        if each.enqueue and each.said("queue") == seen.queue and near(each.enqueue.at, seen.began)
+    ]
+    return min(near_enough, key=lambda found: found[:3], default=(None,))[-1]
 
 
 def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: bool) -> str:
