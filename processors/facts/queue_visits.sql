@@ -187,8 +187,11 @@ bounded as (
         next_present_at,
         hangup_at,
         bridged_at,
-        -- the leg was enqueued again while this visit was open
-        case when closed_at is null or next_enqueued_at < closed_at then next_enqueued_at end as cut_at,
+        -- the leg was enqueued again while this visit was open; a dequeue alone proves it, too, where nothing ended this
+        case
+            when closed_at is null then next_present_at
+            when next_enqueued_at < closed_at then next_enqueued_at
+        end as cut_at,
         if(cut_at is null, closed_at, null) as dequeued_at,
         -- % if observed
         seen_waiting_at,

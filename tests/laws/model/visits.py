@@ -138,7 +138,9 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     observed = stretch.enqueue is not None
     dequeued_at = stretch.dequeued_at
     cut_at = next((each.enqueue.at for each in after if each.enqueue), None)
-    if cut_at is not None and dequeued_at is not None and cut_at >= dequeued_at:
+    if dequeued_at is None:
+        cut_at = after[0].present_at if after else None  # to be taken out of a queue, it has to be there
+    elif cut_at is not None and cut_at >= dequeued_at:
         cut_at = None
     if cut_at is not None:
         dequeued_at = None  # the leg was elsewhere by then

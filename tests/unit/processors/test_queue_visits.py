@@ -390,3 +390,20 @@ def test_a_bridge_that_failed_is_judged_up_to_the_legs_next_enqueue(warehouse: W
 def in_turn(warehouse: Warehouse) -> list[dict[str, Any]]:
     """All visits, by when they were there."""
     return sorted(warehouse.dicts("queue_visits"), key=lambda visit: visit["enqueued_at"] or visit["left_at"])
+
+
+@pytest.mark.parametrize(("secs", "over_by"), [(11, 89), (None, 100)])
+def test_a_dequeue_from_another_queue_proves_that_a_visit_was_over(
+    warehouse: Warehouse, secs: int | None, over_by: float
+) -> None:
+    waited = a_call("ann").queued(at=NOON, queue="overflow")
+    elsewhere = a_call("ann", at=NOON).told(
+        "call.dequeued", after=100, queue="sales", reason="leave", wait_time_secs=secs
+    )
+    hangup = a_call("ann", at=NOON).hung_up(after=500)
+    warehouse.land(waited, next(iter(elsewhere)).but(event_id="left"), next(iter(hangup)).but(event_id="gone"))
+    found = {row["queue"]: row for row in warehouse.dicts("queue_visits")}
+    visit = found["overflow"]
+    assert (visit["outcome"], visit["left_at"], visit["wait_ms"]) == ("unknown", None, None)
+    assert visit["left_at_latest"] == NOON + timedelta(seconds=over_by)
+    assert found["sales"]["outcome"] == "left"
