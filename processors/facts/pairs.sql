@@ -6,6 +6,8 @@
 -- queue or conference at a moment, nor held twice, nor is one medium played to it twice at once; so for each leg and
 -- place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
+--   * but a dequeue is of a later visit where its own seconds prove that it began after the leg had been elsewhere, and
+--     no enqueue comes at its very instant;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
@@ -147,19 +149,59 @@ followed as (
         lag(opens) over walk as previous_opens,
         lead(opens) over walk as next_opens,
         lead(event) over walk as next_event,
-        lead(moment) over walk as next_moment
+        lead(moment) over walk as next_moment,
+        lead(moment, 2) over walk = next_moment and lead(opens, 2) over walk as reopens_at_once
     from ordered
     window walk as (partition by life, side order by moment, turn, second)
 ),
-matched as (
+paired as (
     select
         life,
         case when opens then event end as opening,
         case when not opens then event when not next_opens then next_event end as closing,
         -- when the same leg opened here again although nothing had closed this one
-        case when opens and next_opens then next_moment end as reopened_at
+        case when opens and next_opens then next_moment end as reopened_at,
+        coalesce(reopens_at_once, false) as reopens_at_once
     from followed
     where opens or previous_opens is not true
+),
+proven as (
+    select
+        paired.life,
+        opening,
+        opened.moment as opened_at,
+        -- Telnyx cuts its seconds
+        closed.moment - to_seconds(closed.reported_wait_secs + 1) as began_after
+    from paired
+    join told as opened on paired.opening = opened.event
+    join told as closed on paired.closing = closed.event
+    where closed.event_type = 'call.dequeued'
+    and began_after > opened_at
+    and not reopens_at_once
+),
+strayed as (
+    select opening
+    from proven
+    semi join (
+        select life, moment
+        from told
+        where kind = 'visit'
+        union all
+        select life, occurred_at
+        from touched
+        where event_type = 'call.bridged'
+    ) as elsewhere
+    on proven.life = elsewhere.life
+    and opened_at < elsewhere.moment
+    and elsewhere.moment <= began_after
+),
+matched as (
+    select life, opening, if(opening in (from strayed), null, closing) as closing, reopened_at
+    from paired
+    union all
+    select life, null, closing, null
+    from paired
+    where opening in (from strayed)
 )
 select
     matched.life,

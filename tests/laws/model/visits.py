@@ -63,10 +63,11 @@ def _telling(reason: str | None) -> int:
     return {"bridged": 2, "bridging-in-process": 1}.get(reason or "", 0)
 
 
-def _stretches(moves: list[Happening]) -> list[_Stretch]:
-    """Those of one queue."""
+def _stretches(moves: list[Happening], heard: list[datetime]) -> list[_Stretch]:
+    """Those of one queue. `heard`: when something was heard of the leg's way, here, in other queues or bridged."""
     found: list[_Stretch] = []
-    pairs = walked(moves, ENQUEUED)
+    enqueues = [each.at for each in moves if each.event_type == ENQUEUED]
+    pairs = [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, enqueues)]
     pairs.sort(key=_place)
     for pair in pairs:
         if pair.opening is not None:
@@ -79,6 +80,18 @@ def _stretches(moves: list[Happening]) -> list[_Stretch]:
         else:
             found.append(_Stretch(None, [lone]))
     return _mended(found)
+
+
+def _parted(pair: Pair, heard: list[datetime], enqueues: list[datetime]) -> list[Pair]:
+    """A dequeue whose own seconds prove that it began after the leg had been elsewhere is of a later visit.
+
+    Not so where another visit opens at its instant: then what is open is closed first.
+    """
+    if pair.opening is not None and pair.closing is not None and pair.closing.at not in enqueues:
+        began, lone = pair.opening.at, pair.closing
+        if any(began < at and _begins_after(at, lone) for at in heard):
+            return [Pair(pair.opening, None), Pair(None, lone)]
+    return [pair]
 
 
 def _place(pair: Pair) -> tuple[datetime, bool, datetime, str]:
@@ -116,7 +129,8 @@ def visits(events: list[Happening], bridges_heard: set[str | None], judged_at: d
     """The visits of one leg."""
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
     moves += told_by_waiting(events)
-    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here)]
+    heard = [each.at for each in (*moves, *events) if each.event_type in (ENQUEUED, DEQUEUED, BRIDGED)]
+    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here, heard)]
     stretches.sort(key=lambda each: each.order)
     return [
         _visit(_Placed(each, stretches[:number], stretches[number + 1 :]), events, bridges_heard, judged_at)
