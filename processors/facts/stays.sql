@@ -2,7 +2,8 @@
 --
 -- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what
 -- no webhook told: of one stay that began or ended when it says, the nearest first; where none is left, it is a stay of
--- its own. Its leave counts where it lies in an earlier second than the conference's end. Whoever was seen in a
+-- its own. Where one tells of its join and another, later one of its leave, these are of two stays. Its leave counts
+-- where it lies in an earlier second than the conference's end. Whoever was seen in a
 -- conference, and of whom nothing else tells, has a stay without times.
 -- `left_at` is null where nobody said when it ended; then it was over by `left_at_latest` where that can be said: nobody
 -- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
@@ -32,12 +33,51 @@ records as (
     group by life, leg, coalesce(details ->> '$.record_id', event_id)
 ),
 -- % endif
+-- % if observed
+walked as (
+-- % else
 heard as (
-    select *
+-- % endif
+    select
+        life, pair_id, leg, conference_id, call_control_id, call_leg_id, call_session_id, opened_at, closed_at,
+        reopened_at, closing
     from pairs
     where kind = 'stay'
 ),
 -- % if observed
+parted as (
+    -- a leave and the next join were lost: one record tells when what was joined began and another when what was left
+    -- ended, the one over before the other, and none tells both
+    select walked.life, pair_id
+    from walked
+    join records as first_one using (life, leg)
+    join records as last_one using (life, leg)
+    where abs(ms_between(opened_at, first_one.told.joined_at)) <= 2000
+    and abs(ms_between(closed_at, last_one.told.left_at)) <= 2000
+    group by walked.life, pair_id
+    having bool_or(first_one.told.left_at <= last_one.told.joined_at and first_one.told.record <> last_one.told.record)
+    and not bool_or(first_one.told.record = last_one.told.record)
+),
+heard as (
+    select * replace (if((life, pair_id) in (from parted), null, closed_at) as closed_at)
+    from walked
+    union all
+    select
+        walked.life,
+        event_id,
+        leg,
+        touched.conference_id,
+        touched.call_control_id,
+        touched.call_leg_id,
+        touched.call_session_id,
+        null,
+        closed_at,
+        null,
+        closing
+    from walked
+    join parted using (life, pair_id)
+    join touched on closing = touched.rowid
+),
 near as (
     select
         life,

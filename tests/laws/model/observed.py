@@ -117,6 +117,18 @@ def bills_of_stays(pairs: list[Pair], bills: list[Happening]) -> list[tuple[Pair
     return nearest_first(stays, in_order, _one_stay)
 
 
+def parted_stay(pair: Pair, bills: list[Happening]) -> list[Pair]:
+    """What one record tells began and another, later one ended is of two stays: a leave and a join were lost."""
+    if pair.opening is None or pair.closing is None:
+        return [pair]
+    two = timedelta(seconds=2)
+    begun = [each for each in bills if near(pair.opening.at, each.began, two)]
+    ended = [each for each in bills if near(pair.closing.at, each.over, two)]
+    both = any(one is other for one in begun for other in ended)
+    apart = any(one.over and other.began and one.over <= other.began for one in begun for other in ended)
+    return [Pair(pair.opening, None), Pair(None, pair.closing)] if apart and not both else [pair]
+
+
 def _told_at(pair: Pair) -> datetime:
     first = pair.opening or pair.closing
     return first.at if first else NEVER

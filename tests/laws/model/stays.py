@@ -15,7 +15,7 @@ from tests.laws.model.happening import (
     NEVER,
     Happening,
 )
-from tests.laws.model.observed import bills_of, bills_of_stays, first_seen_by_leg, people_seen
+from tests.laws.model.observed import bills_of, bills_of_stays, first_seen_by_leg, parted_stay, people_seen
 from tests.laws.model.rows import Stay
 from tests.laws.model.walk import Pair, earliest, grouped, ms, walked
 
@@ -76,8 +76,9 @@ def presences(events: list[Happening]) -> list[Presence]:
     taken: set[str] = set()
     for moves_of_leg in grouped(lambda each: each.leg, moves):
         leg = moves_of_leg[0].leg
-        pairs = walked(moves_of_leg, JOINED)
-        billed = bills_of_stays(pairs, [each for each in bills if each.leg == leg])
+        of_leg = [each for each in bills if each.leg == leg]
+        pairs = [each for pair in walked(moves_of_leg, JOINED) for each in parted_stay(pair, of_leg)]
+        billed = bills_of_stays(pairs, of_leg)
         taken |= {bill.event_id for _, bill in billed}
         for pair in pairs:
             bill = next((bill for stay, bill in billed if stay is pair), None)

@@ -222,3 +222,17 @@ def test_that_a_call_is_gone_bounds_the_nearest_visit_and_no_other(warehouse: Wa
     warehouse.land(again, waiting("ann", at(0.9), seen=at(500), present=False))
     found = [(row["enqueued_at"], row["left_at_latest"]) for row in warehouse.dicts("queue_visits")]
     assert found == [(at(0.2), at(0.9)), (at(0.9), at(500))]
+
+
+def test_a_join_and_a_leave_that_two_records_tell_of_are_of_two_stays(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.3).left("ann", 90.4).ended(900)
+    warehouse.land(room, person("ann", 1, 40), person("ann", 60, 90))
+    assert times_of_stays(warehouse) == [(1.3, 40), (60, 90.4)]
+    conference = warehouse.only("conferences")
+    assert (conference["participants"], conference["peak_participants"]) == (2, 1)
+
+
+def test_a_record_of_all_of_a_stay_keeps_it_whole(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.3).left("ann", 90.4).ended(900)
+    warehouse.land(room, person("ann", 0, 1), person("ann", 1, 90))
+    assert times_of_stays(warehouse) == [(0, 1), (1.3, 90.4)]
