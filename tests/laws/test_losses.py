@@ -123,7 +123,7 @@ def test_no_fact_says_more_than_what_came_proves(world: World, data: st.DataObje
     assert not untrue(all_claims(world, arrived))
 
 
-@pytest.mark.parametrize("seed", range(1 if EVERY_DAY else 50))
+@pytest.mark.parametrize("seed", range(1, 2 if EVERY_DAY else 50))
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.25, 0.4, 0.6])
 def test_no_fact_of_many_says_more_than_what_came_proves(share: float, seed: int) -> None:
     rng = random.Random(seed)
