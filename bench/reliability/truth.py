@@ -85,7 +85,7 @@ def _untrue(losses: Losses, warehouse: Warehouse, lost: str, counts: Counter[str
     visits = {f"visit {visit.visit_id}": visit for visit in losses.world.history.visits}
     counts[f"lost_{lost}_visits_without_a_row"] += len(visits) - len(rows["queue_visits"])
     for claim in claims(losses, rows):
-        counts[f"lost_{lost}_{claim.kind}s_{claim.verdict}"] += 1
+        counts[f"lost_{lost}_{claim.whose.split()[0]}_{claim.kind}s_{claim.verdict}"] += 1
         if claim.verdict == "decided":
             counts[f"decided_{claim.decided[0].name.lower()}"] += 1
         if claim.verdict == "untrue":
