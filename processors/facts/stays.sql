@@ -45,18 +45,28 @@ heard as (
     where kind = 'stay'
 ),
 -- % if observed
-parted as (
-    -- a leave and the next join were lost: one record tells when what was joined began and another when what was left
-    -- ended, the one over before the other, and none tells both
-    select walked.life, pair_id
+nearest as (
+    -- which record tells best of either end of what was heard
+    select
+        life,
+        pair_id,
+        told,
+        case when abs(ms_between(opened_at, told.joined_at)) <= 2000 then abs(secs_between(opened_at, told.joined_at)) end
+            as joins,
+        case when abs(ms_between(closed_at, told.left_at)) <= 2000 then abs(secs_between(closed_at, told.left_at)) end
+            as leaves,
+        joins = min(joins) over (partition by life, pair_id) as tells_of_join,
+        leaves = min(leaves) over (partition by life, pair_id) as tells_of_leave
     from walked
-    join records as first_one using (life, leg)
-    join records as last_one using (life, leg)
-    where abs(ms_between(opened_at, first_one.told.joined_at)) <= 2000
-    and abs(ms_between(closed_at, last_one.told.left_at)) <= 2000
-    group by walked.life, pair_id
-    having bool_or(first_one.told.left_at <= last_one.told.joined_at and first_one.told.record <> last_one.told.record)
-    and not bool_or(first_one.told.record = last_one.told.record)
+    join records using (life, leg)
+),
+parted as (
+    -- one tells of the join and another, that began when it was over, of the leave: a leave and a join between were lost
+    select life, pair_id
+    from nearest
+    group by life, pair_id
+    having bool_or(tells_of_join and tells_of_leave) is not true
+    and min(told.left_at) filter (tells_of_join) <= max(told.joined_at) filter (tells_of_leave)
 ),
 heard as (
     select * replace (if((life, pair_id) in (from parted), null, closed_at) as closed_at)
@@ -224,7 +234,11 @@ bounded as (
     select
         gathered.*,
         case when ended_at >= joined_at or (joined_at is null and closed_at is not null) then ended_at end as ended_at,
-        case when recorded_left_at >= joined_at or joined_at is null then recorded_left_at end as leaves_at,
+        -- cut to the second, it may seem to lie before the join
+        case
+            when joined_at is null or secs_between(joined_at, recorded_left_at) >= 0
+            then greatest(recorded_left_at, joined_at)
+        end as leaves_at,
         least(
             reopened_at,
             case when gone_by >= joined_at or joined_at is null then gone_by end,

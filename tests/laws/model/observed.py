@@ -122,11 +122,20 @@ def parted_stay(pair: Pair, bills: list[Happening]) -> list[Pair]:
     if pair.opening is None or pair.closing is None:
         return [pair]
     two = timedelta(seconds=2)
-    begun = [each for each in bills if near(pair.opening.at, each.began, two)]
-    ended = [each for each in bills if near(pair.closing.at, each.over, two)]
+    joined, left = pair.opening.at, pair.closing.at
+    begun = _nearest(
+        [each for each in bills if near(joined, each.began, two)], lambda each: between(joined, each.began)
+    )
+    ended = _nearest([each for each in bills if near(left, each.over, two)], lambda each: between(left, each.over))
     both = any(one is other for one in begun for other in ended)
     apart = any(one.over and other.began and one.over <= other.began for one in begun for other in ended)
     return [Pair(pair.opening, None), Pair(None, pair.closing)] if apart and not both else [pair]
+
+
+def _nearest(bills: list[Happening], distance: Callable[[Happening], Distance | None]) -> list[Happening]:
+    """Those in the nearest second."""
+    seconds = [(distance(each) or TWO_SECONDS)[0] for each in bills]
+    return [each for each, apart in zip(bills, seconds, strict=True) if apart == min(seconds)]
 
 
 def _told_at(pair: Pair) -> datetime:

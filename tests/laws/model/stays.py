@@ -100,7 +100,9 @@ def _presence(pair: Pair | None, leg: str, bill: Happening | None, end: _End, go
         joined_at, joined_at_source = bill.began, "detail_record"
     reopened_at = pair.reopened_at if pair else None
     ended_at = end.at if end.at and (closing if joined_at is None else end.at >= joined_at) else None
-    billed = bill.over if bill and bill.over and (joined_at is None or bill.over >= joined_at) else None
+    billed = bill.over if bill else None
+    if billed is not None and joined_at is not None:  # what is cut to the second may seem to lie before the join
+        billed = max(billed, joined_at) if _second(billed) >= _second(joined_at) else None
     before_the_end = ended_at is None or (billed is not None and _second(billed) < _second(ended_at))
     left_at: datetime | None = None
     left_at_source: str | None = None

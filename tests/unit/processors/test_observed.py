@@ -164,10 +164,7 @@ def times_of_stays(warehouse: Warehouse) -> list[tuple[float | None, float | Non
 def test_a_record_is_of_the_nearest_stay_and_of_one(warehouse: Warehouse, back: float) -> None:
     room = a_conference().created().joined("ann", 0.3).joined("ann", back).ended(900)
     warehouse.land(room, person("ann", 0, 0), person("ann", int(back), 300))
-    assert times_of_stays(warehouse) == [
-        (0.3, None),
-        (back, 300),
-    ]  # a record that is cut to before the join ends nothing
+    assert times_of_stays(warehouse) == [(0.3, 0.3), (back, 300)]  # a leave that is cut to before the join was then
 
 
 def test_records_are_cut_so_the_second_counts_before_the_distance(warehouse: Warehouse) -> None:
@@ -236,3 +233,9 @@ def test_a_record_of_all_of_a_stay_keeps_it_whole(warehouse: Warehouse) -> None:
     room = a_conference().created().joined("ann", 1.3).left("ann", 90.4).ended(900)
     warehouse.land(room, person("ann", 0, 1), person("ann", 1, 90))
     assert times_of_stays(warehouse) == [(0, 1), (1.3, 90.4)]
+
+
+def test_short_stays_next_to_each_other_are_two_all_the_same(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.2).left("ann", 3.7).ended(900)
+    warehouse.land(room, person("ann", 1, 2), person("ann", 3, 3))
+    assert times_of_stays(warehouse) == [(1.2, 2), (3, 3.7)]
