@@ -5,6 +5,7 @@ METRICS that is named (`tests.laws.claims`), and only where exactly that was los
 """
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from holdtime.simulator import Plan, World
 from holdtime.simulator.history import Conference, Fate, History, Leg, Stay, Visit
-from tests.builders import NOON, microseconds, opened_warehouse
+from tests.builders import NOON, Event, microseconds, opened_warehouse, stamp
 from tests.laws.claims import TABLES, Claim, Losses, claims
 from tests.laws.test_truth import a_world
 
@@ -144,6 +145,37 @@ def test_where_nothing_is_lost_all_claims_are_true() -> None:
     world = a_world_of(random.Random(1).choice, legs=150, rooms=50)
     found = all_claims(world, some_of(world, 0, random.Random(1)))
     assert {claim.verdict for claim in found} == {"true"}
+
+
+@pytest.mark.parametrize("seed", range(1 if EVERY_DAY else 50))
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_where_records_tell_of_all_stays_each_is_there_once(share: float, seed: int) -> None:
+    """Either end to the second; within one nobody can tell which is which, so all stays of a leg count together."""
+    rng = random.Random(seed)
+    world = a_world_of(rng.choice, legs=0, rooms=100)
+    arrived = some_of(world, share, rng)
+    came = [event.body for event in world.events if event.event_id in arrived]
+    stays = [(room, stay) for room in world.history.conferences for stay in room.stays]
+    with opened_warehouse() as warehouse:
+        warehouse.land_bodies([*came, *(a_record(room, stay) for room, stay in stays)], now=EVENTUALLY)
+        rows = warehouse.dicts("participant_stays")
+    wanted = Counter((room.conference_id, stay.leg.leg_id) for room, stay in stays)
+    assert Counter((row["conference_id"], row["call_leg_id"]) for row in rows) == wanted
+    there = dict.fromkeys(wanted, 0)
+    for row in rows:
+        there[row["conference_id"], row["call_leg_id"]] += row["duration_ms"]
+    for room, stay in stays:
+        there[room.conference_id, stay.leg.leg_id] -= (stay.left - stay.joined) // 1_000
+    assert [whose for whose, off_ms in there.items() if abs(off_ms) >= 2_000 * wanted[whose]] == []
+
+
+def a_record(room: Conference, stay: Stay) -> bytes:
+    """What the list of detail records says of a stay, to the second."""
+    joined, left = (stamp(NOON + (at - START) // 1_000_000 * timedelta(seconds=1)) for at in (stay.joined, stay.left))
+    said = {"conference_id": room.conference_id, "call_leg_id": stay.leg.leg_id, "joined_at": joined, "left_at": left}
+    record_id = f"record-of-{room.conference_id}-{stay.leg.leg_id}-{stay.joined}"
+    kind = "reconciler.conference.participant.record.observed"
+    return Event(record_id, kind, NOON, said | {"record_id": record_id}).body()
 
 
 def some_of(world: World, share: float, rng: random.Random) -> set[str]:
