@@ -203,6 +203,24 @@ create or replace temp macro ms_between(earlier, later) as (
     epoch_us(later) // 1000 - epoch_us(earlier) // 1000 -- epoch_ms would round
 );
 
+-- The same in seconds: what is told to the second was cut, so only what lies in one second can be the same.
+create or replace temp macro secs_between(earlier, later) as (
+    epoch_us(later) // 1000000 - epoch_us(earlier) // 1000000
+);
+
+-- Of pairs in order, those that count where nothing counts twice: each of which neither side is in one that counts.
+create or replace temp macro one_to_one(pairs) as (
+    list_reduce(
+        pairs,
+        lambda counting, pair: if(
+            list_bool_or(list_transform(counting, lambda each: each.one = pair.one or each.other = pair.other)),
+            counting,
+            list_append(counting, pair)
+        ),
+        pairs[:1]
+    )
+);
+
 -- Which quarter of an hour an instant lies in.
 create or replace temp macro quarter_of(moment) as (
     epoch_us(moment) // 900000000

@@ -6,6 +6,8 @@
 -- queue or conference at a moment, nor held twice, nor is one medium played to it twice at once; so for each leg and
 -- place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
+--   * but a dequeue is of a later visit where its own seconds prove that it began after the leg had been elsewhere, and
+--     no enqueue comes at its very instant;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
@@ -14,7 +16,7 @@ create or replace temp table pairs as
 with
 -- % if observed
 seen as (
-    -- a call that was seen waiting says when it was enqueued: that counts where no webhook did
+    -- a call that was seen waiting says when it was enqueued
     select
         life,
         coalesce(call_leg_id, call_control_id) as leg,
@@ -28,6 +30,31 @@ seen as (
     and instant(details ->> '$.enqueued_at') is not null
     group by life, leg, queue, enqueued_at
 ),
+near as (
+    select
+        seen.*,
+        heard.rowid as heard_event,
+        (
+            abs(secs_between(heard.occurred_at, seen.enqueued_at)),
+            abs(ms_between(heard.occurred_at, seen.enqueued_at)),
+            heard.occurred_at,
+            heard.event_id,
+            seen.enqueued_at
+        ) as place
+    from seen
+    join touched as heard
+    on heard.event_type = 'call.enqueued'
+    and heard.life = seen.life
+    and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
+    and heard.queue is not distinct from seen.queue
+    and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
+),
+told_twice as (
+    -- that counts where no webhook told it: each webhook tells of one, the nearest first
+    select unnest(one_to_one(list({'one': heard_event, 'other': event} order by place))).other as event
+    from near
+    group by life, leg, queue
+),
 -- % endif
 told as (
     select rowid as event, kind_of_pair(event_type) as kind, occurred_at as moment, *
@@ -39,14 +66,7 @@ told as (
     select touched.rowid, 'visit', seen.enqueued_at, touched.*
     from touched
     join seen on touched.rowid = seen.event
-    where not exists (
-        from touched as heard
-        where heard.event_type = 'call.enqueued'
-        and heard.life = seen.life
-        and coalesce(heard.call_leg_id, heard.call_control_id) = seen.leg
-        and heard.queue is not distinct from seen.queue
-        and abs(ms_between(heard.occurred_at, seen.enqueued_at)) <= 1000
-    )
+    where seen.event not in (select event from told_twice)
     -- % endif
 ),
 edges as (
@@ -129,19 +149,59 @@ followed as (
         lag(opens) over walk as previous_opens,
         lead(opens) over walk as next_opens,
         lead(event) over walk as next_event,
-        lead(moment) over walk as next_moment
+        lead(moment) over walk as next_moment,
+        lead(moment, 2) over walk = next_moment and lead(opens, 2) over walk as reopens_at_once
     from ordered
     window walk as (partition by life, side order by moment, turn, second)
 ),
-matched as (
+paired as (
     select
         life,
         case when opens then event end as opening,
         case when not opens then event when not next_opens then next_event end as closing,
         -- when the same leg opened here again although nothing had closed this one
-        case when opens and next_opens then next_moment end as reopened_at
+        case when opens and next_opens then next_moment end as reopened_at,
+        coalesce(reopens_at_once, false) as reopens_at_once
     from followed
     where opens or previous_opens is not true
+),
+proven as (
+    select
+        paired.life,
+        opening,
+        opened.moment as opened_at,
+        -- Telnyx cuts its seconds
+        closed.moment - to_seconds(closed.reported_wait_secs + 1) as began_after
+    from paired
+    join told as opened on paired.opening = opened.event
+    join told as closed on paired.closing = closed.event
+    where closed.event_type = 'call.dequeued'
+    and began_after > opened_at
+    and not reopens_at_once
+),
+strayed as (
+    select opening
+    from proven
+    semi join (
+        select life, moment
+        from told
+        where kind = 'visit'
+        union all
+        select life, occurred_at
+        from touched
+        where event_type = 'call.bridged'
+    ) as elsewhere
+    on proven.life = elsewhere.life
+    and opened_at < elsewhere.moment
+    and elsewhere.moment <= began_after
+),
+matched as (
+    select life, opening, if(opening in (from strayed), null, closing) as closing, reopened_at
+    from paired
+    union all
+    select life, null, closing, null
+    from paired
+    where opening in (from strayed)
 )
 select
     matched.life,

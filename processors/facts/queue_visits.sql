@@ -106,6 +106,7 @@ visits as (
 -- % if observed
 sightings as (
     select
+        rowid as sighting,
         life,
         queue,
         instant(details ->> '$.enqueued_at') as seen_enqueued_at,
@@ -114,16 +115,34 @@ sightings as (
     from touched
     where event_type = 'reconciler.queue.call.observed'
 ),
-seen as (
+sighted as (
+    -- each of one visit, the nearest
     select
-        visit,
-        max(seen_at) filter (is_there) as seen_waiting_at,
-        min(seen_at) filter (not is_there) as gone_by
+        sighting,
+        any_value(seen_at) as seen_at,
+        any_value(is_there) as is_there,
+        min_by(
+            visit,
+            (
+                abs(secs_between(opened_at, seen_enqueued_at)),
+                abs(ms_between(opened_at, seen_enqueued_at)),
+                opened_at,
+                pair_id
+            )
+        ) as visit
     from visits
     join sightings
     on visits.life = sightings.life
     and visits.queue is not distinct from sightings.queue
     and abs(ms_between(opened_at, seen_enqueued_at)) <= 1000
+    group by sighting
+),
+seen as (
+    select
+        visit,
+        max(seen_at) filter (is_there) as seen_waiting_at,
+        min(seen_at) filter (not is_there) as gone_by
+    from sighted
     group by visit
 ),
 -- % endif
@@ -174,7 +193,7 @@ bounded as (
         hangup_at,
         bridged_at,
         joined_at,
-        -- the leg was enqueued again while this visit was open
+        -- the leg was in another queue, or in this one anew, while this visit was open
         case when closed_at is null or next_present_at < closed_at then next_present_at end as cut_at,
         if(cut_at is null, closed_at, null) as dequeued_at,
         -- % if observed

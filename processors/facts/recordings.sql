@@ -4,7 +4,7 @@
 -- left where they are: they last ten minutes, and whoever has them hears the call.
 --
 -- A recording that only the list of recordings tells is a row, too (`source` rest). It is one that a webhook told if it
--- has the same id, or, of a call, the same leg and the same beginning, to the second.
+-- has the same id, or, of a call, the same leg and the same beginning, to the second: each of one, the nearest first.
 with saved as (
     select
         *,
@@ -20,27 +20,6 @@ with saved as (
         'reconciler.call.recording.observed',
         'reconciler.conference.recording.observed'
     )
-),
-counting as (
-    select *
-    from saved
-    -- % if observed
-    where source = 'webhook'
-    or not exists (
-        from saved as heard
-        where heard.source = 'webhook'
-        and heard.life = saved.life
-        and heard.kind = saved.kind
-        and (
-            heard.recording_id = saved.recording_id
-            or (
-                saved.kind = 'call'
-                and heard.call_leg_id is not distinct from saved.call_leg_id
-                and abs(ms_between(heard.started_at, saved.started_at)) <= 1000
-            )
-        )
-    )
-    -- % endif
 ),
 told as (
     select
@@ -62,9 +41,45 @@ told as (
             },
             (occurred_at, event_id)
         ) as recording
-    from counting
+    from saved
     group by life, kind, recording_id, source
 )
+-- % if observed
+,
+near as (
+    select
+        heard.life,
+        heard.kind,
+        heard.recording_id as one,
+        listed.recording_id as other,
+        (
+            heard.recording_id <> listed.recording_id,
+            abs(secs_between(heard.recording.started_at, listed.recording.started_at)),
+            abs(ms_between(heard.recording.started_at, listed.recording.started_at)),
+            heard.recording.started_at,
+            heard.recording_id,
+            listed.recording.started_at,
+            listed.recording_id
+        ) as place
+    from told as heard
+    join told as listed using (life, kind)
+    where heard.source = 'webhook'
+    and listed.source = 'rest'
+    and (
+        heard.recording_id = listed.recording_id
+        or (
+            kind = 'call'
+            and heard.recording.call_leg_id is not distinct from listed.recording.call_leg_id
+            and abs(ms_between(heard.recording.started_at, listed.recording.started_at)) <= 1000
+        )
+    )
+),
+told_twice as (
+    select life, kind, unnest(one_to_one(list({'one': one, 'other': other} order by place))) as match
+    from near
+    group by life, kind
+)
+-- % endif
 select
     recording_id,
     kind,
@@ -83,3 +98,7 @@ select
     source,
     life
 from told
+-- % if observed
+where source = 'webhook'
+or (life, kind, recording_id) not in (select (life, kind, match.other) from told_twice)
+-- % endif

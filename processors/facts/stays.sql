@@ -1,9 +1,10 @@
 -- stays.sql: who was in which conference, from when to when; needs `touched`, `pairs` and `ends`.
 --
--- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what no webhook
--- told: of the stay that began or ended when it says; where there is none, it is a stay of its own. Its leave counts
--- where it lies in an earlier second than the conference's end. Whoever was seen in a conference, and of whom nothing
--- else tells, has a stay without times.
+-- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what
+-- no webhook told: of one stay that began or ended when it says, the nearest first; where none is left, it is a stay of
+-- its own. Where one tells of its join and another, later one of its leave, these are of two stays. Its leave counts
+-- where it lies in an earlier second than the conference's end. Whoever was seen in a
+-- conference, and of whom nothing else tells, has a stay without times.
 -- `left_at` is null where nobody said when it ended; then it was over by `left_at_latest` where that can be said: nobody
 -- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
 -- `leave_at` is when the leg left by itself; `over_at` is when the stay was over for whoever counts those present.
@@ -32,26 +33,96 @@ records as (
     group by life, leg, coalesce(details ->> '$.record_id', event_id)
 ),
 -- % endif
+-- % if observed
+walked as (
+-- % else
 heard as (
-    select *
+-- % endif
+    select
+        life, pair_id, leg, conference_id, call_control_id, call_leg_id, call_session_id, opened_at, closed_at,
+        reopened_at, closing
     from pairs
     where kind = 'stay'
 ),
 -- % if observed
-matches as (
-    select heard.life, heard.pair_id, records.told
+nearest as (
+    -- which record tells best of either end of what was heard
+    select
+        life,
+        pair_id,
+        told,
+        case when abs(ms_between(opened_at, told.joined_at)) <= 2000 then abs(secs_between(opened_at, told.joined_at)) end
+            as joins,
+        case when abs(ms_between(closed_at, told.left_at)) <= 2000 then abs(secs_between(closed_at, told.left_at)) end
+            as leaves,
+        joins = min(joins) over (partition by life, pair_id) as tells_of_join,
+        leaves = min(leaves) over (partition by life, pair_id) as tells_of_leave
+    from walked
+    join records using (life, leg)
+),
+parted as (
+    -- one tells of the join and another, that began when it was over, of the leave: a leave and a join between were lost
+    select life, pair_id
+    from nearest
+    group by life, pair_id
+    having bool_or(tells_of_join and tells_of_leave) is not true
+    and min(told.left_at) filter (tells_of_join) <= max(told.joined_at) filter (tells_of_leave)
+),
+heard as (
+    select * replace (if((life, pair_id) in (from parted), null, closed_at) as closed_at)
+    from walked
+    union all
+    select
+        walked.life,
+        event_id,
+        leg,
+        touched.conference_id,
+        touched.call_control_id,
+        touched.call_leg_id,
+        touched.call_session_id,
+        null,
+        closed_at,
+        null,
+        closing
+    from walked
+    join parted using (life, pair_id)
+    join touched on closing = touched.rowid
+),
+near as (
+    select
+        life,
+        leg,
+        pair_id,
+        told,
+        coalesce(opened_at, closed_at) as heard_at,
+        -- both ends together; one that either does not tell counts as far as may be
+        coalesce(abs(secs_between(opened_at, told.joined_at)), 2)
+        + coalesce(abs(secs_between(closed_at, told.left_at)), 2) as secs_apart,
+        coalesce(abs(ms_between(opened_at, told.joined_at)), 2000)
+        + coalesce(abs(ms_between(closed_at, told.left_at)), 2000) as ms_apart
     from heard
     join records using (life, leg)
     where abs(ms_between(opened_at, told.joined_at)) <= 2000
     or abs(ms_between(closed_at, told.left_at)) <= 2000
 ),
-matched as (
+matches as (
     select
         life,
-        pair_id,
-        min_by(told, (told.joined_at, told.left_at, told.record)) as told
+        unnest(
+            one_to_one(
+                list(
+                    {'one': pair_id, 'other': told.record, 'told': told}
+                    order by
+                        secs_apart, ms_apart, heard_at, pair_id, told.joined_at, told.left_at, told.record
+                )
+            )
+        ) as match
+    from near
+    group by life, leg
+),
+matched as (
+    select life, match.one as pair_id, match.told as told
     from matches
-    group by life, pair_id
 ),
 sightings as (
     -- each participant as it was last seen
@@ -119,7 +190,7 @@ gathered as (
         told.left_at,
         told.record
     from records
-    where (life, told.record) not in (select (life, told.record) from matches)
+    where (life, told.record) not in (select (life, told.record) from matched)
     union all
     select
         life,
@@ -163,7 +234,11 @@ bounded as (
     select
         gathered.*,
         case when ended_at >= joined_at or (joined_at is null and closed_at is not null) then ended_at end as ended_at,
-        case when recorded_left_at >= joined_at or joined_at is null then recorded_left_at end as leaves_at,
+        -- cut to the second, it may seem to lie before the join
+        case
+            when joined_at is null or secs_between(joined_at, recorded_left_at) >= 0
+            then greatest(recorded_left_at, joined_at)
+        end as leaves_at,
         least(
             reopened_at,
             case when gone_by >= joined_at or joined_at is null then gone_by end,

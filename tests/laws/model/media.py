@@ -3,35 +3,40 @@
 from functools import partial
 
 from tests.laws.model.happening import CALL_RECORDED, CALL_RECORDING_SEEN, PLAYED, RECORDED, RECORDING_SEEN, Happening
-from tests.laws.model.observed import kind_of_recording, same_recording
+from tests.laws.model.observed import kind_of_recording, told_twice
 from tests.laws.model.rows import Playback, Recording
 from tests.laws.model.walk import Pair, forward_ms, grouped, ms, walked
 
 
 def recordings(events: list[Happening]) -> list[Recording]:
     """Each as it was told last, by a webhook where one did; one that has no id of its own goes by the event's."""
-    heard = [each for each in events if each.event_type in (RECORDED, CALL_RECORDED)]
-    seen = [each for each in events if each.event_type in (RECORDING_SEEN, CALL_RECORDING_SEEN)]
-    counting = heard + [each for each in seen if not any(same_recording(each, other) for other in heard)]
-    return [
-        Recording(
-            recording_id=last.recording_id or last.event_id,
-            kind=kind_of_recording(last),
-            conference_id=last.conference_id,
-            call_control_id=last.control_id,
-            call_leg_id=last.leg_id,
-            call_session_id=last.session_id,
-            connection_id=last.connection_id,
-            started_at=last.recorded_from,
-            ended_at=last.recorded_until,
-            duration_ms=forward_ms(last.recorded_from, last.recorded_until),
-            channels=last.channels,
-            format=last.format,
-            source="webhook" if last in heard else "rest",
-        )
-        for tellings in grouped(lambda each: (each.event_type, each.recording_id or each.event_id), counting)
-        for last in tellings[-1:]
-    ]
+    told = [told[-1] for told in grouped(lambda each: (each.event_type, each.recording_id or each.event_id), events)]
+    found: list[Recording] = []
+    for of_kind in grouped(kind_of_recording, told):
+        heard = [each for each in of_kind if each.event_type in (RECORDED, CALL_RECORDED)]
+        seen = [each for each in of_kind if each.event_type in (RECORDING_SEEN, CALL_RECORDING_SEEN)]
+        known = told_twice(heard, seen)
+        found += [_recording(each, "webhook") for each in heard]
+        found += [_recording(each, "rest") for each in seen if (each.recording_id or each.event_id) not in known]
+    return found
+
+
+def _recording(told: Happening, source: str) -> Recording:
+    return Recording(
+        recording_id=told.recording_id or told.event_id,
+        kind=kind_of_recording(told),
+        conference_id=told.conference_id,
+        call_control_id=told.control_id,
+        call_leg_id=told.leg_id,
+        call_session_id=told.session_id,
+        connection_id=told.connection_id,
+        started_at=told.recorded_from,
+        ended_at=told.recorded_until,
+        duration_ms=forward_ms(told.recorded_from, told.recorded_until),
+        channels=told.channels,
+        format=told.format,
+        source=source,
+    )
 
 
 def playbacks(events: list[Happening]) -> list[Playback]:

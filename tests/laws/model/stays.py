@@ -15,7 +15,7 @@ from tests.laws.model.happening import (
     NEVER,
     Happening,
 )
-from tests.laws.model.observed import bill_of, bills_of, first_seen_by_leg, people_seen, same_stay
+from tests.laws.model.observed import bills_of, bills_of_stays, first_seen_by_leg, parted_stay, people_seen
 from tests.laws.model.rows import Stay
 from tests.laws.model.walk import Pair, earliest, grouped, ms, walked
 
@@ -75,10 +75,13 @@ def presences(events: list[Happening]) -> list[Presence]:
     found: list[Presence] = []
     taken: set[str] = set()
     for moves_of_leg in grouped(lambda each: each.leg, moves):
-        for pair in walked(moves_of_leg, JOINED):
-            leg = moves_of_leg[0].leg
-            bill = bill_of(pair, [each for each in bills if each.leg == leg])
-            taken |= {each.event_id for each in bills if each.leg == leg and same_stay(pair, each)}
+        leg = moves_of_leg[0].leg
+        of_leg = [each for each in bills if each.leg == leg]
+        pairs = [each for pair in walked(moves_of_leg, JOINED) for each in parted_stay(pair, of_leg)]
+        billed = bills_of_stays(pairs, of_leg)
+        taken |= {bill.event_id for _, bill in billed}
+        for pair in pairs:
+            bill = next((bill for stay, bill in billed if stay is pair), None)
             found.append(_presence(pair, leg, bill, end, gone_by.get(leg)))
     unmatched = [bill for bill in bills if bill.event_id not in taken]
     found += [_presence(None, bill.leg, bill, end, gone_by.get(bill.leg)) for bill in unmatched]
@@ -97,7 +100,9 @@ def _presence(pair: Pair | None, leg: str, bill: Happening | None, end: _End, go
         joined_at, joined_at_source = bill.began, "detail_record"
     reopened_at = pair.reopened_at if pair else None
     ended_at = end.at if end.at and (closing if joined_at is None else end.at >= joined_at) else None
-    billed = bill.over if bill and bill.over and (joined_at is None or bill.over >= joined_at) else None
+    billed = bill.over if bill else None
+    if billed is not None and joined_at is not None:  # what is cut to the second may seem to lie before the join
+        billed = max(billed, joined_at) if _second(billed) >= _second(joined_at) else None
     before_the_end = ended_at is None or (billed is not None and _second(billed) < _second(ended_at))
     left_at: datetime | None = None
     left_at_source: str | None = None

@@ -15,7 +15,7 @@ from tests.laws.model.happening import (
     SEEN_WAITING,
     Happening,
 )
-from tests.laws.model.observed import told_by_waiting
+from tests.laws.model.observed import between, told_by_waiting
 from tests.laws.model.rows import Visit
 from tests.laws.model.walk import Pair, earliest, grouped, ms, near, walked
 
@@ -73,10 +73,11 @@ def _telling(reason: str | None) -> int:
     return {"bridged": 2, "bridging-in-process": 1}.get(reason or "", 0)
 
 
-def _stretches(moves: list[Happening]) -> list[_Stretch]:
-    """Those of one queue."""
+def _stretches(moves: list[Happening], heard: list[datetime]) -> list[_Stretch]:
+    """Those of one queue. `heard`: when something was heard of the leg's way, here, in other queues or bridged."""
     found: list[_Stretch] = []
-    pairs = walked(moves, ENQUEUED)
+    enqueues = [each.at for each in moves if each.event_type == ENQUEUED]
+    pairs = [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, enqueues)]
     pairs.sort(key=_place)
     for pair in pairs:
         if pair.opening is not None:
@@ -89,6 +90,18 @@ def _stretches(moves: list[Happening]) -> list[_Stretch]:
         else:
             found.append(_Stretch(None, [lone]))
     return _mended(found)
+
+
+def _parted(pair: Pair, heard: list[datetime], enqueues: list[datetime]) -> list[Pair]:
+    """A dequeue whose own seconds prove that it began after the leg had been elsewhere is of a later visit.
+
+    Not so where another visit opens at its instant: then what is open is closed first.
+    """
+    if pair.opening is not None and pair.closing is not None and pair.closing.at not in enqueues:
+        began, lone = pair.opening.at, pair.closing
+        if any(began < at and _begins_after(at, lone) for at in heard):
+            return [Pair(pair.opening, None), Pair(None, lone)]
+    return [pair]
 
 
 def _place(pair: Pair) -> tuple[datetime, bool, datetime, str]:
@@ -126,7 +139,8 @@ def visits(events: list[Happening], bridges_heard: set[str | None], judged_at: d
     """The visits of one leg."""
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
     moves += told_by_waiting(events)
-    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here)]
+    heard = [each.at for each in (*moves, *events) if each.event_type in (ENQUEUED, DEQUEUED, BRIDGED)]
+    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here, heard)]
     stretches.sort(key=lambda each: each.order)
     return [
         _visit(_Placed(each, stretches[:number], stretches[number + 1 :]), events, bridges_heard, judged_at)
@@ -161,7 +175,7 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     joins = [each.at for each in events if each.event_type == JOINED and each.at < next_begins]
     joined_at = min((at for at in joins if from_the_start or at >= stretch.present_at), default=None)
     kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
-    gone_by, seen_waiting_at = _sightings(stretch, events)
+    gone_by, seen_waiting_at = _sightings(placed, events)
     end_is_open = dequeued_at is None or kept
     first = earliest(bridged_at, joined_at, hung_up)
     by_bridge = end_is_open and bridged_at is not None and bridged_at == first
@@ -225,18 +239,22 @@ def _latest(bridged_at: datetime | None, *others: datetime | None, by_bridge: bo
     return bridged_at if by_bridge else earliest(*others)
 
 
-def _sightings(stretch: _Stretch, events: list[Happening]) -> tuple[datetime | None, datetime | None]:
+def _sightings(placed: _Placed, events: list[Happening]) -> tuple[datetime | None, datetime | None]:
     """By when it was seen to be over, and when it was last seen waiting."""
-    sightings = [
-        each
-        for each in events
-        if each.event_type == SEEN_WAITING
-        and each.queue == stretch.said("queue")
-        and stretch.enqueue is not None
-        and near(stretch.enqueue.at, each.began)
-    ]
+    among = [each for each in (*placed.before, placed.stretch, *placed.after) if each.enqueue is not None]
+    sightings = [each for each in events if each.event_type == SEEN_WAITING and _seen_in(each, among) is placed.stretch]
     gone_by = min((each.over for each in sightings if each.present is False and each.over), default=None)
     return gone_by, max((each.over for each in sightings if each.present and each.over), default=None)
+
+
+def _seen_in(seen: Happening, among: list[_Stretch]) -> _Stretch | None:
+    """The nearest of those visits that the call was seen in."""
+    near_enough = [
+        (between(each.enqueue.at, seen.began), each.enqueue.at, each.first.event_id, each)
+        for each in among
+        if each.enqueue and each.said("queue") == seen.queue and near(each.enqueue.at, seen.began)
+    ]
+    return min(near_enough, key=lambda found: found[:3], default=(None,))[-1]
 
 
 def _outcome(reason: str | None, confirmed: bool, over_where_bridges_are_heard: bool) -> str:

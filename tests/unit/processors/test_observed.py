@@ -35,8 +35,8 @@ def record(**said: Any) -> Event:
 
 def person(leg: str, joined: float, left: float) -> Event:
     times = {"joined_at": stamp(at(joined)), "left_at": stamp(at(left))}
-    said = {"call_leg_id": leg, "record_id": f"{leg}-{joined}", **times}
-    return of_room("participant.record.", **said).but(event_id=f"record-of-{leg}-{joined}")
+    said = {"call_leg_id": leg, "record_id": f"{leg}-{joined}-{left}", **times}
+    return of_room("participant.record.", **said).but(event_id=f"record-of-{leg}-{joined}-{left}")
 
 
 def waiting(leg: str, enqueued: datetime, *, seen: datetime, present: bool = True, queue: str = "support") -> Event:
@@ -152,3 +152,90 @@ def test_origins_are_those_of_the_best_delivery_whichever_was_first(warehouse: W
     before = warehouse.facts()
     warehouse.rebuild()
     assert warehouse.facts() == before
+
+
+def times_of_stays(warehouse: Warehouse) -> list[tuple[float | None, float | None]]:
+    """In seconds after noon, in the order of joining."""
+    found = [(row["joined_at"], row["left_at"]) for row in warehouse.dicts("participant_stays")]
+    return [tuple(each and (each - NOON).total_seconds() for each in times) for times in found]
+
+
+@pytest.mark.parametrize("back", [1.1, 1.7, 2.4])
+def test_a_record_is_of_the_nearest_stay_and_of_one(warehouse: Warehouse, back: float) -> None:
+    room = a_conference().created().joined("ann", 0.3).joined("ann", back).ended(900)
+    warehouse.land(room, person("ann", 0, 0), person("ann", int(back), 300))
+    assert times_of_stays(warehouse) == [(0.3, 0.3), (back, 300)]  # a leave that is cut to before the join was then
+
+
+def test_records_are_cut_so_the_second_counts_before_the_distance(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 0.95).joined("ann", 2.1).ended(900)
+    warehouse.land(room, person("ann", 0, 1), person("ann", 2, 300), person("bob", 1, 4))
+    assert times_of_stays(warehouse) == [(0.95, 1), (1, 4), (2.1, 300)]
+
+
+def test_of_stays_in_one_second_the_first_has_the_first_record(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 5.1).joined("ann", 5.4).joined("ann", 5.9).ended(900)
+    warehouse.land(room, person("ann", 5, 6), person("ann", 5, 300))
+    assert times_of_stays(warehouse) == [(5.1, 6), (5.4, 300), (5.9, 900)]
+
+
+def test_a_record_that_no_stay_is_left_for_is_one_of_its_own(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 4.2).left("ann", 8).ended(900)
+    warehouse.land(room, person("ann", 4, 8), person("ann", 3, 3))
+    assert times_of_stays(warehouse) == [(3, 3), (4.2, 8)]
+    assert warehouse.only("conferences")["participants"] == 2
+
+
+def recording_of_call(recording_id: str | None, began: float, *, listed: bool) -> Event:
+    times = {"recording_started_at": stamp(at(began)), "recording_ended_at": stamp(at(began + 60))}
+    said = {"call_leg_id": "ann", "recording_id": recording_id, **times}
+    kind = "reconciler.call.recording.observed" if listed else "call.recording.saved"
+    return Event(f"{kind}-{recording_id}-{began}", kind, at(began + 60), said)
+
+
+def test_a_recording_in_the_list_is_one_that_was_heard_of_and_no_other(warehouse: Warehouse) -> None:
+    warehouse.land(
+        recording_of_call(None, 10.4, listed=False),
+        recording_of_call("late", 10.9, listed=True),
+        recording_of_call("same", 10.1, listed=True),
+    )
+    found = [(row["source"], row["started_at"]) for row in warehouse.dicts("recordings")]
+    assert found == [("webhook", at(10.4)), ("rest", at(10.9))]
+
+
+def test_a_call_seen_waiting_twice_within_a_second_visited_twice(warehouse: Warehouse) -> None:
+    warehouse.land(
+        a_call("ann").queued(at=at(0.1)).dequeued("timeout", after=0.2),
+        waiting("ann", at(0.1), seen=at(0.1)).but(event_id="seen-first"),
+        waiting("ann", at(0.8), seen=at(60)).but(event_id="seen-again"),
+    )
+    found = [(row["enqueued_at_source"], row["seen_waiting_at"]) for row in warehouse.dicts("queue_visits")]
+    assert found == [("observed", None), ("rest", at(60))]
+
+
+def test_that_a_call_is_gone_bounds_the_nearest_visit_and_no_other(warehouse: Warehouse) -> None:
+    enqueued = [*a_call("ann").queued(at=at(0.2)), *a_call("ann").queued(at=at(0.9))]
+    again = [enqueued[0], enqueued[1].but(event_id="again")]
+    warehouse.land(again, waiting("ann", at(0.9), seen=at(500), present=False))
+    found = [(row["enqueued_at"], row["left_at_latest"]) for row in warehouse.dicts("queue_visits")]
+    assert found == [(at(0.2), at(0.9)), (at(0.9), at(500))]
+
+
+def test_a_join_and_a_leave_that_two_records_tell_of_are_of_two_stays(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.3).left("ann", 90.4).ended(900)
+    warehouse.land(room, person("ann", 1, 40), person("ann", 60, 90))
+    assert times_of_stays(warehouse) == [(1.3, 40), (60, 90.4)]
+    conference = warehouse.only("conferences")
+    assert (conference["participants"], conference["peak_participants"]) == (2, 1)
+
+
+def test_a_record_of_all_of_a_stay_keeps_it_whole(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.3).left("ann", 90.4).ended(900)
+    warehouse.land(room, person("ann", 0, 1), person("ann", 1, 90))
+    assert times_of_stays(warehouse) == [(0, 1), (1.3, 90.4)]
+
+
+def test_short_stays_next_to_each_other_are_two_all_the_same(warehouse: Warehouse) -> None:
+    room = a_conference().created().joined("ann", 1.2).left("ann", 3.7).ended(900)
+    warehouse.land(room, person("ann", 1, 2), person("ann", 3, 3))
+    assert times_of_stays(warehouse) == [(1.2, 2), (3, 3.7)]

@@ -391,3 +391,51 @@ def test_a_bridge_that_failed_is_judged_up_to_the_legs_next_enqueue(warehouse: W
 def in_turn(warehouse: Warehouse) -> list[dict[str, Any]]:
     """All visits, by when they were there."""
     return sorted(warehouse.dicts("queue_visits"), key=lambda visit: visit["enqueued_at"] or visit["left_at"])
+
+
+@pytest.mark.parametrize(("secs", "over_by"), [(11, 89), (None, 100)])
+def test_a_dequeue_from_another_queue_proves_that_a_visit_was_over(
+    warehouse: Warehouse, secs: int | None, over_by: float
+) -> None:
+    waited = a_call("ann").queued(at=NOON, queue="overflow")
+    elsewhere = a_call("ann", at=NOON).told(
+        "call.dequeued", after=100, queue="sales", reason="leave", wait_time_secs=secs
+    )
+    hangup = a_call("ann", at=NOON).hung_up(after=500)
+    warehouse.land(waited, next(iter(elsewhere)).but(event_id="left"), next(iter(hangup)).but(event_id="gone"))
+    found = {row["queue"]: row for row in warehouse.dicts("queue_visits")}
+    visit = found["overflow"]
+    assert (visit["outcome"], visit["left_at"], visit["wait_ms"]) == ("unknown", None, None)
+    assert visit["left_at_latest"] == NOON + timedelta(seconds=over_by)
+    assert found["sales"]["outcome"] == "left"
+
+
+def test_a_dequeue_is_of_a_later_visit_where_the_leg_had_been_elsewhere(warehouse: Warehouse) -> None:
+    first = a_call("ann").queued(at=NOON, queue="sales")
+    overflow = a_call("ann").queued(at=NOON + timedelta(seconds=90), queue="general")
+    back = a_call("ann").queued(at=NOON + timedelta(seconds=300), queue="sales").dequeued("timeout", after=45)
+    told = [*first, *(each.but(event_id="overflow") for each in overflow), [*back][1].but(event_id="back")]
+    warehouse.land(told)
+    found = [
+        (row["queue"], row["outcome"], row["enqueued_at_source"], row["wait_ms"], row["left_at_latest"])
+        for row in warehouse.dicts("queue_visits")
+    ]
+    assert found == [
+        ("sales", "unknown", "observed", None, NOON + timedelta(seconds=90)),
+        ("general", "unknown", "observed", None, NOON + timedelta(seconds=300)),
+        ("sales", "timed_out", "reported", 45_000, None),
+    ]
+
+
+@pytest.mark.parametrize("secs", [None, 90, 44])
+def test_a_dequeue_closes_what_is_open_unless_its_own_seconds_prove_otherwise(
+    warehouse: Warehouse, secs: int | None
+) -> None:
+    call = a_call("ann", at=NOON).queued(at=NOON).bridged(after=45)
+    call.told("call.dequeued", after=45, queue="support", reason="bridged", wait_time_secs=secs)
+    warehouse.land(call)
+    found = [(row["wait_ms"], row["left_at_latest"]) for row in warehouse.dicts("queue_visits")]
+    if secs == 44:
+        assert found == [(None, NOON + timedelta(seconds=45)), (44_000, None)]
+    else:
+        assert found == [(90_000, None)]
