@@ -42,7 +42,7 @@ def unite(db: duckdb.DuckDBPyConnection) -> bool:
                 lives.entity,
                 occurred_at,
                 origin,
-                hash({_WORDS}, said_in(details)::varchar) as words
+                hash({_WORDS}, details) as words
             from touched
             join lives using (life)
             where (life, event_type, occurred_at) in (
