@@ -1,4 +1,5 @@
--- history.sql: $calls calls before $tip, one every 16 s, ten events each, and the facts that follow from them.
+-- history.sql: $calls calls before $tip, one every 16 s, ten events each, and the facts that follow from them; and $open
+-- more that began in the month before and never ended.
 create temp table call_numbers as
 select
     i,
@@ -22,7 +23,7 @@ select
     began + to_seconds(kind.n * 20),
     'webhook',
     true,
-    if(kind.event_type like 'conference.%', room, leg),
+    if(kind.event_type like 'conference.%', room, 'v3:' || leg),
     'v3:' || leg,
     leg,
     session,
@@ -70,7 +71,7 @@ insert into queue_visits (
 select
     md5(i || '/2')::uuid::varchar, 'v3:' || leg, leg, session, '2963572552552678752', 'queue ' || i % 5,
     '+12025550133', '+12025550131', began + to_seconds(40), 'observed', began + to_seconds(60), 20000, 20000, 20, 'bridged', 'answered', true, 1, 1, 4,
-    leg, began
+    'v3:' || leg, began
 from call_numbers;
 
 insert into conferences (
@@ -100,8 +101,48 @@ insert into calls (
 select
     leg, 'v3:' || leg, session, '2963572552552678752', 'incoming', '+12025550133', '+12025550131', began,
     began + to_seconds(20), began + to_seconds(80), began + to_seconds(180), 'ended', 'normal_clearing', 'caller',
-    20000, 100000, 0, 0, 4, leg, began
+    20000, 100000, 0, 0, 4, 'v3:' || leg, began
 from call_numbers;
+
+insert into participant_joins (
+    event_id, event_type, occurred_at, entity, call_control_id, call_leg_id, call_session_id, connection_id,
+    conference_id, origin, log_partition, log_offset
+)
+select
+    md5(i || '/6')::uuid::varchar, 'conference.participant.joined', began + to_seconds(120), 'v3:' || leg, 'v3:' || leg,
+    leg, session, '2963572552552678752', room, 'webhook', 0, i * 10 + 6 - 100000000000
+from call_numbers;
+
+create temp table open_numbers as
+select
+    i,
+    md5('open leg' || i)::uuid::varchar as leg,
+    $tip - interval 30 day + to_seconds(28 * 86400 * i / $open) as began
+from range($open) as numbers (i);
+
+insert into stored_events (
+    event_id, event_type, occurred_at, occurred_at_source, received_at, stored_at, origin, verified, entity,
+    call_control_id, call_leg_id, call_session_id, connection_id, direction, body, log_partition, log_offset
+)
+select
+    md5('open' || i)::uuid::varchar, 'call.initiated', began, 'occurred_at', began, began, 'webhook', true, 'v3:' || leg,
+    'v3:' || leg, leg, leg, '2963572552552678752', 'incoming', '{}', 0, i - 200000000000
+from open_numbers;
+
+insert into calls (
+    call_leg_id, call_control_id, call_session_id, connection_id, direction, initiated_at, status, holds, hold_ms,
+    revision, entity, entity_since
+)
+select leg, 'v3:' || leg, leg, '2963572552552678752', 'incoming', began, 'ringing', 0, 0, 1, 'v3:' || leg, began
+from open_numbers;
+
+insert into open_entities
+select 'v3:' || leg, began, began, [epoch_us(began) // 900000000], false, $tip
+from open_numbers;
+
+update warehouse set open_before = $tip - interval 8 hour;
+
+drop table open_numbers;
 
 insert into bridged_connections values ('2963572552552678752');
 

@@ -3,7 +3,8 @@
 `landing_vs_read_json`: events landed a second, from the SQLite log to facts on disk, checkpoint included, in batches as
 large as a processor takes; over the events a second that `read_json` makes a table of, from a file of the same bodies,
 all columns. `landing_10k_vs_read_json`: the same with batches of 10,000. `landing_flatness`: the time to land a batch
-of 5,000 events after 20 million others, over that after 0.2 million at the same density.
+of 5,000 events after 20 million others, 50,000 calls left open among them, over that after 0.2 million at the same
+density.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ from warehouse.database import open_writer
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HISTORY = Path(__file__).with_name("history.sql")
 BATCH = 5_000
+OPEN = 50_000
+"""How many calls of the month before were left open, in the longest history; in shorter ones, in proportion."""
 LINES, LOG = "events.ndjson", "log.sqlite"
 
 
@@ -140,7 +143,7 @@ def _make_history(path: Path, events: int) -> None:
     with open_writer(path, memory_limit="4GB") as db:
         for statement in HISTORY.read_text().split(";\n"):
             if statement.strip():
-                known = {"calls": events // 10, "tip": START}
+                known = {"calls": events // 10, "tip": START, "open": min(OPEN, events // 400)}
                 db.execute(statement, {name: value for name, value in known.items() if f"${name}" in statement})
         db.execute("checkpoint")
 
