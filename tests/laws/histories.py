@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -40,10 +40,11 @@ from tests.laws.model.happening import (
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 
-# Few instants, so that many are equal; some a hair apart, some just within or beyond the longest wait.
+# Few instants, so that many are equal; some a hair apart, some just within or beyond the longest wait, or a month.
 OFFSETS_US = (
     *(0, 0, 1_000_000, 1_000_000, 41_000_000, 41_000_000, 41_000_999, 41_001_000, 41_500_500, 46_000_000, 46_000_000),
     *(10 * HOUR, 10 * HOUR, DAY - 1, DAY, DAY + 1, 2 * DAY + 1, 2 * DAY + 2),
+    *(20 * DAY, 51 * DAY, 51 * DAY + 1),
 )
 INSTANTS = tuple(NOON + timedelta(microseconds=offset) for offset in OFFSETS_US)
 CLOCKS = (*INSTANTS, NOON + timedelta(hours=5), NOON + timedelta(days=9))
@@ -257,7 +258,8 @@ def _told(number: int, subject: str, draw: Draw) -> Told:
     else:
         ids |= {"queue": draw.queue, "from": draw.numbers[0], "to": draw.numbers[1]}
     words, learned = _words(draw)
-    said = {name: value for name, value in (ids | words).items() if name not in draw.lost}
+    absent = dict.fromkeys(draw.lost, "") if draw.present else {}  # an empty text names nothing
+    said = {name: value for name, value in (ids | words).items() if name not in draw.lost} | absent
     undated = draw.quirk == "undated" or draw.event_type == RECORDED
     # Ids say nothing of the order in which things happened.
     event_id = f"{number * 37 % 101:03}-of-{subject}"
@@ -267,9 +269,9 @@ def _told(number: int, subject: str, draw: Draw) -> Told:
         event_id=event_id,
         event_type=draw.event_type,
         at=draw.at,
-        control_id=said.get("call_control_id"),
-        leg_id=said.get("call_leg_id"),
-        session_id=said.get("call_session_id"),
+        control_id=said.get("call_control_id") or None,
+        leg_id=said.get("call_leg_id") or None,
+        session_id=said.get("call_session_id") or None,
         connection_id=said.get("connection_id"),
         conference_id=said.get("conference_id"),
         queue=said.get("queue"),
@@ -309,11 +311,23 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         origins=st.sampled_from(WAYS_TO_COME),
         lost=st.sampled_from(LOST_FIELDS),
         shape=st.sampled_from((None, None, None, *SHAPES)),
-        quirk=st.sampled_from((None, None, None, "misplaced", "undated")),
+        quirk=st.sampled_from((None, None, None, "misplaced", "undated", "twin")),
     )
     return st.lists(draws, max_size=12).map(
-        lambda drawn: [_told(number, name, each) for number, each in enumerate(drawn)]
+        lambda drawn: [told for number, each in enumerate(drawn) for told in _once_or_twice(number, name, each)]
     )
+
+
+def _once_or_twice(number: int, subject: str, draw: Draw) -> list[Told]:
+    """What was drawn; as a twin, once more with another id, which comes before or after it."""
+    told = _told(number, subject, draw)
+    if draw.quirk != "twin":
+        return [told]
+    other = f"{number * 53 % 101:03}-twin-of-{subject}"
+    return [
+        told,
+        replace(told, event=told.event.but(event_id=other), happening=replace(told.happening, event_id=other)),
+    ]
 
 
 ABOUT_LEGS = (

@@ -22,6 +22,7 @@ from tests.builders import NOON, SHAPES, a_call, a_conference, bodies, microseco
 from warehouse.database import open_reader
 
 CALL = list(a_call("ann").queued(at=NOON).answered(after=41).talked(300))
+DAMAGED = gzip.compress(b"x" * 200, mtime=0)[:20] + b"?" * 40
 TABLES = ("stored_events", "queue_visits", "conferences", "participant_stays", "rejected", "undated_events")
 
 
@@ -174,7 +175,7 @@ def test_a_file_that_is_cut_off_is_named_and_what_came_before_has_landed(setting
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (gzip.compress(b"x" * 200, mtime=0)[:20] + b"?" * 40, "archive.ndjson: is damaged: gzip says .*; nothing was replayed"),
+        (DAMAGED, "archive.ndjson: is damaged: gzip says .*; nothing was replayed"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"archive.ndjson: is a picture \(PNG\): expected webhook bodies"),
         (b"PK\x05\x06", "archive.ndjson: is cut off: expected the directory at the end of a zip"),
     ],
