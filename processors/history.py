@@ -95,23 +95,17 @@ def _find(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> int:
         f"""
         insert into stored
         select {COLUMNS}, false from stored_events
-        where occurred_at >= ? and occurred_at < ?
+        where occurred_at >= $start and occurred_at < $end
         and event_type in (from relevant_types)
         and entity in (from seeded)
-        """,
-        [start, end],
-    )
-    joins: int = value(
-        db,
-        f"""
-        insert into stored
+        union all
         select {COLUMNS}, true from participant_joins
-        where occurred_at >= ? and occurred_at < ?
+        where occurred_at >= $start and occurred_at < $end
         and entity in (from seeded)
         """,
-        [start, end],
+        {"start": start, "end": end},
     )
-    return found + joins
+    return found
 
 
 def _later(db: duckdb.DuckDBPyConnection, near: list[Span]) -> list[Span]:
@@ -150,9 +144,10 @@ def joins(relation: str, columns: str = f"{COLUMNS}, true as is_evidence") -> st
     """
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = "") -> None:
+def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = "") -> bool:
     """Fill `touched` and `lives` with whole entities: those of which there is something new in a relation like `fresh`,
-    but for those in the relation `besides`, and those `reopened`. Needs `stored`, as `look_up` made it."""
+    but for those in the relation `besides`, and those `reopened`. Needs `stored`, as `look_up` made it. Returns whether
+    any of them was heard of over more than a day."""
     left_out = f"anti join {besides} using (entity)" if besides else ""
     run(
         db,
@@ -163,8 +158,9 @@ def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = ""
         select *, (entity, occurred_at) in (from reopened) from stored
         """,
     )
-    lives.number(db)
+    lasting = lives.number(db)
     lives.gather(db)
+    return lasting
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:

@@ -189,10 +189,11 @@ class Landing:
         if (open_before := history.look_up(db, spans, judgement.at)) is not None:
             if read.foreseen is not None:
                 foresight.settle(db, read.foreseen.facts)
-            history.find_touched(db, "fresh", besides="" if read.foreseen is None else "foreseen")
+            lasting = history.find_touched(db, "fresh", besides="" if read.foreseen is None else "foreseen")
             derived = derivation.derive(db, judgement)
             facts = derivation.replace(db, derived, noted=self._tells)
-            open_entities.note(db, open_before, now)
+            if lasting or any(start < open_before for start, _ in derived.spans):
+                open_entities.note(db, open_before, now)
             if derived.disputed:
                 contradicting += contradictions.remember(db, derived.spans, now)
             if derived.twinned:

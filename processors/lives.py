@@ -74,8 +74,10 @@ STRETCHES = """
 """Stretches (entity, nth, since, until, ...) of the entities in `lasting`, from `found`."""
 
 
-def number(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `lives` from `found` (what `history.COLUMNS` names, and is_seed): those of entities with a seed.
+def number(db: duckdb.DuckDBPyConnection) -> bool:
+    """Make `lives` from `found` (what `history.COLUMNS` names, is_evidence, is_seed): those of entities with a seed.
+
+    Returns whether any of those entities was heard of over more than a day.
 
     Their columns: life, entity, entity_since, until, stretches, and revision, which counts the events of a life.
 
@@ -100,7 +102,7 @@ def number(db: duckdb.DuckDBPyConnection) -> None:
         """,
         [silence],
     ):
-        return
+        return False
     run(
         db,
         f"""
@@ -153,6 +155,7 @@ def number(db: duckdb.DuckDBPyConnection) -> None:
         """,
         {"silence": silence, "month": _micros(MONTH)},
     )
+    return True
 
 
 def gather(db: duckdb.DuckDBPyConnection) -> None:

@@ -119,9 +119,6 @@ def quarters(db: duckdb.DuckDBPyConnection) -> list[int]:
 
 def note(db: duckdb.DuckDBPyConnection, before: datetime, at: datetime) -> None:
     """Name those of `lives`, with their events in `touched`, that must be; forget those that are over."""
-    must = "entity_since < ? or stretches > 1"
-    if not value(db, f"select count(*) from lives where {must}", [before]):
-        return
     run(
         db,
         """
