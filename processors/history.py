@@ -23,13 +23,11 @@ COLUMNS = f"{SAID}, details, origin"
 STORED = f"{COLUMNS}, log_partition, log_offset"
 """The columns of `participant_joins`."""
 
-LEG = "coalesce(call_control_id, call_leg_id)"
-"""The entity that a leg is, of an event that names one."""
-
-SEEDS = f"""(
+SEEDS = """(
     select entity from fresh where event_type in (from relevant_types)
     union all
-    select {LEG} from fresh where event_type = 'conference.participant.joined' and {LEG} is not null
+    select call_control_id from fresh
+    where event_type = 'conference.participant.joined' and call_control_id is not null
     union all
     select entity from reopened
 )"""
@@ -136,11 +134,15 @@ def relevant(relation: str) -> str:
 
 
 def joins(relation: str, columns: str = f"{COLUMNS}, true as is_evidence") -> str:
-    """The joins in a relation of events, each as an event of the leg that joined; the columns that are named."""
-    named = ", ".join(f"{LEG} as entity" if name == "entity" else name for name in columns.split(", "))
+    """The joins in a relation of events, each as an event of the leg that joined; the columns that are named.
+
+    Those that do not carry the leg's `call_control_id` are left out: no join of Telnyx's is like that.
+    """
+    named = ", ".join("call_control_id as entity" if name == "entity" else name for name in columns.split(", "))
     return f"""
         select {named} from {relation}
-        where event_type = 'conference.participant.joined' and {LEG} is not null and {LEG} is distinct from entity
+        where event_type = 'conference.participant.joined'
+        and call_control_id is not null and call_control_id <> entity
     """
 
 
@@ -155,7 +157,7 @@ def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = ""
         create or replace temp view found as
         select told.*, true as is_seed from ({relevant(fresh)}) as told {left_out}
         union all
-        select *, (entity, occurred_at) in (from reopened) from stored
+        select *, entity in (select entity from reopened) from stored
         """,
     )
     lasting = lives.number(db)

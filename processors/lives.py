@@ -2,9 +2,9 @@
 
 An entity's events in time order fall into stretches, parted where nothing was heard for longer than `SILENCE`. Two
 stretches are of one life while the entity was left open by the first: then what comes later, however much later, is how
-it went on. An entity is over once its end is heard (the hangup or the bill of a leg, the end of a conference); a leg of
-which nothing but queue events is heard, once no enqueue of its last stretch wants a dequeue. What comes after that is
-another life of the same name, and so is what comes more than `MONTH` later: nothing in a call center lasts that long.
+it went on. An entity is over once its end is heard (the hangup or the bill of a leg, the end of a conference). What
+comes after that is another life of the same name, and so is what comes more than `MONTH` later: nothing in a call
+center lasts that long.
 """
 
 from datetime import timedelta
@@ -20,10 +20,7 @@ MAY_GO_ON = """(
     stretches > 1
     or (
         not bool_or(ends_life(event_type, details))
-        and (
-            bool_or(begins_life(event_type) and not is_evidence)
-            or count(*) filter (event_type = 'call.enqueued') > count(*) filter (event_type = 'call.dequeued')
-        )
+        and bool_or(begins_life(event_type) and not is_evidence)
     )
 )"""
 """Whether a life is open, of all its events, grouped; one of several stretches may be."""
@@ -36,8 +33,7 @@ STRETCHES = """
             bool_or(is_seed) as is_seed,
             count(*) as events,
             bool_or(ends_life(event_type, details)) as ends,
-            bool_or(begins_life(event_type) and not is_evidence) as begins,
-            count(*) filter (event_type = 'call.enqueued') - count(*) filter (event_type = 'call.dequeued') as waiting
+            bool_or(begins_life(event_type) and not is_evidence) as begins
         from found
         where entity in (from lasting)
         group by entity, occurred_at
@@ -65,8 +61,7 @@ STRETCHES = """
             bool_or(is_seed) as is_seed,
             sum(events) as events,
             bool_or(ends) as ends,
-            bool_or(begins) as begins,
-            sum(waiting) as waiting
+            bool_or(begins) as begins
         from numbered
         group by entity, nth
     )
@@ -113,8 +108,7 @@ def number(db: duckdb.DuckDBPyConnection) -> bool:
             select
                 *,
                 coalesce(epoch_us(since) - epoch_us(lag(until) over entity) > $month, false) as is_far,
-                coalesce(lag(ends) over entity, false) as is_after_end,
-                lag(waiting) over entity as left_waiting
+                coalesce(lag(ends) over entity, false) as is_after_end
             from stretches
             window entity as (partition by entity order by nth)
         ),
@@ -128,8 +122,7 @@ def number(db: duckdb.DuckDBPyConnection) -> bool:
                 not is_far
                 and not is_after_end
                 and coalesce(
-                    left_waiting > 0
-                    or bool_or(begins) over (
+                    bool_or(begins) over (
                         partition by entity, era
                         order by nth
                         rows between unbounded preceding and 1 preceding

@@ -97,7 +97,7 @@ create or replace temp macro is_of_conference(event_type) as (
 
 -- Whether an event that names a leg or a conference leaves it open, until something ends it.
 create or replace temp macro begins_life(event_type) as (
-    is_of_call(event_type) or is_of_conference(event_type)
+    event_type in ('call.dequeued', 'call.enqueued') or is_of_call(event_type) or is_of_conference(event_type)
 );
 
 -- Whether nothing more is to be expected of a leg or a conference.

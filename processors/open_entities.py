@@ -57,7 +57,12 @@ def advance(db: duckdb.DuckDBPyConnection, spans: list[Span], at: datetime) -> d
             union
             select entity, entity_since
             from queue_visits
-            where entity_since >= $before and entity_since < $reached and left_at is null
+            anti join (
+                select entity, entity_since
+                from calls
+                where entity_since >= $before and entity_since < $reached and status = 'ended'
+            ) as ended using (entity, entity_since)
+            where entity_since >= $before and entity_since < $reached
             union
             select entity, entity_since
             from conferences

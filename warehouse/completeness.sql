@@ -6,7 +6,7 @@ create or replace view completeness as
 with told as (
     select
         stored.occurred_at,
-        if(stored.event_type in ('call.enqueued', 'call.dequeued'), stored.queue, null) as queue,
+        case when stored.event_type in ('call.enqueued', 'call.dequeued') then stored.queue end as queue,
         stored.event_type,
         coalesce(better.origin, stored.origin) as origin
     from stored_events as stored

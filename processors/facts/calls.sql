@@ -42,13 +42,14 @@ holds as (
         life,
         opened_at,
         case
-            when closed_at is not null or reopened_at is null
-            then least(closed_at, case when ended_at >= opened_at then ended_at end)
+            when closed_at is not null or reopened_at is null or reopened_at > ended_at
+            then least(closed_at, ended_at)
         end as closed_at
     from pairs
     join heard using (life)
     where kind = 'hold'
     and opened_at is not null
+    and (opened_at > ended_at) is not true
 ),
 held as (
     select life, count(*) as holds, sum(ms_between(opened_at, closed_at))::bigint as hold_ms

@@ -2,7 +2,7 @@
 --
 -- A speaker holds the floor from a floor change until the next one, their own leave, or the conference's end, and only
 -- while they are there: it counts for the stay in which they took it, bounds included (of several, the one that began
--- last), else for their next one, from its beginning on.
+-- last, and of those the one that was over first), else for their next one, from its beginning on.
 with floors as (
     select
         rowid as floor,
@@ -23,9 +23,9 @@ held as (
         taken_at,
         next_taken_at,
         coalesce(
-            max_by(
+            min_by(
                 {'stay_id': stay_id, 'from_at': taken_at, 'over_at': over_at},
-                (coalesce(joined_at, '-infinity'::timestamptz), stay_id)
+                (coalesce(-epoch_us(joined_at), 0), over_at, stay_id)
             ) filter (joined_at is null or joined_at <= taken_at),
             min_by(
                 {'stay_id': stay_id, 'from_at': joined_at, 'over_at': over_at},

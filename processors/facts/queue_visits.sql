@@ -22,15 +22,22 @@ with heard as not materialized (
             opened_at is null
             -- Telnyx cuts its seconds, so it may have begun up to one sooner
             and (closed_at - to_seconds(reported_wait_secs + 1) >= lag(closed_at) over walk) is not true
-            and lag(closed_at) over walk is not null,
+            and lag(closed_at) over walk is not null
+            -- nor was the leg in another queue meanwhile
+            and lag(queue) over way is not distinct from queue,
             false
         ) as is_told_again
     from pairs
     where kind = 'visit'
-    window walk as (
-        partition by life, queue
-        order by coalesce(opened_at, closed_at), opening is null, closed_at, pair_id
-    )
+    window
+        walk as (
+            partition by life, queue
+            order by coalesce(opened_at, closed_at), opening is null, closed_at, pair_id
+        ),
+        way as (
+            partition by life
+            order by coalesce(opened_at, closed_at), opening is null, closed_at, pair_id
+        )
 ),
 numbered as (
     select
@@ -71,7 +78,11 @@ neighbours as (
             'closed_at': closed_at,
             'reason': reason,
             'position_out': position_out,
-            'reported_wait_secs': reported_wait_secs
+            'reported_wait_secs': reported_wait_secs,
+            'call_control_id': call_control_id,
+            'call_leg_id': call_leg_id,
+            'call_session_id': call_session_id,
+            'connection_id': connection_id
         }) over walk as before,
         lead({'opened_at': opened_at, 'closing': closing}) over walk as after
     from distinguished
@@ -82,14 +93,21 @@ neighbours as (
 ),
 ordered as (
     select
-        * exclude (before, after, reason, position_out, reported_wait_secs, closed_at),
+        * exclude (
+            before, after, reason, position_out, reported_wait_secs, closed_at,
+            call_control_id, call_leg_id, call_session_id, connection_id
+        ),
         is_out_of_order(before.opening, before.closed_at, before.reported_wait_secs, opened_at, closing)
             as is_out_of_order,
         -- it left when it came: no earlier, whatever the stamps say
         if(is_out_of_order, opened_at, closed_at) as closed_at,
         if(is_out_of_order, before.reason, reason) as reason,
         if(is_out_of_order, before.position_out, position_out) as position_out,
-        if(is_out_of_order, before.reported_wait_secs, reported_wait_secs) as reported_wait_secs
+        if(is_out_of_order, before.reported_wait_secs, reported_wait_secs) as reported_wait_secs,
+        coalesce(call_control_id, if(is_out_of_order, before.call_control_id, null)) as call_control_id,
+        coalesce(call_leg_id, if(is_out_of_order, before.call_leg_id, null)) as call_leg_id,
+        coalesce(call_session_id, if(is_out_of_order, before.call_session_id, null)) as call_session_id,
+        coalesce(connection_id, if(is_out_of_order, before.connection_id, null)) as connection_id
     from neighbours
     where not is_out_of_order(opening, closed_at, reported_wait_secs, after.opened_at, after.closing)
 ),
@@ -214,15 +232,18 @@ judged as (
         *,
         coalesce(hangup_at < dequeued_at, false) as is_kept_after_hangup,
         -- the first that says it was over, where no dequeue says when; at one instant, a bridge says more than a join
-        dequeued_at is null or is_kept_after_hangup as is_end_open,
+        -- that the caller hung up in the queue is not so where the leg was bridged before, or in a conference
+        dequeued_at is null or is_kept_after_hangup or reason = 'hangup' as is_end_open,
         is_end_open
         and bridged_at is not null
         and (hangup_at < bridged_at) is not true
+        and (dequeued_at <= bridged_at) is not true
         and (joined_at < bridged_at) is not true as ended_by_bridge,
         is_end_open
         and not ended_by_bridge
         and joined_at is not null
-        and (hangup_at < joined_at) is not true as ended_by_join,
+        and (hangup_at < joined_at) is not true
+        and (dequeued_at <= joined_at) is not true as ended_by_join,
         not (ended_by_bridge or ended_by_join)
         and (is_kept_after_hangup or (dequeued_at is null and cut_at is null and hangup_at is not null))
             as ended_by_hangup,
@@ -264,6 +285,8 @@ outcomes as (
         end as outcome,
         case
             when ended_by_bridge or ended_by_join then null
+            -- how long it was kept after that, nobody can say of a visit without a beginning
+            when ended_by_hangup and enqueued_at is null then hangup_at
             when dequeued_at is not null then dequeued_at
             when ended_by_hangup then hangup_at
         end as left_at

@@ -260,10 +260,10 @@ judged as (
             when leaves_at is not null
             and (
                 ended_at is null
-                or reopened_at is not null
+                or reopened_at < ended_at
                 or date_trunc('second', leaves_at) < date_trunc('second', ended_at)
             ) then 'detail_record'
-            when reopened_at is null and ended_at is not null then 'conference'
+            when (reopened_at < ended_at) is not true and ended_at is not null then 'conference'
         end as left_at_source
     from bounded
 )

@@ -37,7 +37,9 @@ def calls(events: list[Happening]) -> list[Leg]:
     bill = last_told([each for each in events if each.event_type == COST and each.cost is not None])
     talks = [each for each in events if each.event_type == TALKED_TO_A_MACHINE]
     holds = [
-        pair for pair in walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD) if pair.opening
+        pair
+        for pair in walked([each for each in events if each.event_type in (HELD, UNHELD)], HELD)
+        if pair.opening and (ended_at is None or pair.opening.at <= ended_at)
     ]
     machines = [each.result for each in events if each.event_type in (MACHINE, MACHINE_PREMIUM)]
     lengths = [each.talked_secs for each in talks if each.talked_secs is not None]
@@ -73,9 +75,9 @@ def calls(events: list[Happening]) -> list[Leg]:
 
 def _hold_ms(hold: Pair, ended_at: datetime | None) -> int | None:
     """Up to the unhold, to the leg's end at the latest; unknown where the leg was held once more meanwhile."""
-    if hold.opening is None or hold.reopened_at is not None:
+    if hold.opening is None or (hold.reopened_at is not None and (ended_at is None or hold.reopened_at <= ended_at)):
         return None
-    until = [] if ended_at is None or ended_at < hold.opening.at else [ended_at]
+    until = [] if ended_at is None else [ended_at]
     until += [hold.closing.at] if hold.closing else []
     return forward_ms(hold.opening.at, min(until, default=None))
 

@@ -29,8 +29,8 @@ def _tied(alone: Happening, ties: list[Happening]) -> Happening:
 def with_joins(happenings: Iterable[Happening]) -> list[Happening]:
     """The same, and each join once more as something that is told of the leg that joined."""
     known = [each for each in happenings if each.event_type in RELEVANT]
-    joins = [each for each in known if each.event_type == JOINED and (each.control_id or each.leg_id)]
-    return known + [replace(each, of_another=True) for each in joins if each.entity == each.conference_id]
+    joins = [each for each in known if each.event_type == JOINED and each.control_id]
+    return known + [replace(each, of_another=True) for each in joins if each.entity != each.control_id]
 
 
 def named_in_full(life: list[Happening]) -> list[Happening]:

@@ -104,15 +104,16 @@ def _presence(pair: Pair | None, leg: str, bill: Happening | None, end: _End, go
     if billed is not None and joined_at is not None:  # what is cut to the second may seem to lie before the join
         billed = max(billed, joined_at) if _second(billed) >= _second(joined_at) else None
     before_the_end = ended_at is None or (billed is not None and _second(billed) < _second(ended_at))
+    reopened = reopened_at is not None and (ended_at is None or reopened_at < ended_at)
     left_at: datetime | None = None
     left_at_source: str | None = None
     if closing is not None and (ended_at is None or closing.at <= ended_at):
         left_at, left_at_source = closing.at, "webhook"
     elif closing is not None:
         left_at, left_at_source = ended_at, "conference"
-    elif billed is not None and (reopened_at is not None or before_the_end):
+    elif billed is not None and (reopened or before_the_end):
         left_at, left_at_source = billed, "detail_record"
-    elif reopened_at is None and ended_at is not None:
+    elif not reopened and ended_at is not None:
         left_at, left_at_source = ended_at, "conference"
     bounds = [at for at in (gone_by, end.latest) if at is not None and (joined_at is None or at >= joined_at)]
     bounds += [end.at] if joined_at is None and end.at is not None else []
@@ -134,10 +135,15 @@ def _second(at: datetime) -> datetime:
 
 
 def _whose(change: Happening, of_speaker: list[Presence]) -> Presence | None:
-    """The stay in which the floor was taken, the latest of several; else the speaker's next one."""
+    """The stay in which the floor was taken: of several that which began last, of those that which was over first.
+
+    Else the speaker's next one.
+    """
     there = [each for each in of_speaker if each.holds(change.at)]
     if there:
-        return max(there, key=lambda each: (each.joined_at or EPOCH, each.stay_id))
+        latest = max(each.joined_at or EPOCH for each in there)
+        of_latest = [each for each in there if (each.joined_at or EPOCH) == latest]
+        return min(of_latest, key=lambda each: (each.over_at, each.stay_id))
     later = [each for each in of_speaker if each.joined_at is not None and each.joined_at > change.at]
     return min(later, key=lambda each: (each.joined_at or NEVER, each.over_at, each.stay_id), default=None)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from tests.laws.model.calls import told_numbers
 from tests.laws.model.happening import (
@@ -73,19 +74,23 @@ def _telling(reason: str | None) -> int:
     return {"bridged": 2, "bridging-in-process": 1}.get(reason or "", 0)
 
 
-def _stretches(moves: list[Happening], heard: list[datetime]) -> list[_Stretch]:
+def _pairs(moves: list[Happening], heard: list[datetime]) -> list[Pair]:
     """Those of one queue. `heard`: when something was heard of the leg's way, here, in other queues or bridged."""
-    found: list[_Stretch] = []
     enqueues = [each.at for each in moves if each.event_type == ENQUEUED]
-    pairs = [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, enqueues)]
-    pairs.sort(key=_place)
-    for pair in pairs:
+    return [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, enqueues)]
+
+
+def _stretches(pairs: list[Pair], from_elsewhere: set[str]) -> list[_Stretch]:
+    """Those of one queue. `from_elsewhere`: the ids of pairs before which the leg was in another queue."""
+    found: list[_Stretch] = []
+    for pair in sorted(pairs, key=_place):
         if pair.opening is not None:
             found.append(_Stretch(pair.opening, [pair.closing] if pair.closing else []))
             continue
         lone = pair.closing
         assert lone is not None
-        if found and found[-1].dequeues and not _begins_after(found[-1].dequeues[-1].at, lone):
+        again = found and found[-1].dequeues and not _begins_after(found[-1].dequeues[-1].at, lone)
+        if again and pair.pair_id not in from_elsewhere:
             found[-1].dequeues.append(lone)  # told again
         else:
             found.append(_Stretch(None, [lone]))
@@ -140,7 +145,10 @@ def visits(events: list[Happening], bridges_heard: set[str | None], judged_at: d
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
     moves += told_by_waiting(events)
     heard = [each.at for each in (*moves, *events) if each.event_type in (ENQUEUED, DEQUEUED, BRIDGED)]
-    stretches = [each for here in grouped(lambda each: each.queue, moves) for each in _stretches(here, heard)]
+    queues = [_pairs(here, heard) for here in grouped(lambda each: each.queue, moves)]
+    way = sorted((pair for pairs in queues for pair in pairs), key=_place)
+    from_elsewhere = {after.pair_id for before, after in pairwise(way) if before.first("queue") != after.first("queue")}
+    stretches = [each for pairs in queues for each in _stretches(pairs, from_elsewhere)]
     stretches.sort(key=lambda each: each.order)
     return [
         _visit(_Placed(each, stretches[:number], stretches[number + 1 :]), events, bridges_heard, judged_at)
@@ -157,8 +165,52 @@ class _Placed:
     after: list[_Stretch]
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """What else than a dequeue says of a visit's end; `first` of them where a dequeue did not come before."""
+
+    hung_up: datetime | None
+    bridged_at: datetime | None
+    first: datetime | None
+    by_bridge: bool
+    by_join: bool
+    by_hangup: bool
+
+    @property
+    def is_evident(self) -> bool:
+        return self.by_bridge or self.by_join
+
+    @property
+    def gave_up_at(self) -> datetime | None:
+        return self.hung_up if self.by_hangup else None
+
+
+def _ending(placed: _Placed, events: list[Happening], dequeued_at: datetime | None, *, is_cut: bool) -> _Ending:
+    stretch = placed.stretch
+    hangups = [each.at for each in events if each.event_type == HANGUP]
+    hung_up = min((at for at in hangups if stretch.enqueue is None or at >= stretch.present_at), default=None)
+    next_begins = placed.after[0].present_at if placed.after else NEVER
+    from_the_start = stretch.begun_at is None and not placed.before
+
+    def heard_first(event_type: str) -> datetime | None:
+        heard = (each.at for each in events if each.event_type == event_type and each.at < next_begins)
+        return min((at for at in heard if from_the_start or at >= stretch.present_at), default=None)
+
+    bridged_at, joined_at = heard_first(BRIDGED), heard_first(JOINED)
+    kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
+    end_is_open = dequeued_at is None or kept or stretch.reason == "hangup"
+    first = earliest(bridged_at, joined_at, hung_up)
+    if first is not None and dequeued_at is not None and dequeued_at <= first:
+        first = None  # it was over before any of them
+    by_bridge = end_is_open and bridged_at is not None and bridged_at == first
+    by_join = end_is_open and not by_bridge and joined_at is not None and joined_at == first
+    left_open = dequeued_at is None and not is_cut and hung_up is not None
+    by_hangup = not (by_bridge or by_join) and (kept or left_open)
+    return _Ending(hung_up, bridged_at, first, by_bridge, by_join, by_hangup)
+
+
 def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | None], judged_at: datetime) -> Visit:
-    stretch, before, after = placed.stretch, placed.before, placed.after
+    stretch, after = placed.stretch, placed.after
     observed = stretch.enqueue is not None
     dequeued_at = stretch.dequeued_at
     cut_at = after[0].present_at if after else None
@@ -166,33 +218,21 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         cut_at = None
     if cut_at is not None:
         dequeued_at = None  # the leg was elsewhere by then
-    hangups = [each.at for each in events if each.event_type == HANGUP]
-    hung_up = min((at for at in hangups if not observed or at >= stretch.present_at), default=None)
-    next_begins = after[0].present_at if after else NEVER
-    from_the_start = stretch.begun_at is None and not before
-    bridges = [each.at for each in events if each.event_type == BRIDGED and each.at < next_begins]
-    bridged_at = min((at for at in bridges if from_the_start or at >= stretch.present_at), default=None)
-    joins = [each.at for each in events if each.event_type == JOINED and each.at < next_begins]
-    joined_at = min((at for at in joins if from_the_start or at >= stretch.present_at), default=None)
-    kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
+    end = _ending(placed, events, dequeued_at, is_cut=cut_at is not None)
     gone_by, seen_waiting_at = _sightings(placed, events)
-    end_is_open = dequeued_at is None or kept
-    first = earliest(bridged_at, joined_at, hung_up)
-    by_bridge = end_is_open and bridged_at is not None and bridged_at == first
-    by_join = end_is_open and not by_bridge and joined_at is not None and joined_at == first
-    evident = by_bridge or by_join
-    by_hangup = not evident and (kept or (dequeued_at is None and cut_at is None and hung_up is not None))
-    over = first if evident else hung_up if by_hangup else stretch.dequeued_at
+    over = end.first if end.is_evident else end.hung_up if end.by_hangup else stretch.dequeued_at
     enqueued_at = stretch.begun_at
     if not observed and enqueued_at is not None and over is not None and enqueued_at > over:
         enqueued_at = None  # nobody queues who has hung up
-    left_at = None if evident else dequeued_at or (hung_up if by_hangup else None)
+    left_at = None
+    if not end.is_evident:
+        left_at = (end.gave_up_at if enqueued_at is None else None) or dequeued_at or end.gave_up_at
     connection_id = stretch.said("connection_id")
-    if by_bridge:
+    if end.by_bridge:
         outcome = "answered"
-    elif by_join:
+    elif end.by_join:
         outcome = "unknown"
-    elif by_hangup:
+    elif end.by_hangup:
         outcome = "abandoned"
     elif cut_at is not None:
         outcome = "unknown"
@@ -200,11 +240,8 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         last_seen = seen_waiting_at or stretch.present_at
         outcome = "unknown" if gone_by or last_seen <= judged_at - LONGEST_WAIT else "waiting"
     else:
-        is_over = hung_up is not None or bool(after)
-        outcome = _outcome(stretch.reason, bridged_at is not None, is_over and connection_id in bridges_heard)
-    confirmed: bool | None = True if by_bridge else None
-    if dequeued_at is not None and not evident and _telling(stretch.reason):
-        confirmed = bridged_at is not None
+        is_over = end.hung_up is not None or bool(after)
+        outcome = _outcome(stretch.reason, end.bridged_at is not None, is_over and connection_id in bridges_heard)
     numbers = told_numbers(events)
     source = "rest" if observed and stretch.first.status == "rest" else "observed" if observed else "reported"
     return Visit(
@@ -219,24 +256,31 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
         enqueued_at=enqueued_at,
         enqueued_at_source=source if enqueued_at else None,
         left_at=left_at,
-        left_at_latest=_latest(bridged_at, joined_at if by_join else None, gone_by, cut_at, by_bridge=by_bridge)
-        if left_at is None
-        else None,
-        seen_waiting_at=seen_waiting_at if left_at is None and not evident else None,
-        wait_ms=ms(enqueued_at, hung_up if by_hangup else left_at),
+        left_at_latest=_latest(end, gone_by, cut_at) if left_at is None else None,
+        seen_waiting_at=seen_waiting_at if left_at is None and not end.is_evident else None,
+        wait_ms=ms(enqueued_at, end.gave_up_at or left_at),
         in_queue_ms=ms(enqueued_at, left_at),
         reported_wait_secs=stretch.dequeues[0].reported_wait_secs if stretch.dequeues else None,
         reason=stretch.reason,
         outcome=outcome,
-        answer_confirmed=confirmed,
+        answer_confirmed=_confirmed(stretch, end, dequeued_at),
         position_in=stretch.enqueue.position if stretch.enqueue else None,
         position_out=stretch.dequeues[0].position if stretch.dequeues else None,
     )
 
 
-def _latest(bridged_at: datetime | None, *others: datetime | None, by_bridge: bool) -> datetime | None:
+def _confirmed(stretch: _Stretch, end: _Ending, dequeued_at: datetime | None) -> bool | None:
+    """Whether a bridge confirms the answer that a reason tells of, or is one itself."""
+    if end.by_bridge:
+        return True
+    if dequeued_at is None or end.is_evident or not _telling(stretch.reason):
+        return None
+    return end.bridged_at is not None
+
+
+def _latest(end: _Ending, gone_by: datetime | None, cut_at: datetime | None) -> datetime | None:
     """By when it was over at the latest: a bridge is its end; else the first that says so."""
-    return bridged_at if by_bridge else earliest(*others)
+    return end.bridged_at if end.by_bridge else earliest(end.first if end.by_join else None, gone_by, cut_at)
 
 
 def _sightings(placed: _Placed, events: list[Happening]) -> tuple[datetime | None, datetime | None]:

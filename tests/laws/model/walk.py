@@ -68,13 +68,8 @@ def _stretches(story: list[Happening]) -> Iterator[list[Happening]]:
 def _goes_on(life: list[Happening], later: list[Happening]) -> bool:
     if any(map(_ends, life)) or later[0].at - life[-1].at > MONTH:
         return False
-    last = list(_stretches(life))[-1]
-    wants_dequeue = sum(each.event_type == ENQUEUED for each in last) > sum(
-        each.event_type == DEQUEUED for each in last
-    )
-    return wants_dequeue or any(
-        not each.of_another and each.event_type in (*LEG_TYPES, *CONFERENCE_TYPES, *SEEN_OF_ROOMS) for each in life
-    )
+    lasting = {*LEG_TYPES, ENQUEUED, DEQUEUED, *CONFERENCE_TYPES, *SEEN_OF_ROOMS}
+    return any(not each.of_another and each.event_type in lasting for each in life)
 
 
 def _ends(each: Happening) -> bool:

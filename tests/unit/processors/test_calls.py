@@ -171,3 +171,11 @@ def test_a_payload_that_is_none_says_nothing_of_a_cost(warehouse: Warehouse) -> 
     (cost,) = a_call("ann").told("call.cost", after=0, total_cost="1")
     warehouse.land(a_call("ann").initiated(at=NOON), cost.body().replace(b'"payload":{', b'"payload":[],"was":{'))
     assert the_call(warehouse, "cost", "status") == (None, "ringing")
+
+
+def test_what_is_held_after_the_hangup_is_no_hold(warehouse: Warehouse) -> None:
+    held, hung_up = a_call().initiated(at=NOON).held(None, after=5), a_call(at=NOON).hung_up(after=10)
+    late = a_call(at=NOON).held(8, after=12)
+    said = [*held, *(event.but(event_id=f"late-{n}") for n, event in enumerate((*hung_up, *late)))]
+    warehouse.land(*said)
+    assert (warehouse.only("calls")["holds"], warehouse.only("calls")["hold_ms"]) == (1, 5_000)

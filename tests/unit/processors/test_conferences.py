@@ -192,3 +192,17 @@ def test_a_conference_that_ended_before_it_began_has_no_duration(warehouse: Ware
     warehouse.land(a_conference().created(9).ended(1))
     row = warehouse.only("conferences")
     assert (row["status"], row["duration_ms"]) == ("completed", None)
+
+
+def test_of_two_stays_without_a_join_the_floor_is_of_the_one_that_was_over_first(warehouse: Warehouse) -> None:
+    warehouse.land(a_conference().created().floor("ann", 1).floor("bob", 5).left("ann", 10).left("ann", 20).ended(30))
+    assert sorted((stay["left_at"], stay["floor_ms"]) for stay in warehouse.dicts("participant_stays")) == [
+        (NOON + timedelta(seconds=10), 4_000),
+        (NOON + timedelta(seconds=20), 0),
+    ]
+
+
+def test_a_stay_ends_with_its_conference_also_where_its_leg_joins_again_afterwards(warehouse: Warehouse) -> None:
+    warehouse.land(a_conference().created().joined("ann", 1).ended(50).joined("ann", 50.4))
+    first = min(warehouse.dicts("participant_stays"), key=lambda stay: stay["joined_at"])
+    assert (first["left_at"], first["left_at_source"]) == (NOON + timedelta(seconds=50), "conference")

@@ -155,3 +155,24 @@ def test_a_join_before_the_visit_or_after_its_end_says_nothing_of_it(warehouse: 
     room = a_conference().created(-99).joined("ann", -90).left("ann", -5).joined("ann", 25)
     warehouse.land(room, call, now=LATER)
     assert warehouse.only("queue_visits")["outcome"] == "timed_out"
+
+
+def test_an_event_that_moves_from_one_leg_to_another_takes_nothing_of_the_first_with_it() -> None:
+    answered = a_call().picked_up(after=120).events[0].saying(call_control_id="v3:second")
+    bill = a_call().told("call.cost", after=0, status="success", total_cost="0.1").events[0]
+    bill = bill.but(event_id="bill").saying(call_control_id=None)
+    before = answered.but(event_id="before", at=NOON + timedelta(seconds=110)).saying(call_control_id="v3:first")
+    for order in permutations((answered, bill, before)):
+        with opened_warehouse() as warehouse:
+            for event in order:
+                warehouse.land(event)
+            calls = sorted((row["call_control_id"], row["status"], row["revision"]) for row in warehouse.dicts("calls"))
+            assert calls == [("v3:first", "ended", 2), ("v3:second", "in_progress", 1)]
+
+
+def test_a_join_that_carries_the_legs_id_alone_leaves_no_fact_twice(warehouse: Warehouse) -> None:
+    joined = a_conference().created().joined("ann", 0).events[1].without("call_control_id")
+    enqueued = a_call().queued(at=NOON + timedelta(seconds=13)).events[0].without("call_control_id")
+    warehouse.land(joined, enqueued)
+    warehouse.land(a_call().hung_up(after=60).events[0].but(event_id="hangup"))
+    assert warehouse.only("queue_visits")["wait_ms"] == 47_000

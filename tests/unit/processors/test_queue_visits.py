@@ -439,3 +439,45 @@ def test_a_dequeue_closes_what_is_open_unless_its_own_seconds_prove_otherwise(
         assert found == [(None, NOON + timedelta(seconds=45)), (44_000, None)]
     else:
         assert found == [(90_000, None)]
+
+
+@pytest.mark.parametrize("hung_up_before", [0.1, -0.1])
+def test_nobody_who_was_bridged_is_abandoned_whichever_stamp_of_the_end_is_first(
+    warehouse: Warehouse, hung_up_before: float
+) -> None:
+    enqueued, bridged, dequeued = a_call().queued(at=NOON).bridged(after=10).dequeued("hangup", after=9.9)
+    hangup = a_call().hung_up(after=19.9 - hung_up_before).events[0].but(event_id="hangup")
+    warehouse.land(enqueued, bridged, dequeued, hangup)
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "wait_ms", "left_at") == ("answered", None, None)
+    assert visit["left_at_latest"] == NOON + timedelta(seconds=10)
+
+
+def test_a_dequeue_after_the_leg_was_in_another_queue_is_of_a_visit_of_its_own(warehouse: Warehouse) -> None:
+    call = a_call().queued(at=NOON, queue="q1").timed_out(after=10).queued(after=10, queue="q2").taken_out(after=10)
+    last = a_call().dequeued("bridged", after=50).events[0].but(event_id="last")
+    warehouse.land(*call, last.saying(queue="q1", wait_time_secs=None))
+    assert sorted((visit["queue"], visit["outcome"]) for visit in warehouse.dicts("queue_visits")) == [
+        ("q1", "answered"),
+        ("q1", "timed_out"),
+        ("q2", "left"),
+    ]
+
+
+def test_a_lone_dequeue_after_the_hangup_is_abandoned_at_the_hangup(warehouse: Warehouse) -> None:
+    hangup, dequeued = a_call().hung_up(after=10).dequeued("bridging-in-process", after=10)
+    warehouse.land(hangup, dequeued.saying(wait_time_secs=None))
+    visit = warehouse.only("queue_visits")
+    assert picked(visit, "outcome", "wait_ms", "enqueued_at") == ("abandoned", None, None)
+    assert visit["left_at"] == NOON + timedelta(seconds=10)
+
+
+def test_a_leg_of_which_only_queue_events_are_heard_goes_on_too(warehouse: Warehouse) -> None:
+    call = a_call().queued(at=NOON).dequeued("bridging-in-process", after=10)
+    bob = a_call("bob").bridged(after=5)
+    hangup = a_call().hung_up(after=100_000).events[0].but(event_id="hangup")
+    warehouse.land(call, bob)
+    revisions = [warehouse.only("queue_visits")["revision"]]
+    warehouse.land(hangup)
+    assert warehouse.only("queue_visits")["outcome"] == "failed_bridge"
+    assert warehouse.only("queue_visits")["revision"] > revisions[0]
