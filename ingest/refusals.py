@@ -21,9 +21,9 @@ log = structlog.get_logger("ingest")
 class Refusals:
     """The counts since this process began: changed on the event loop, read by any thread.
 
-    `authentic` were signed by one of our keys, `accepted` of those are durable in the log. `refused` were signed by
-    none; `timely` of them said a time within the tolerance, as who signs with another key does, and `lately` of those
-    came since the last authentic one. `clock` gives Unix microseconds, as all times are, `elapsed` seconds.
+    `authentic` were signed by one of our keys just now, `accepted` of those are durable in the log. `refused` were
+    signed by none; `timely` of them said a time within the tolerance, as who signs with another key does, and `lately`
+    of those came since the last authentic one. `clock` gives Unix microseconds, as all times are, `elapsed` seconds.
     """
 
     clock: Callable[[], int]
@@ -45,7 +45,7 @@ class Refusals:
         self.began_us = self.clock()
 
     def note_authentic(self) -> None:
-        """Count a delivery that one of our keys signed."""
+        """Count a delivery that one of our keys signed, with a time within the tolerance."""
         self.authentic += 1
         self.lately = 0
 

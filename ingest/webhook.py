@@ -138,8 +138,8 @@ class WebhookEndpoint:
             self._refusals.note_refused(now_us, timely=is_fresh)
             return Outcome.FORGED
         self._metrics.authenticated(place, now_us - sealed.signed_us)
-        self._refusals.note_authentic()
-        if is_fresh:
+        if is_fresh:  # what is old, whoever caught it can send again
+            self._refusals.note_authentic()
             record, kept = Record(body, now_us, seal=sealed), Outcome.ACCEPTED
         else:
             # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
