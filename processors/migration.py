@@ -35,6 +35,7 @@ MADE_ANEW = frozenset(
         "open_entities",
         "participant_joins",
         "stored_events",
+        "told_twice",
         "undated_events",
         "warehouse",
     }
@@ -209,7 +210,7 @@ def _keep(db: duckdb.DuckDBPyConnection) -> None:
     }
     for table in sorted((old & tables.names(db)) - MADE_ANEW):
         db.execute(f"insert into {table} by name from old.{table}")
-    if "better_origins" in old:
+    if "better_origins" in old and value(db, "select count(*) from old.better_origins"):
         _keep_better_origins(db)
     db.execute(f"insert into participant_joins {history.joins('stored_events', history.STORED)}")
     identity.settle_all(db)

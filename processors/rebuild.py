@@ -10,7 +10,7 @@ from itertools import cycle
 
 import duckdb
 
-from processors import definitions, derivation, evaluation, history, lives, open_entities
+from processors import definitions, derivation, evaluation, history, lives, open_entities, twins
 from processors.derivation import Judgement
 from processors.facts import FACTS
 from processors.history import EPOCH
@@ -23,6 +23,9 @@ from warehouse.query import value
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB needs for slices of the usual size; with less it uses the disk."""
+
+ALSO = ("open_entities", "told_twice")
+"""What follows from lives beside facts."""
 
 LANES = 2
 """How many slices are derived at a time. Of one slice, DuckDB leaves much to one core: to write facts in order, say."""
@@ -99,7 +102,8 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
             select null::timestamptz as since, {history.COLUMNS}, false as is_evidence from stored_events limit 0
             """
         )
-        tables.create_like(db, "open_entities", "rebuilt_open_entities")
+        for table in ALSO:
+            tables.create_like(db, table, f"rebuilt_{table}")
         for fact in FACTS:
             tables.create_like(db, fact.table, f"rebuilt_{fact.table}")
         tables.create_like(db, "bridged_connections", "rebuilt_bridged_connections")
@@ -167,9 +171,12 @@ def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """Derive the facts of the lives that were numbered, in a transaction that is left open."""
     lives.gather(db)
     db.begin()
-    for each in derivation.derive(db, judgement).facts:
+    derived = derivation.derive(db, judgement)
+    for each in derived.facts:
         # Lookups rely on tables that are in time order.
         db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)
+    if derived.twinned:
+        db.execute(f"insert into rebuilt_told_twice {twins.TOLD_AGAIN}")
     db.execute(
         f"""
         insert into rebuilt_open_entities
@@ -191,7 +198,7 @@ def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime
 
 def _put_in_place(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     """Make what was rebuilt the facts, and leave nothing else of it."""
-    for table in (*(fact.table for fact in FACTS), "bridged_connections", "open_entities"):
+    for table in (*(fact.table for fact in FACTS), "bridged_connections", *ALSO):
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
     db.execute("update warehouse set longest_wait_ms = ?", [judgement.longest_wait // timedelta(milliseconds=1)])

@@ -16,6 +16,15 @@ from warehouse.query import run, value
 _WORDS = ", ".join(name for name in SAID.split(", ") if name not in ("event_id", "entity"))
 
 
+TOLD_AGAIN = """
+    select event_id, entity, event_type, occurred_at, stored_at as found_at, log_partition, log_offset
+    from stored_events
+    semi join (from twins where is_told_again) as told_again using (event_id, entity, occurred_at)
+    where occurred_at >= (select min(occurred_at) from twins) and occurred_at <= (select max(occurred_at) from twins)
+"""
+"""The rows of `told_twice` that `twins` are, where all of them are stored."""
+
+
 def unite(db: duckdb.DuckDBPyConnection) -> bool:
     """Leave one of each event in `touched`, with the best way in which it came; returns whether there were twins.
 

@@ -191,15 +191,16 @@ followed as (
             and occurred_at < coalesce(next_present_at, 'infinity'::timestamptz)
         ) as bridged_at,
         min(occurred_at) filter (
-            event_type = 'conference.participant.joined'
+            is_evidence
             and begins <= occurred_at
             and occurred_at < coalesce(next_present_at, 'infinity'::timestamptz)
         ) as joined_at
     from stretches
     left join (
-        select life, event_type, occurred_at
+        select life, event_type, occurred_at, is_evidence
         from touched
-        where event_type in ('call.hangup', 'call.bridged', 'conference.participant.joined')
+        where event_type in ('call.hangup', 'call.bridged')
+        or is_evidence
     ) as heard
     using (life)
     group by visit, next_present_at

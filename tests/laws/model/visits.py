@@ -193,7 +193,11 @@ def _ending(placed: _Placed, events: list[Happening], dequeued_at: datetime | No
     from_the_start = stretch.begun_at is None and not placed.before
 
     def heard_first(event_type: str) -> datetime | None:
-        heard = (each.at for each in events if each.event_type == event_type and each.at < next_begins)
+        heard = (
+            each.at
+            for each in events
+            if each.event_type == event_type and each.at < next_begins and each.of_another == (event_type == JOINED)
+        )
         return min((at for at in heard if from_the_start or at >= stretch.present_at), default=None)
 
     bridged_at, joined_at = heard_first(BRIDGED), heard_first(JOINED)
