@@ -286,8 +286,6 @@ outcomes as (
         end as outcome,
         case
             when ended_by_bridge or ended_by_join then null
-            -- how long it was kept after that, nobody can say of a visit without a beginning
-            when ended_by_hangup and enqueued_at is null then hangup_at
             when dequeued_at is not null then dequeued_at
             when ended_by_hangup then hangup_at
         end as left_at

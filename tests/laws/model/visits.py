@@ -228,9 +228,7 @@ def _visit(placed: _Placed, events: list[Happening], bridges_heard: set[str | No
     enqueued_at = stretch.begun_at
     if not observed and enqueued_at is not None and over is not None and enqueued_at > over:
         enqueued_at = None  # nobody queues who has hung up
-    left_at = None
-    if not end.is_evident:
-        left_at = (end.gave_up_at if enqueued_at is None else None) or dequeued_at or end.gave_up_at
+    left_at = None if end.is_evident else dequeued_at or end.gave_up_at
     connection_id = stretch.said("connection_id")
     if end.by_bridge:
         outcome = "answered"

@@ -376,7 +376,7 @@ def an_open_place(place: Place) -> Examination:
     place.landed(
         *(a_call(f"w{n}").queued(at=NOON + timedelta(minutes=n)) for n in range(3)),
         a_call("u").queued(at=NOON).dequeued("spirited away", after=5),
-        a_conference("open").created().joined("w0", 300),
+        a_conference("open").created().joined("y", 300),
         a_conference("over", start=NOON + timedelta(hours=1)).created().joined("x", 1).left("x", 2).ended(3),
         now=NOON + timedelta(hours=2),
         received=NOON + timedelta(hours=2),
@@ -394,7 +394,7 @@ def test_open_work_is_counted_and_the_oldest_named_with_what_was_heard_last(plac
     ]
     first, second = waiting.oldest
     assert (first.id, first.where, first.call_session_id, first.since) == ("w0-00", "support", "session-of-w0", NOON)
-    assert (first.last_event, first.last_heard_at) == ("conference.participant.joined", NOON + timedelta(minutes=5))
+    assert (first.last_event, first.last_heard_at) == ("call.enqueued", NOON)
     assert (second.id, second.last_event) == ("w1-00", "call.enqueued")
     assert conferences.oldest[0].id == "open"
     assert stays.oldest[0].where == "open"

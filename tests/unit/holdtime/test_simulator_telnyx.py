@@ -312,7 +312,7 @@ def test_the_webhooks_of_a_conference_tell_the_truth_about_it(world: World) -> N
         for at, kind, leg in steps:
             for who, here in present.items():
                 attended[who] += (at - then) // 1000 if here else 0
-            if speaker is not None:
+            if speaker is not None and present.get(speaker):
                 floor[speaker] += (at - then) // 1000
             then = at
             if kind == 0:

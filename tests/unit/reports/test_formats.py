@@ -206,7 +206,7 @@ def test_every_format_says_what_a_report_rests_on(fill: Any, visit: Any, name: s
     source = fill(visit(), conferences=({"conference_id": "room", "created_at": NOON, "status": "in_progress"},))
     source.db.execute("insert into log_positions values (0, 12345, now()), (1, 678, now())")
     source.db.execute("insert into fact_definitions values ('0123abcd'), ('4567ef89')")
-    source.db.execute("insert into warehouse values (1, 86400000, now())")
+    source.db.execute("insert into warehouse values (1, 86400000, now(), null)")
     report = run(name, source, parse(now=NOON, tz="Asia/Kolkata", origins={"tz": Origin.FILE}))
     text = " ".join(render(report, form).split())
     facts = ('"0123abcd", "4567ef89"',) if form == "json" else ("facts 0123abcd and 4567ef89",)
