@@ -125,7 +125,7 @@ def _conference(plan: Plan, conference: Conference) -> ConferenceRow:
 def _stays(conference: Conference) -> list[ParticipantStay]:
     floor = dict.fromkeys(conference.stays, 0)
     for turn in conference.turns:
-        floor[turn.stay] += _ms(max(turn.begun, turn.stay.joined), turn.ended)
+        floor[turn.stay] += _ms(min(max(turn.begun, turn.stay.joined), turn.ended), turn.ended)
     return [
         ParticipantStay(
             conference.conference_id,
