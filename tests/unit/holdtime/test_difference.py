@@ -23,7 +23,10 @@ def difference(folder: Path, before: list[Said], after: list[Said], **asked: Any
 
 def named(said: dict[str, Any]) -> list[tuple[str, str]]:
     (rows,) = (section["rows"] for section in said["sections"] if section["name"] == "events")
-    return [(row["entity"].removeprefix("v3:"), row["event_type"].removeprefix("call.").removeprefix("conference.")) for row in rows]
+    return [
+        (row["entity"].removeprefix("v3:"), row["event_type"].removeprefix("call.").removeprefix("conference."))
+        for row in rows
+    ]
 
 
 def figures(said: dict[str, Any]) -> set[str]:
