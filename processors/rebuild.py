@@ -180,10 +180,10 @@ def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
     db.execute(
         f"""
         insert into rebuilt_open_entities
-        select *, ? from ({open_entities.OF_LIVES})
-        where is_silent or entity_since < (select open_before from warehouse)
+        select *, $at from ({open_entities.OF_LIVES})
+        where is_silent or entity_since < (select least(open_before, $at) from warehouse)
         """,
-        [judgement.at],
+        {"at": judgement.at},
     )
 
 
@@ -202,7 +202,9 @@ def _put_in_place(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
     db.execute("update warehouse set longest_wait_ms = ?", [judgement.longest_wait // timedelta(milliseconds=1)])
-    db.execute("update warehouse set judged_at = ? where judged_at > ?", [judgement.at, judgement.at])
+    # What is later than the evaluation time was noted by a clock that had jumped.
+    for noted in ("judged_at", "open_before"):
+        db.execute(f"update warehouse set {noted} = $at where {noted} > $at", {"at": judgement.at})
     definitions.note_only(db)
     db.execute("drop table rebuilt_carried")
     db.execute("drop table rebuilding")

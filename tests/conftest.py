@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from holdtime.allocator import CACHE, MOST, TUNABLES
 from tests.kafka.broker_fixture import UNTESTED, end, kafka, run_folder
@@ -15,6 +15,7 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 settings.register_profile("default", deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("campaign", deadline=None, suppress_health_check=_SLOW, max_examples=2_000)
+settings.register_profile("unshrunk", deadline=None, suppress_health_check=_SLOW, phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # As every process of holdtime has it: so the workers of this run do, and what tests start need not start twice.

@@ -21,10 +21,11 @@ from tests.laws import model
 from tests.laws.histories import CLOCKS, HISTORIES, JUMPS, UNOBSERVED, Delivery, Told, delivery
 from tests.laws.model import happening, rows
 
-EVERY_DAY = settings.get_current_profile_name() == "default"
+EVERY_DAY = settings.get_current_profile_name() != "campaign"
 WAYS = st.integers(0, 10_000)
 CLOCK = st.sampled_from(CLOCKS)
 LEDGERS = (
+    "stored_events",
     "events",
     "better_origins",
     "contradictions",
@@ -32,8 +33,8 @@ LEDGERS = (
     "log_positions",
     "bridged_connections",
     "undated_events",
-    "warehouse",
 )
+NOTED = {"told_twice": "* exclude (found_at)", "warehouse": "* exclude (open_before)"}
 
 
 def tried(every_day: int) -> settings:
@@ -123,8 +124,9 @@ def in_order(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table."""
-    return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS}
+    """Every row of every table, but for when it was noted, which a rebuild may do at another time."""
+    noted = {table: warehouse.rows(f"(select {columns} from {table})") for table, columns in NOTED.items()}
+    return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS} | noted
 
 
 @tried(60)
@@ -349,6 +351,7 @@ def test_a_rebuild_mends_what_a_clock_that_jumped_ahead_left_behind(
         warehouse.land(now=clock + abs(jump))
         warehouse.rebuild(now=clock)
         assert everything(warehouse)["warehouse"] == everything(undisturbed)["warehouse"]
+        assert not warehouse.db.execute("from warehouse where open_before > judged_at").fetchall()
         assert warehouse.facts() == undisturbed.facts()
 
 

@@ -49,7 +49,7 @@ def test_facts_rebuilt_in_slices_of_any_size_are_the_live_ones(
         assert everything(warehouse) == wanted
         assert tables(warehouse) == made
         assert steps == sorted(steps)
-        assert steps[-1] == (len(wanted["events"]),) * 2
+        assert steps[-1] == (len(wanted["stored_events"]),) * 2
 
 
 @tried(10)
