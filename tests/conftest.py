@@ -1,4 +1,4 @@
-"""How thoroughly the laws are tried: HYPOTHESIS_PROFILE=campaign for a long search, the default for every day."""
+"""How thoroughly the laws are tried: HYPOTHESIS_PROFILE=campaign for a long search, unshrunk to fail at once."""
 
 import os
 
@@ -15,7 +15,7 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 settings.register_profile("default", deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("campaign", deadline=None, suppress_health_check=_SLOW, max_examples=2_000)
-settings.register_profile("unshrunk", deadline=None, suppress_health_check=_SLOW, phases=[Phase.explicit, Phase.generate])
+settings.register_profile("unshrunk", deadline=None, suppress_health_check=_SLOW, phases=[Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # As every process of holdtime has it: so the workers of this run do, and what tests start need not start twice.
