@@ -52,6 +52,45 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
 
     Lives without an event of the types that a fact rests on have none, and had none.
     """
+    found = _inspect(db)
+    twinned = resolve(db, found)
+    queries = [(fact, fact.query(observed=found.observed)) for fact in found.facts]
+    only_webhooks = found.only_webhooks
+    return Derived(
+        [Derivation(fact, _of_lives(query, only_webhooks), judgement.parameters_of(query)) for fact, query in queries],
+        history.spans_of_quarters(found.quarters),
+        found.disputed,
+        twinned,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which kinds of events `touched` holds: what decides which steps there are to take.
+
+    `disputed`: an id has several contents; `half_named`: an event has one of a leg's two ids; `twinned`: two events of
+    a life are alike in type and time.
+    """
+
+    types: frozenset[str]
+    only_webhooks: bool
+    quarters: list[int]
+    disputed: bool
+    half_named: bool
+    twinned: bool
+
+    @property
+    def facts(self) -> list[Fact]:
+        """The facts that can follow."""
+        return [fact for fact in FACTS if fact.event_types & self.types]
+
+    @property
+    def observed(self) -> bool:
+        """Whether there are events of the reconciler's own types."""
+        return any(map(facts.is_observed, self.types))
+
+
+def _inspect(db: duckdb.DuckDBPyConnection) -> Found:
     ((types, ways, quarters, disputed, half_named, twinned),) = run(
         db,
         """
@@ -65,27 +104,26 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
         from touched
         """,
     ).fetchall()
-    if disputed:
+    return Found(frozenset(types or []), ways == ["webhook"], quarters or [], disputed, half_named, twinned)
+
+
+def resolve(db: duckdb.DuckDBPyConnection, found: Found) -> bool:
+    """Leave in `touched` each event once, as facts take it, and make the tables that the facts need.
+
+    Returns whether one event came under two ids.
+    """
+    if found.disputed:
         contradictions.settle(db)
-    only_webhooks = ways == ["webhook"]
-    if not only_webhooks:
+    if not found.only_webhooks:
         origins.improve(db, contradictions.CONTENT)
-    if half_named:
+    if found.half_named:
         identity.fill(db)
-    twinned = (twinned or half_named) and twins.unite(db)
-    if not only_webhooks:
+    twinned = (found.twinned or found.half_named) and twins.unite(db)
+    if not found.only_webhooks:
         origins.of_lives(db)
-    possible = [fact for fact in FACTS if fact.event_types & set(types or [])]
-    observed = any(map(facts.is_observed, types or []))
-    for name in dict.fromkeys(need for fact in possible for need in fact.needs):
-        run(db, facts.statement(name, observed=observed))
-    queries = [(fact, fact.query(observed=observed)) for fact in possible]
-    return Derived(
-        [Derivation(fact, _of_lives(query, only_webhooks), judgement.parameters_of(query)) for fact, query in queries],
-        history.spans_of_quarters(quarters or []),
-        disputed,
-        twinned,
-    )
+    for name in dict.fromkeys(need for fact in found.facts for need in fact.needs):
+        run(db, facts.statement(name, observed=found.observed))
+    return twinned
 
 
 def _of_lives(query: str, only_webhooks: bool) -> str:
