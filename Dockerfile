@@ -5,10 +5,14 @@ WORKDIR /build
 RUN python -m venv /opt/holdtime
 COPY requirements.lock pyproject.toml README.md ./
 RUN /opt/holdtime/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY eventlog eventlog
 COPY holdtime holdtime
 COPY ingest ingest
 COPY processors processors
+COPY reconciler reconciler
 COPY reports reports
+COPY schedules schedules
+COPY simulator simulator
 COPY warehouse warehouse
 RUN /opt/holdtime/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

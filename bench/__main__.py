@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import ingest, kafka, landing, rebuild, reconcile, reports
-from holdtime import allocator
+from holdtime.service import allocator
 
 BARS = {
     "ingest_vs_bare_receiver": (">=", 0.85),

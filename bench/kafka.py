@@ -20,17 +20,22 @@ import duckdb
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.landing import START, _fill
-from holdtime import allocator
-from holdtime.simulator import Plan, deliver, post, simulate
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.topics import Layout
+from eventlog.log import Reader, Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.service import allocator
 from ingest.app import favour_the_loop
-from ingest.kafka_connection import Connection
-from ingest.kafka_log import KafkaLog
-from ingest.kafka_topics import Layout
-from ingest.log import Reader, Record
-from ingest.sqlite_log import SqliteLog
-from processors.ahead import ReadAhead
 from processors.app import MOST_RECORDS
-from processors.landing import Landing
+from processors.landing.landing import Landing
+from processors.landing.prefetcher import ReadAhead
+from simulator import (
+    Plan,
+    deliver,
+    post,
+    simulate,
+)
 from tests.e2e.test_up import KEY
 from tests.kafka.cluster import Cluster
 from tests.kafka.node import Nodes

@@ -22,13 +22,13 @@ from typing import Any
 
 import duckdb
 
-from holdtime import allocator
-from holdtime.simulator import Plan, simulate
-from ingest.log import Record
-from ingest.sqlite_log import SqliteLog
-from processors.ahead import ReadAhead
+from eventlog.log import Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.service import allocator
 from processors.app import MOST_RECORDS
-from processors.landing import Landing
+from processors.landing.landing import Landing
+from processors.landing.prefetcher import ReadAhead
+from simulator import Plan, simulate
 from warehouse.database import open_writer
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -150,7 +150,7 @@ def _make_history(path: Path, events: int) -> None:
 
 def _land_at_tip(name: str, batches: int) -> None:
     """Print the times of each batch, as JSON, and this process's peak memory."""
-    from ingest.batch import Batch
+    from eventlog.batch import Batch
 
     bodies = (line.rstrip(b"\n") for line in (Path(name) / "tip.ndjson").open("rb"))
     opened = {size: open_writer(Path(name) / f"{size}.duckdb") for size in ("short", "long")}

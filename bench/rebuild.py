@@ -21,12 +21,12 @@ from pathlib import Path
 import duckdb
 
 from bench.landing import _read_json
-from holdtime import allocator
-from holdtime.simulator import Plan, simulate
-from ingest.batch import Batch
+from eventlog.batch import Batch
+from holdtime.service import allocator
 from processors.facts import FACTS
-from processors.landing import Landing
-from processors.rebuild import MEMORY_LIMIT, rebuild
+from processors.landing.landing import Landing
+from processors.replay.rebuild import MEMORY_LIMIT, rebuild
+from simulator import Plan, simulate
 from warehouse.database import open_writer
 from warehouse.query import value
 

@@ -25,10 +25,15 @@ import duckdb
 import psutil
 import uvicorn
 
-from holdtime import allocator
-from holdtime.simulator import TABLES, Plan, World, simulate
-from holdtime.simulator.api import Account, application
-from processors.landing import Landing
+from holdtime.service import allocator
+from processors.landing.landing import Landing
+from simulator import (
+    TABLES,
+    Plan,
+    World,
+    simulate,
+)
+from simulator.api import Account, application
 from tests.builders import a_batch
 from tests.served import KEY, frozen
 from warehouse.database import open_writer

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from holdtime import allocator
+from holdtime.service import allocator
 from tests.pages.browser import started
 
 TIP = datetime(2027, 1, 1, tzinfo=UTC)
@@ -78,9 +78,9 @@ def _in_a_process(way: str, folder: Path) -> dict[str, float]:
 
 def _report(name: str) -> None:
     """Note how long the report took, and leave its largest table and its page in the folder."""
-    from reports import registry
+    from reports.catalogue import registry
     from reports.formats import render
-    from reports.request import parse
+    from reports.request.request import parse
     from reports.source import opened
 
     began = time.perf_counter()
@@ -106,8 +106,16 @@ def _opens(page: Path) -> float:
 
 def _sql(name: str) -> None:
     """Note how long the GROUP BY took, and leave its table in the folder."""
-    from reports.definitions import Aggregate, Percentile, Ratio
-    from reports.measures import AGGREGATES, PERCENTILES, every_measure
+    from reports.measures.definitions import (
+        Aggregate,
+        Percentile,
+        Ratio,
+    )
+    from reports.measures.measures import (
+        AGGREGATES,
+        PERCENTILES,
+        every_measure,
+    )
     from warehouse.database import open_reader
 
     taken: tuple[Aggregate | Percentile, ...] = (*AGGREGATES, *PERCENTILES)

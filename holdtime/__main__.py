@@ -2,7 +2,8 @@
 
 import sys
 
-from holdtime import allocator, streams
+from holdtime.cli import streams
+from holdtime.service import allocator
 
 INTERRUPTED = 130
 """The exit code of what Ctrl-C has ended, as shells have it."""
@@ -13,7 +14,7 @@ def main() -> None:
     try:
         streams.prepare()
         allocator.make_room()  # before whatever takes long to import: this starts the process again
-        from holdtime.cli import main as run  # noqa: PLC0415
+        from holdtime.cli.main import main as run  # noqa: PLC0415
 
         run()
     except KeyboardInterrupt:

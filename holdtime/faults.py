@@ -5,14 +5,14 @@ from pathlib import Path
 
 import duckdb
 
-from holdtime.reconciler.errors import ReconcilerError
-from holdtime.schedules.ledger import LedgerError
-from holdtime.schedules.lock import TakenError
-from holdtime.settings import ConfigurationError
-from ingest.log import LogUnavailableError
-from ingest.sqlite_file import UnusableLogError
-from processors.as_of import UnreachedError
+from eventlog.log import LogUnavailableError
+from eventlog.sqlite.file import UnusableLogError
+from holdtime.config.settings import ConfigurationError
+from processors.replay.as_of import UnreachedError
+from reconciler.errors import ReconcilerError
 from reports.errors import RequestError, SourceError
+from schedules.ledger import LedgerError
+from schedules.lock import TakenError
 from warehouse import os_error
 from warehouse.errors import Trouble, WarehouseError, described, trouble
 

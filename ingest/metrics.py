@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector
 
-from ingest.signature import Distrust
+from ingest.signing.signature import Distrust
 
 
 class Outcome(StrEnum):

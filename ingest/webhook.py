@@ -8,14 +8,23 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from ingest.deadline import Deadlines
+from eventlog.log import (
+    Appender,
+    LogUnavailableError,
+    Record,
+)
 from ingest.http.answers import COME_AGAIN, TOO_LARGE, TOO_SLOW, Answer
 from ingest.http.bodies import MAX_BODY_BYTES
+from ingest.http.deadline import Deadlines
 from ingest.http.request import CHUNKED, Head
-from ingest.log import Appender, LogUnavailableError, Record
 from ingest.metrics import IngestMetrics, Outcome
 from ingest.refusals import Refusals
-from ingest.signature import Distrust, Seal, Verifier, seal
+from ingest.signing.signature import (
+    Distrust,
+    Seal,
+    Verifier,
+    seal,
+)
 
 Signer = Callable[[bytes, Seal], Awaitable[int | None]]
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import structlog
 
-from ingest.batch import NOTHING, Batch
-from ingest.log import LogUnavailableError, Reader
-from processors.ahead import ReadAhead
-from processors.landing import Landed, Landing
+from eventlog.batch import NOTHING, Batch
+from eventlog.log import LogUnavailableError, Reader
+from processors.landing.landing import Landed, Landing
+from processors.landing.prefetcher import ReadAhead
 from processors.metrics import ProcessorMetrics
-from processors.outbox import Change
+from processors.outbox.outbox import Change
+from processors.outbox.publishing import Publisher, Publishing
+from processors.outbox.relay import Telling
 from processors.progress import Duty, Progress
-from processors.publishing import Publisher, Publishing
-from processors.telling import Telling
 from warehouse.database import ROW_GROUP_SIZE
 
 MOST_RECORDS = 4 * ROW_GROUP_SIZE

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ingest.batch import Batch
-from ingest.log import DAMAGED
-from processors.landing import Landed
+from eventlog.batch import Batch
+from eventlog.log import DAMAGED
+from processors.landing.landing import Landed
 from warehouse.errors import Trouble
 
 

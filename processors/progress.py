@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ingest.batch import Positions
+from eventlog.batch import Positions
 
 
 @dataclass(slots=True)

@@ -17,9 +17,9 @@ from typing import Any, Literal, Self
 
 import duckdb
 
-from ingest.batch import Batch, Positions
-from processors.landing import Landed, Landing
-from processors.rebuild import rebuild
+from eventlog.batch import Batch, Positions
+from processors.landing.landing import Landed, Landing
+from processors.replay.rebuild import rebuild
 from warehouse.database import UNHELPFUL, create_tables
 
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)

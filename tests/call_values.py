@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from reports import formats, registry
+from reports import formats
+from reports.catalogue import registry
 
 SECRET = "KEY01-not-to-be-seen"
 

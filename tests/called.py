@@ -19,7 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from holdtime.allocator import CACHE, MOST, TUNABLES
+from holdtime.service.allocator import (
+    CACHE,
+    MOST,
+    TUNABLES,
+)
 from tests.call_values import SECRET
 from tests.calls import Call, words_of
 
@@ -102,11 +106,11 @@ class Caller:
 def _serve(root: Path) -> None:
     template = root / "template"
     _make_template(template)
-    import holdtime.cli
-    import holdtime.doctor
-    import holdtime.faults
-    import holdtime.reporting
-    import holdtime.up  # noqa: F401
+    import holdtime.cli.main
+    import holdtime.commands.report
+    import holdtime.commands.up
+    import holdtime.doctor.doctor
+    import holdtime.faults  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -13,7 +13,7 @@ import typer
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from holdtime.cli import app
+from holdtime.cli.main import app
 from tests.call_values import GOOD, LOGS, NOT_LOCAL, NUMBERS, OF_NAME, PATHS, SECRET, SETTINGS, TEXTS, TOMLS
 
 

@@ -5,8 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdtime.simulator import Faults, Plan, deliver, simulate
 from reports.source import Source
+from simulator import (
+    Faults,
+    Plan,
+    deliver,
+    simulate,
+)
 from tests.builders import opened_warehouse
 from warehouse.catalog import describe
 

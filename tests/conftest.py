@@ -5,7 +5,11 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from holdtime.allocator import CACHE, MOST, TUNABLES
+from holdtime.service.allocator import (
+    CACHE,
+    MOST,
+    TUNABLES,
+)
 from tests.kafka.broker_fixture import UNTESTED, end, kafka, run_folder
 
 __all__ = ["kafka"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from processors.facts import FACTS
-from processors.landing import Landing
+from processors.landing.landing import Landing
 from tests.builders import Warehouse, opened_warehouse
 from tests.hostile import Hostile
 from warehouse.database import open_writer

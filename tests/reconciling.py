@@ -8,17 +8,17 @@ from pathlib import Path
 
 import duckdb
 
-from holdtime.reconciler.api import Api
-from holdtime.reconciler.known import Warehouse as KnownWarehouse
-from holdtime.reconciler.pace import Pace
-from holdtime.reconciler.reconciler import Outcome, Reconciler
-from holdtime.reconciler.standing import Standing
-from holdtime.simulator import World
-from holdtime.simulator.api import Account, Manners
-from holdtime.simulator.telnyx import Event
-from ingest.batch import Batch
-from ingest.log import Record
-from processors.landing import Landing
+from eventlog.batch import Batch
+from eventlog.log import Record
+from processors.landing.landing import Landing
+from reconciler.api import Api
+from reconciler.pace import Pace
+from reconciler.reconciler import Outcome, Reconciler
+from reconciler.seen_events import Warehouse as KnownWarehouse
+from reconciler.status import Standing
+from simulator import World
+from simulator.api import Account, Manners
+from simulator.telnyx import Event
 from tests.builders import Warehouse, a_batch, microseconds
 from tests.served import frozen, sdk
 from warehouse.database import open_writer

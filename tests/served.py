@@ -11,7 +11,11 @@ import httpx
 import uvicorn
 from telnyx import AsyncTelnyx
 
-from holdtime.simulator.api import Account, Manners, application
+from simulator.api import (
+    Account,
+    Manners,
+    application,
+)
 from tests.builders import microseconds
 
 KEY = "KEY-of-the-stand-in"

@@ -26,7 +26,7 @@ class LockedError(WarehouseError):
 
 
 class OutdatedError(WarehouseError):
-    """The warehouse was made by an older holdtime, and its events have to be read anew (`processors.migration`)."""
+    """An older holdtime made the warehouse; its events have to be read anew (`processors.replay.migration`)."""
 
 
 class UnavailableError(WarehouseError):

@@ -71,7 +71,7 @@ select
     * exclude (attribution, queue, quarter)
 from labelled;
 
--- The counts and rates are those of reports/measures.py, word for word; a test compares them. A visit is judged by the
+-- The counts and rates are those of reports/measures/measures.py, word for word; a test compares them. A visit is judged by the
 -- definition of its queue that held when it was enqueued, so an interval that a change cuts has two rows.
 create or replace view service_levels as
 with definitions as (

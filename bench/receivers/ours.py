@@ -10,11 +10,11 @@ from nacl.signing import VerifyKey
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from eventlog.sqlite.log import SqliteLog
 from ingest.app import build
-from ingest.checker import Checker
 from ingest.metrics import IngestMetrics
-from ingest.signature import Verifier
-from ingest.sqlite_log import SqliteLog
+from ingest.signing.checker import Checker
+from ingest.signing.signature import Verifier
 from ingest.webhook import WebhookEndpoint
 
 registry = CollectorRegistry()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import Plan, simulate
+from simulator import Plan, simulate
 from tests.builders import NOON
 from tests.e2e.test_hostile_deliveries import faults_over_http
 from tests.hostile import drawn

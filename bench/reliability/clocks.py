@@ -25,7 +25,7 @@ from pathlib import Path
 import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
-from ingest.sqlite_log import SqliteLog
+from eventlog.sqlite.log import SqliteLog
 from processors.facts import FACTS
 from tests.builders import Event, a_call, a_conference, opened_warehouse
 from tests.e2e.test_up import KEY, Center, until

@@ -22,7 +22,14 @@ from pathlib import Path
 import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import Delivery, Posted, Retries, World, deliver, post
+from simulator import (
+    Delivery,
+    Posted,
+    Retries,
+    World,
+    deliver,
+    post,
+)
 from tests.e2e.test_up import KEY, Center, a_world, truth_of
 
 PLACES = ("log", "warehouse", "temp", "replica", "output", "ledger")

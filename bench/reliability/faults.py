@@ -18,7 +18,11 @@ from pathlib import Path
 import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import Retries, deliver, post
+from simulator import (
+    Retries,
+    deliver,
+    post,
+)
 from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of
 from tests.kafka.cluster import Cluster
 from tests.kafka.node import Node, Nodes

@@ -21,12 +21,21 @@ import duckdb
 from structlog.testing import capture_logs
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.schedules.ledger import Ledger, LedgerError
-from holdtime.schedules.record import Kind, RunId, RunState, State
-from holdtime.simulator import deliver
-from ingest.log import DAMAGED, Record, records_of
-from ingest.signature import Seal
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import (
+    DAMAGED,
+    Record,
+    records_of,
+)
+from eventlog.sqlite.log import SqliteLog
+from ingest.signing.signature import Seal
+from schedules.ledger import Ledger, LedgerError
+from schedules.record import (
+    Kind,
+    RunId,
+    RunState,
+    State,
+)
+from simulator import deliver
 from tests.e2e.test_up import Center, a_world, truth_of, until
 
 HELD = 400

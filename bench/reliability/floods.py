@@ -18,9 +18,9 @@ from nacl.signing import SigningKey
 from bench.reliability.campaign import Campaign, Tally
 from bench.reliability.edge import deliver_soon, rss_mib
 from bench.reliability.flooder import KINDS
-from holdtime.server import Server, ServerError
-from holdtime.simulate import Simulation
-from holdtime.simulator import Plan, simulate
+from holdtime.commands.server import Server, ServerError
+from holdtime.commands.simulate import Simulation
+from simulator import Plan, simulate
 from tests.builders import NOON
 
 CONNECTIONS = 1_000

@@ -16,8 +16,8 @@ from nacl.signing import SigningKey
 
 from bench.reliability.campaign import Campaign, Tally
 from bench.reliability.edge import deliver, rss_mib
-from holdtime.server import Server, ServerError
-from holdtime.simulate import Simulation
+from holdtime.commands.server import Server, ServerError
+from holdtime.commands.simulate import Simulation
 from tests.builders import a_call
 from tests.mangled_http import conversation
 

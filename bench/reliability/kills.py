@@ -17,7 +17,14 @@ from pathlib import Path
 import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import Delivery, Posted, Retries, World, deliver, post
+from simulator import (
+    Delivery,
+    Posted,
+    Retries,
+    World,
+    deliver,
+    post,
+)
 from tests.e2e.test_up import KEY, ROUGH, Center, a_world, truth_of
 
 PATIENT = Retries(limit=10_000, first_s=0.05, most_s=0.2, total_s=600)

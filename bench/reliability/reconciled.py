@@ -25,10 +25,10 @@ from typing import Any
 import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import TABLES, World
-from holdtime.simulator.api import Account, Manners
 from processors.facts import FACTS
-from processors.landing import Landing
+from processors.landing.landing import Landing
+from simulator import TABLES, World
+from simulator.api import Account, Manners
 from tests.builders import Warehouse
 from tests.laws.test_truth import a_world
 from tests.laws.test_truth import found as facts_of

@@ -20,7 +20,11 @@ from aiokafka.errors import KafkaError
 
 from bench.reliability.campaign import Campaign, Tally
 from bench.reliability.faults import PATIENT, judge, until_landed
-from holdtime.simulator import Posted, deliver, post
+from simulator import (
+    Posted,
+    deliver,
+    post,
+)
 from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of, until
 from tests.kafka.cluster import Broker, Cluster
 from tests.kafka.node import Node, Nodes

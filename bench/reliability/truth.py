@@ -16,9 +16,17 @@ from datetime import timedelta
 from typing import Any
 
 from bench.reliability.campaign import Campaign, Tally
-from holdtime.simulator import Delivery, Faults, Plan, Truth, World, deliver, simulate
-from ingest.log import Record
+from eventlog.log import Record
 from processors.facts import FACTS
+from simulator import (
+    Delivery,
+    Faults,
+    Plan,
+    Truth,
+    World,
+    deliver,
+    simulate,
+)
 from tests.builders import NOON, Warehouse, opened_warehouse
 from tests.laws.claims import TABLES, Losses, claims
 from tests.unit.ingest import deliveries as requests

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from reports.errors import RequestError
 from reports.formats import charts, csv, html, json, parquet, table, xlsx
-from reports.report import Report
+from reports.tables.report import Report
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     "table": table.render,

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from reports import wording
-from reports.definitions import Kind
-from reports.report import Column, Report
+from reports import humanize
+from reports.measures.definitions import Kind
+from reports.tables.report import Column, Report
 
 NEARLY = 0.05
 _SCORES = frozenset({"completeness", "score"})
@@ -55,28 +55,28 @@ def target(row: Mapping[str, Any], report: Report) -> float:
 def text(value: Any, column: Column, tz: ZoneInfo) -> str:
     """Return a value as people read it; text from outside is cut, and loses what is invisible."""
     if value is None:
-        return wording.NOTHING
+        return humanize.NOTHING
     if column.kind is Kind.TIME:
-        return wording.moment(value, tz)
+        return humanize.moment(value, tz)
     if column.kind is Kind.DATE:
-        return wording.day(value, tz)
+        return humanize.day(value, tz)
     return _WORDS[column.kind](value)
 
 
 _WORDS: dict[Kind, Callable[[Any], str]] = {
-    Kind.COUNT: wording.number,
-    Kind.RATE: wording.percent,
-    Kind.DURATION: wording.duration,
+    Kind.COUNT: humanize.number,
+    Kind.RATE: humanize.percent,
+    Kind.DURATION: humanize.duration,
     Kind.FLAG: lambda value: "yes" if value else "no",
-    Kind.NUMBER: wording.quantity,
-    Kind.TEXT: lambda value: wording.name(str(value)) or '""',
+    Kind.NUMBER: humanize.quantity,
+    Kind.TEXT: lambda value: humanize.name(str(value)) or '""',
 }
 
 
 def cut(value: Any, tz: ZoneInfo) -> str | int | float | None:
     """Return a value as machines read it, but for texts that are cut where they are long."""
     said = raw(value, tz)
-    return wording.cut(said) if isinstance(said, str) else said
+    return humanize.cut(said) if isinstance(said, str) else said
 
 
 def raw(value: Any, tz: ZoneInfo) -> str | int | float | None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import altair as alt
 
-from reports import scope, wording
-from reports.definitions import Kind
-from reports.dimensions import HOURS, WEEKDAYS
+from reports import humanize
+from reports.calendar.intervals import Interval
 from reports.formats.drawing import ABANDONED, ANSWERED, LINE, NARROW, OTHER, TARGET, WIDE, Drawing, Picture, svg, when
-from reports.intervals import Interval
-from reports.report import Report, Section
+from reports.measures.definitions import Kind
+from reports.request import scope
+from reports.tables.dimensions import HOURS, WEEKDAYS
+from reports.tables.report import Report, Section
 
 _OUTCOMES = (("answered", ANSWERED), ("abandoned", ABANDONED), ("other", OTHER))
 
@@ -41,12 +42,12 @@ def _service_level(report: Report) -> Drawing:
     return Drawing(
         name="service-level",
         title=f"Service level by {noun}",
-        about=f"{met} of {len(levels)} reached the target of {wording.target(target)}; no dot where nobody came."
+        about=f"{met} of {len(levels)} reached the target of {humanize.target(target)}; no dot where nobody came."
         if levels
         else "There is no service level in this period.",
         wide=svg(draw, WIDE),
         narrow=svg(draw, NARROW),
-        legend=(("accent", "service level"), ("target", f"target {wording.target(target)}")),
+        legend=(("accent", "service level"), ("target", f"target {humanize.target(target)}")),
         section=section,
         columns=("interval_start", "offered", "service_level"),
     )
@@ -65,7 +66,7 @@ def _outcomes(report: Report) -> Drawing:
     return Drawing(
         name="offered",
         title=f"Offered by {noun}",
-        about=f"The bars add up to the visits offered; the most, {wording.number(busiest['offered'])}, came "
+        about=f"The bars add up to the visits offered; the most, {humanize.number(busiest['offered'])}, came "
         f"{_when_text(busiest, section, report)}.",
         wide=svg(draw, WIDE),
         narrow=svg(draw, NARROW),
@@ -140,8 +141,8 @@ def _depth(report: Report) -> Drawing:
     return Drawing(
         name="depth",
         title=f"Queue length by {section.columns[0].title.lower()}",
-        about=f"The longest, {wording.number(busiest['peak'])}, was "
-        f"{wording.moment(busiest['peak_at'], report.request.zone)}.",
+        about=f"The longest, {humanize.number(busiest['peak'])}, was "
+        f"{humanize.moment(busiest['peak_at'], report.request.zone)}.",
         wide=svg(draw, WIDE),
         narrow=svg(draw, NARROW),
         legend=(("other", "most at one moment"), ("accent", "on average")),
@@ -249,8 +250,8 @@ def _stacked() -> dict[str, Any]:
 def _when_text(row: Mapping[str, Any], section: Section, report: Report) -> str:
     at, zone = row["interval_start"], report.request.zone
     if section.columns[0].kind is Kind.DATE:
-        return f"from {wording.day(at, zone)}" if _is_longer_than_a_day(section) else f"on {wording.day(at, zone)}"
-    return f"from {wording.moment(at, zone)}"
+        return f"from {humanize.day(at, zone)}" if _is_longer_than_a_day(section) else f"on {humanize.day(at, zone)}"
+    return f"from {humanize.moment(at, zone)}"
 
 
 def _is_longer_than_a_day(section: Section) -> bool:

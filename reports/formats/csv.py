@@ -4,9 +4,10 @@ import csv
 import io
 import re
 
-from reports import notes, wording
+from reports import humanize
 from reports.formats import cells
-from reports.report import Report
+from reports.tables import notes
+from reports.tables.report import Report
 
 # Source: OWASP "CSV Injection", with the line feed it added in 2025, and full-width forms, which some take too.
 _STARTS = r"=+\-@\t\r\n＝＋－＠"  # noqa: RUF001 -- the full-width forms are meant
@@ -56,4 +57,4 @@ def safe(text: str) -> str:
     nothing. So each piece between `;`, tab, `|` and `,` that begins with a formula, or with spaces or quotes and then
     one, gets a `'` before it: `x;=1+1` becomes `x;'=1+1`.
     """
-    return wording.plain(_PIECES.sub(r"\1'", text))
+    return humanize.plain(_PIECES.sub(r"\1'", text))

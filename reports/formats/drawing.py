@@ -14,8 +14,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from reports.definitions import Kind
-from reports.report import Report, Section
+from reports.measures.definitions import Kind
+from reports.tables.report import Report, Section
 
 # vl-convert wants true colours; each of these stands for a custom property of page.css, and has its value in light.
 INK, GRID, LINE, TARGET = "#0a0001", "#0a0002", "#0a0003", "#0a0004"

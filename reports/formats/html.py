@@ -11,11 +11,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from reports import scope, wording
-from reports.definitions import Kind
+from reports import humanize
 from reports.formats import cells, charts
 from reports.formats.cells import Grade
-from reports.report import Column, Report, Section
+from reports.measures.definitions import Kind
+from reports.request import scope
+from reports.tables.report import (
+    Column,
+    Report,
+    Section,
+)
 
 _STYLE, _PAGE = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html.j2"))
 
@@ -47,8 +52,8 @@ def render(report: Report) -> str:
         numeric=lambda column: column.is_numeric,
         in_groups=_in_groups,
         most_rows=MOST_ROWS,
-        plain=wording.plain,
-        now=wording.moment(report.request.now, report.request.zone),
+        plain=humanize.plain,
+        now=humanize.moment(report.request.now, report.request.zone),
     )
 
 
@@ -61,7 +66,7 @@ def _page() -> Template:
 def _period(report: Report) -> str:
     if report.from_ is None or report.to is None:
         return "no data yet"
-    from_, to = (wording.moment(at, report.request.zone) for at in (report.from_, report.to))
+    from_, to = (humanize.moment(at, report.request.zone) for at in (report.from_, report.to))
     return f"{from_} to {to}"
 
 
@@ -93,8 +98,8 @@ def _card(column: Column, row: Mapping[str, Any], report: Report) -> dict[str, s
     if column.name == "service_level":
         request = report.request
         about = (
-            f"within {wording.seconds(request.threshold_secs)}, {request.variant.replace('_', ' ')}, "
-            f"target {wording.target(request.target)}"
+            f"within {humanize.seconds(request.threshold_secs)}, {request.variant.replace('_', ' ')}, "
+            f"target {humanize.target(request.target)}"
         )
     elif column.name == "offered":
         about = f"visits to {scope.of(report.request)}"

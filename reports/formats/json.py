@@ -21,9 +21,13 @@ import json
 from datetime import datetime
 from typing import Any
 
-from reports import wording
+from reports import humanize
 from reports.formats import cells
-from reports.report import Column, Report, Section
+from reports.tables.report import (
+    Column,
+    Report,
+    Section,
+)
 
 
 def render(report: Report) -> str:
@@ -56,11 +60,11 @@ def foundations(report: Report) -> dict[str, Any]:
             "to": time(report.to),
             "tz": request.tz,
             "interval": request.interval,
-            "queues": wording.cut_all(request.queues),
+            "queues": humanize.cut_all(request.queues),
         },
         "definition": dict(report.definition),
         "configuration": [
-            {"name": s.name, "value": wording.cut_all(s.value), "origin": s.origin} for s in report.configuration
+            {"name": s.name, "value": humanize.cut_all(s.value), "origin": s.origin} for s in report.configuration
         ],
         "definitions": {"facts": list(basis.fact_definitions), "measures": report.measure_definitions},
         "basis": {

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.definitions import Kind
 from reports.formats import json as json_format
-from reports.report import Column, Report
+from reports.measures.definitions import Kind
+from reports.tables.report import Column, Report
 
 _TYPES = {
     Kind.COUNT: pa.int64(),

@@ -10,10 +10,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.definitions import Kind
 from reports.formats import cells
 from reports.formats.cells import Grade
-from reports.report import Column, Report, Section
+from reports.measures.definitions import Kind
+from reports.tables.report import (
+    Column,
+    Report,
+    Section,
+)
 
 WIDTH = 100
 _FOR_MACHINES = 9

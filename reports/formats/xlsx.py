@@ -15,13 +15,17 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from reports import wording
-from reports.definitions import Kind
+from reports import humanize
 from reports.errors import RequestError
 from reports.formats import cells
 from reports.formats.cells import Grade
 from reports.formats.csv import begins_formula
-from reports.report import Column, Report, Section
+from reports.measures.definitions import Kind
+from reports.tables.report import (
+    Column,
+    Report,
+    Section,
+)
 
 MOST_ROWS = 1_048_576 - 2  # what a sheet holds, less headings and totals
 MOST_TEXT = 32_767
@@ -124,7 +128,7 @@ class _Sheet:
             elif isinstance(value, str):
                 # Kept as text even where somebody edits the cell.
                 prefixed = {"quote_prefix": True} if begins_formula(value) else {}
-                self.sheet.write_string(at, n, wording.name(value), self.styles.of(**style, **prefixed))
+                self.sheet.write_string(at, n, humanize.name(value), self.styles.of(**style, **prefixed))
             elif column.kind is Kind.FLAG:
                 self.sheet.write_boolean(at, n, value, self.styles.of(**style))
             elif isinstance(value, datetime):
@@ -144,7 +148,7 @@ class _Sheet:
 
 
 def _text(text: str) -> str:
-    return wording.plain(text)[:MOST_TEXT]
+    return humanize.plain(text)[:MOST_TEXT]
 
 
 def _sheet_name(title: str, taken: set[str]) -> str:

@@ -11,14 +11,20 @@ from uuid import uuid4
 
 import pytest
 
-from ingest import kafka_address
-from ingest.batch import Batch, Positions
-from ingest.kafka_connection import Connection
-from ingest.kafka_log import KafkaLog
-from ingest.kafka_topics import Layout
-from ingest.log import Appender, Origin, Reader, Record, records_of
-from ingest.signature import Seal
-from ingest.sqlite_log import SqliteLog
+from eventlog.batch import Batch, Positions
+from eventlog.kafka import address as kafka_address
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.topics import Layout
+from eventlog.log import (
+    Appender,
+    Origin,
+    Reader,
+    Record,
+    records_of,
+)
+from eventlog.sqlite.log import SqliteLog
+from ingest.signing.signature import Seal
 
 
 class Log(Appender, Reader, Protocol):

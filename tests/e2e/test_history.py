@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime.simulator import deliver
+from simulator import deliver
 from tests.e2e.test_up import KEY, PATIENCE_S, Center, a_world, truth_of, until
 
 

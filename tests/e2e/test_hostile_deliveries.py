@@ -6,9 +6,13 @@ from pathlib import Path
 
 import duckdb
 
-from holdtime.server import Server, ServerError
-from holdtime.simulate import Simulation
-from holdtime.simulator import Delivery, Retries, post
+from holdtime.commands.server import Server, ServerError
+from holdtime.commands.simulate import Simulation
+from simulator import (
+    Delivery,
+    Retries,
+    post,
+)
 from tests.hostile import drawn
 
 TAKEN, TOO_LARGE = 200, 413

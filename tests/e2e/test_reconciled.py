@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from holdtime.server import Server
-from holdtime.simulate import Simulation
-from holdtime.simulator import TABLES
-from holdtime.simulator.api import Account
+from holdtime.commands.server import Server
+from holdtime.commands.simulate import Simulation
+from simulator import TABLES
+from simulator.api import Account
 from tests.laws.test_truth import a_recent_world, found, rows
 from tests.served import KEY, now_us, telnyx
 

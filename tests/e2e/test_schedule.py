@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
-from holdtime.schedules.ledger import Ledger
-from holdtime.schedules.record import Kind, Run
-from processors.landing import Landing
+from processors.landing.landing import Landing
+from schedules.ledger import Ledger
+from schedules.record import Kind, Run
 from tests.builders import a_batch, a_call, bodies
 from tests.post import MailServer, WebServer, a_free_port, a_mail_server, a_web_server
 from warehouse.database import open_writer

@@ -14,9 +14,9 @@ import duckdb
 import pytest
 from telnyx import AsyncTelnyx
 
-from holdtime.server import Server
-from holdtime.simulate import Simulation
-from holdtime.simulate_api import API_KEY
+from holdtime.commands.server import Server
+from holdtime.commands.simulate import Simulation
+from holdtime.commands.simulate_api import API_KEY
 from tests.e2e.test_up import until
 
 

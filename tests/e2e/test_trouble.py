@@ -15,7 +15,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime.simulator import Delivery, World, deliver
+from simulator import (
+    Delivery,
+    World,
+    deliver,
+)
 from tests.e2e.test_up import Center, a_world, center, truth_of, until
 from warehouse import wal
 from warehouse.blocks import mismatches

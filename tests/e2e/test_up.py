@@ -23,7 +23,18 @@ import pytest
 from nacl.signing import SigningKey
 from prometheus_client.parser import text_string_to_metric_families
 
-from holdtime.simulator import TABLES, Delivery, Faults, Plan, Posted, Retries, World, deliver, post, simulate
+from simulator import (
+    TABLES,
+    Delivery,
+    Faults,
+    Plan,
+    Posted,
+    Retries,
+    World,
+    deliver,
+    post,
+    simulate,
+)
 
 KEY = SigningKey(bytes(range(32)))
 PATIENCE_S = 60.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from holdtime.simulate import Simulation
+from holdtime.commands.simulate import Simulation
 from tests.post import a_free_port
 
 PATIENCE_S = 60.0

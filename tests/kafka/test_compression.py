@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from ingest.kafka_connection import Connection
+from eventlog.kafka.connection import Connection
 from tests.contract.test_log import bodies
 from tests.kafka.test_log import a_connection, an_event, opened
 

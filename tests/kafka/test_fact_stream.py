@@ -8,12 +8,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OutOfOrderSequenceNumber
 
-from ingest import kafka_address
-from ingest.kafka_connection import Connection
-from ingest.kafka_topics import Layout
-from ingest.log import LogUnavailableError
-from processors.fact_stream import FactStream, topic
-from processors.outbox import Change
+from eventlog.kafka import address as kafka_address
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.topics import Layout
+from eventlog.log import LogUnavailableError
+from processors.outbox.fact_stream import FactStream, topic
+from processors.outbox.outbox import Change
 
 pytestmark = pytest.mark.kafka
 

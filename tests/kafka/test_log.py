@@ -18,16 +18,37 @@ from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.middlewares import AckPolicy
 from structlog.testing import capture_logs
 
-from ingest import kafka_address, kafka_appender, kafka_connection, kafka_topics
-from ingest.batch import Positions
-from ingest.kafka_connection import Connection
-from ingest.kafka_log import KafkaLog
-from ingest.kafka_session import require_manual
-from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, UnusableTopicError
-from ingest.log import DAMAGED, LogUnavailableError, Record, records_of
-from ingest.signature import Seal
-from ingest.spool import SpooledLog
-from ingest.sqlite_log import SqliteLog
+from eventlog.batch import Positions
+from eventlog.kafka import (
+    address as kafka_address,
+)
+from eventlog.kafka import (
+    appender as kafka_appender,
+)
+from eventlog.kafka import (
+    connection as kafka_connection,
+)
+from eventlog.kafka import (
+    topics as kafka_topics,
+)
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.session import require_manual
+from eventlog.kafka.spool import SpooledLog
+from eventlog.kafka.topics import (
+    EVENTS_PARTITIONS,
+    REJECTED_PARTITIONS,
+    Layout,
+    UnusableTopicError,
+)
+from eventlog.log import (
+    DAMAGED,
+    LogUnavailableError,
+    Record,
+    records_of,
+)
+from eventlog.sqlite.log import SqliteLog
+from ingest.signing.signature import Seal
 from tests.contract.test_log import bodies, read_all
 from tests.kafka.cluster import PASSWORD, USERNAME, Cluster
 
@@ -134,7 +155,7 @@ def test_marks_of_another_programs_transactions_are_no_records_and_do_not_stop_r
 
 
 def test_a_fault_in_taking_records_in_is_raised_to_whoever_reads(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka_buffer.chunk", lambda _: 1 / 0)
+    monkeypatch.setattr("eventlog.kafka.buffer.chunk", lambda _: 1 / 0)
 
     async def scenario() -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:
@@ -189,7 +210,7 @@ def test_whoever_asks_only_for_the_end_is_not_sent_the_whole_log(kafka: str) -> 
 def test_a_fault_of_the_readers_own_thread_is_raised_to_whoever_reads(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.kafka_reader.Session", lambda *_: 1 / 0)
+    monkeypatch.setattr("eventlog.kafka.reader.Session", lambda *_: 1 / 0)
 
     async def scenario() -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:
@@ -251,8 +272,8 @@ def test_a_topic_that_would_lose_events_is_refused(kafka: str) -> None:
 def test_a_topic_that_would_lose_events_is_refused_when_the_cluster_comes_late_until_it_is_put_right(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
-    monkeypatch.setattr("ingest.kafka_appender._LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("eventlog.kafka.appender._START_S", 0.1)
+    monkeypatch.setattr("eventlog.kafka.appender._LOOK_AGAIN_S", 0.1)
     host, _, port = kafka.partition(",")[0].rpartition(":")
     layout = Layout(partitions=1, prefix=f"{uuid4().hex}.")
 
@@ -289,7 +310,7 @@ def test_a_topic_that_would_lose_events_is_refused_when_the_cluster_comes_late_u
 
 
 def test_partitions_that_are_added_later_are_read_too(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka_reader._PARTITIONS_EVERY_S", 0.2)
+    monkeypatch.setattr("eventlog.kafka.reader._PARTITIONS_EVERY_S", 0.2)
     connection = a_connection(kafka, partitions=1)
 
     async def scenario() -> None:
@@ -309,7 +330,7 @@ def test_partitions_that_are_added_later_are_read_too(kafka: str, monkeypatch: p
 
 
 def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+    monkeypatch.setattr("eventlog.kafka.appender._START_S", 0.1)
 
     async def scenario(servers: str, mechanism: str, password: str) -> None:
         security = kafka_connection.security(
@@ -439,7 +460,7 @@ def test_a_record_carries_its_signature_and_timestamp_in_headers_as_they_came(ka
 def test_a_node_whose_spool_is_full_while_the_cluster_is_away_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.kafka_appender._START_S", 0.1)
+    monkeypatch.setattr("eventlog.kafka.appender._START_S", 0.1)
 
     async def scenario() -> None:
         log = SpooledLog(Connection(("127.0.0.1:9",)), SqliteLog(tmp_path / "spool.sqlite"), most_records=2)

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from holdtime.simulator import Faults, deliver
 from processors.facts import FACTS
+from simulator import Faults, deliver
 from tests.e2e.test_up import ROUGH, Center, a_world, truth_of, until
 from tests.kafka.cluster import Cluster
 from tests.kafka.node import Node, Nodes

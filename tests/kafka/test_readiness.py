@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from holdtime import event_log
-from holdtime.outage import keep_telling
-from ingest import kafka_address
-from ingest.kafka_connection import Connection
-from ingest.kafka_liveness import Liveness
-from ingest.kafka_log import KafkaLog
-from ingest.kafka_topics import Layout
-from ingest.log import LogUnavailableError
+from eventlog.kafka import address as kafka_address
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.liveness import Liveness
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.topics import Layout
+from eventlog.log import LogUnavailableError
+from holdtime.service import event_log
+from holdtime.service.outage import keep_telling
 from tests.kafka.test_log import an_event
 
 pytestmark = pytest.mark.kafka

@@ -13,12 +13,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from holdtime.simulator import Faults, deliver
-from holdtime.simulator.api import Account
-from ingest import kafka_address
-from ingest.kafka_connection import Connection
-from ingest.kafka_liveness import Liveness
-from ingest.kafka_topics import Layout
+from eventlog.kafka import address as kafka_address
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.liveness import Liveness
+from eventlog.kafka.topics import Layout
+from simulator import Faults, deliver
+from simulator.api import Account
 from tests.e2e.test_up import truth_of, until
 from tests.kafka.node import Node, Nodes
 from tests.laws.test_truth import a_recent_world

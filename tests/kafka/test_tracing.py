@@ -7,10 +7,10 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from holdtime import tracing
-from ingest import kafka_address
-from ingest.kafka_connection import Connection
-from ingest.kafka_topics import Layout
+from eventlog.kafka import address as kafka_address
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.topics import Layout
+from holdtime.service import tracing
 from tests.kafka.test_log import an_event, opened
 
 pytestmark = pytest.mark.kafka

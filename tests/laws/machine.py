@@ -22,10 +22,10 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 
-from ingest.batch import Batch
+from eventlog.batch import Batch
 from processors.facts import FACTS
-from processors.landing import Landing
-from processors.rebuild import rebuild
+from processors.landing.landing import Landing
+from processors.replay.rebuild import rebuild
 from tests.builders import NOON, Warehouse, microseconds, opened_warehouse
 from tests.laws.histories import HISTORIES, JUMPS, Told
 from tests.laws.model.happening import ORIGINS

@@ -13,9 +13,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from processors import facts
-from processors.derivation import Judgement
 from processors.facts import FACTS
-from processors.landing import LONGEST_WAIT, Landing
+from processors.facts.derivation import Judgement
+from processors.landing.landing import LONGEST_WAIT, Landing
 from tests.builders import LATER, NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
 from tests.laws import model
 from tests.laws.histories import CLOCKS, HISTORIES, JUMPS, UNOBSERVED, Delivery, Told, delivery

@@ -14,8 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdtime.simulator import Plan, World
-from holdtime.simulator.history import Conference, Fate, History, Leg, Stay, Visit
+from simulator import Plan, World
+from simulator.history import (
+    Conference,
+    Fate,
+    History,
+    Leg,
+    Stay,
+    Visit,
+)
 from tests.builders import NOON, Event, microseconds, opened_warehouse, stamp
 from tests.laws.claims import TABLES, Claim, Losses, claims
 from tests.laws.test_truth import a_world

@@ -15,11 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import sla
-from reports.measures import OUTCOMES, VARIANTS
-from reports.request import parse
+from reports.catalogue import sla
+from reports.measures.aggregation import (
+    percentiles,
+    rolled_up,
+    tally,
+    wait_distribution,
+    with_rates,
+)
+from reports.measures.measures import OUTCOMES, VARIANTS
+from reports.request.request import parse
 from reports.source import Source
-from reports.tallies import percentiles, rolled_up, tally, wait_distribution, with_rates
 
 BEGIN = datetime(2026, 10, 31, 20, tzinfo=UTC)  # the clocks of New York go back in the night after
 RATES = ("service_level", *(ratio.name for ratio in VARIANTS.values()), "abandonment_rate", "abandonment_rate_adjusted")

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.landing import LONGEST_WAIT
-from processors.rebuild import rebuild
-from processors.slices import Slicing
+from processors.landing.landing import LONGEST_WAIT
+from processors.replay.rebuild import rebuild
+from processors.replay.slices import Slicing
 from tests.builders import FACT_TABLES, Warehouse, opened_warehouse
 from tests.laws.histories import CLOCKS, HISTORIES, Told, delivery
 from tests.laws.test_landing import WAYS, Fragile, InterruptedLandingError, everything, landed, tried

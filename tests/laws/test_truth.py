@@ -13,8 +13,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from holdtime.simulator import TABLES, Faults, Plan, Truth, World, deliver, simulate
-from holdtime.simulator.plan import HOURS
+from simulator import (
+    TABLES,
+    Faults,
+    Plan,
+    Truth,
+    World,
+    deliver,
+    simulate,
+)
+from simulator.plan import HOURS
 from tests.builders import Warehouse, opened_warehouse
 
 SEEDS = range(4 if settings.get_current_profile_name() == "default" else 200)

@@ -11,13 +11,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdtime.agreements import definitions
-from holdtime.reporting import request_of
-from holdtime.settings import Configuration, Environment, Settings
-from reports import by_interval, depth, end_reasons, sla
-from reports.definitions import Measure
-from reports.measures import ABANDONMENT, AGGREGATES, MEANS, OUTCOMES, VARIANTS
-from reports.request import parse
+from holdtime.commands.report import request_of
+from holdtime.config.queue_policies import definitions
+from holdtime.config.settings import (
+    Configuration,
+    Environment,
+    Settings,
+)
+from reports.catalogue import (
+    by_interval,
+    depth,
+    end_reasons,
+    sla,
+)
+from reports.measures.definitions import Measure
+from reports.measures.measures import (
+    ABANDONMENT,
+    AGGREGATES,
+    MEANS,
+    OUTCOMES,
+    VARIANTS,
+)
+from reports.request.request import parse
 from reports.source import Source
 from tests.builders import NOON, a_warehouse
 from warehouse.catalog import describe

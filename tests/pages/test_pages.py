@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from reports.catalogue.registry import REPORTS, run
 from reports.formats import render
-from reports.registry import REPORTS, run
-from reports.request import parse
+from reports.request.request import parse
 from reports.source import Source
 from tests.centers import AFTERWARDS, a_busy_center
 from tests.pages.browser import started

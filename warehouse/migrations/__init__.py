@@ -2,7 +2,7 @@
 
 Every version of the schema has a line in `MIGRATIONS`. Where SQL can say what changes, it is a file of this folder, run
 on the warehouse as it is, in one transaction. Where what is stored must be read anew from the events' bodies, it is
-`REREAD`: a new warehouse is made beside the old one, and takes its place (`processors/migration.py`).
+`REREAD`: a new warehouse is made beside the old one, and takes its place (`processors/replay/migration.py`).
 """
 
 from collections.abc import Mapping

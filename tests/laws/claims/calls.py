@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdtime.simulator.history import Leg
+from simulator.history import Leg
 from tests.laws.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, one_of
 
 

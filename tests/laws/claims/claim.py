@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from holdtime.simulator import Event, World
+from simulator import Event, World
 from tests.laws.model.happening import EPOCH
 
 Row = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdtime.simulator.history import Conference, Stay
+from simulator.history import Conference, Stay
 from tests.laws.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, micros, one_of
 
 

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdtime.simulator.history import Fate, Leg, Visit
+from simulator.history import (
+    Fate,
+    Leg,
+    Visit,
+)
 from tests.laws.claims.claim import Claim, Decided, Losses, Rows, instant, length_ms, micros
 
 SECOND = 1_000_000

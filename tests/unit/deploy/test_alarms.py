@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from telnyx import AsyncTelnyx
 
-from holdtime.reconciler.api import Api
-from holdtime.reconciler.metrics import ReconcilerMetrics
-from holdtime.reconciler.sources.registry import ORIGINALS, STATES
-from holdtime.reconciler.standing import SourceStanding, Standing
 from ingest.metrics import HttpMetrics, IngestMetrics
 from processors.metrics import ProcessorMetrics
+from reconciler.api import Api
+from reconciler.metrics import ReconcilerMetrics
+from reconciler.sources.registry import ORIGINALS, STATES
+from reconciler.status import SourceStanding, Standing
 
 DOCS = Path(__file__).parents[3] / "docs"
 RULES: list[dict[str, Any]] = [

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from holdtime.cli import app
-from holdtime.settings import Configuration
+from holdtime.cli.main import app
+from holdtime.config.settings import Configuration
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

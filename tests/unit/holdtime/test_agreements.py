@@ -8,9 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime import opening, settings
-from holdtime.agreements import definitions
-from holdtime.settings import CONFIG_FILE
+from holdtime.config import settings
+from holdtime.config.queue_policies import definitions
+from holdtime.config.settings import CONFIG_FILE
+from holdtime.service import opening
 from reports.errors import RequestError
 from warehouse.queue_definitions import QueueDefinition
 from warehouse.replica import publish

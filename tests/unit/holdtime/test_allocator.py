@@ -7,7 +7,11 @@ import sys
 
 import pytest
 
-from holdtime.allocator import CACHE, MOST, TUNABLES
+from holdtime.service.allocator import (
+    CACHE,
+    MOST,
+    TUNABLES,
+)
 
 SAYS = """
 import json, os, sys

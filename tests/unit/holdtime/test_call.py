@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from holdtime.call import Timeline, as_json, find, renderable
+from holdtime.commands.call import (
+    Timeline,
+    as_json,
+    find,
+    renderable,
+)
 from tests.builders import NOON, Warehouse, a_call, a_conference, opened_warehouse
 from warehouse.catalog import describe
 

@@ -18,8 +18,8 @@ import typer
 from nacl.signing import SigningKey
 from rich.text import Text
 
-from holdtime.cli import app
-from processors.landing import Landing
+from holdtime.cli.main import app
+from processors.landing.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import open_writer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.landing import Landing
+from processors.landing.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from tests.unit.holdtime.test_cli import KEY, Machine, a_replica
 from warehouse.database import open_writer

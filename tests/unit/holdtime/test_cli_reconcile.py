@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.simulator.api import Account, Manners
+from simulator.api import Account, Manners
 from tests.answers import a_server, answering
 from tests.laws.test_truth import a_recent_world
 from tests.served import KEY, now_us, telnyx

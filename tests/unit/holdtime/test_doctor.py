@@ -19,13 +19,13 @@ import pytest
 from nacl.signing import SigningKey
 from rich.console import Console
 
-from holdtime import findings
-from holdtime.checks import Check, Verdict
-from holdtime.doctor import Examination, examine
-from holdtime.schedules.ledger import Ledger
-from ingest.log import Record
-from ingest.sqlite_log import SqliteLog
-from processors.landing import Landing
+from eventlog.log import Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.doctor import findings
+from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.doctor import Examination, examine
+from processors.landing.landing import Landing
+from schedules.ledger import Ledger
 from tests.builders import LATER, NOON, Event, Said, a_batch, a_call, a_conference, bodies, microseconds
 from warehouse.database import open_writer
 from warehouse.replica import publish

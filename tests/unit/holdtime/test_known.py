@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
-from holdtime.known import known_at, positions_of
-from holdtime.reporting import request_of, write_difference, write_report
-from holdtime.settings import Configuration, Environment, Settings
-from processors.as_of import UnreachedError
-from processors.landing import Landing
+from holdtime.commands.as_of_source import known_at, positions_of
+from holdtime.commands.report import (
+    request_of,
+    write_difference,
+    write_report,
+)
+from holdtime.config.settings import (
+    Configuration,
+    Environment,
+    Settings,
+)
+from processors.landing.landing import Landing
+from processors.replay.as_of import UnreachedError
 from reports.errors import RequestError
 from reports.formats import FORMATS
 from tests.builders import NOON, Said, a_batch, a_call, a_conference, bodies

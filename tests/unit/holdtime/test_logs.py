@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from holdtime import logs
+from holdtime.service import logs
 from tests.hostile import TEXTS
 
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2J\r\x00\u202egnp.exe"

@@ -9,8 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from holdtime.outage import NOTICED, between, keep_telling
-from ingest.log import Log, LogUnavailableError, Record
+from eventlog.log import (
+    Log,
+    LogUnavailableError,
+    Record,
+)
+from holdtime.service.outage import (
+    NOTICED,
+    between,
+    keep_telling,
+)
 from tests.builders import NOON
 
 MINUTE = timedelta(minutes=1)

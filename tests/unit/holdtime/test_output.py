@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdtime import output
+from reports.formats import output
 
 GOOD, NEW = b"good " * 1000, b"new " * 100_000
 

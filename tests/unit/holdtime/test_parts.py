@@ -10,15 +10,20 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from holdtime import event_log, settings
-from holdtime.opening import ends_before
-from holdtime.parts import opened
-from holdtime.settings import ConfigurationError
-from ingest.kafka_connection import Connection
-from ingest.kafka_log import KafkaLog
-from ingest.log import DAMAGED, Log, Record
-from ingest.sqlite_log import PARTITION, SqliteLog
-from processors.landing import Landing
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.log import KafkaLog
+from eventlog.log import (
+    DAMAGED,
+    Log,
+    Record,
+)
+from eventlog.sqlite.log import PARTITION, SqliteLog
+from holdtime.config import settings
+from holdtime.config.settings import ConfigurationError
+from holdtime.service import event_log
+from holdtime.service.components import opened
+from holdtime.service.opening import ends_before
+from processors.landing.landing import Landing
 from tests.builders import a_batch
 from warehouse.database import SCHEMA_VERSION, open_writer
 from warehouse.query import value

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from holdtime import rejected
+from holdtime.commands import rejected
 from tests.builders import NOON, Warehouse, opened_warehouse
 
 NUMBER = b"+15551234567"

@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
-from holdtime import replay as replaying
-from holdtime.archives import bodies as splitting
-from holdtime.archives import packed
-from holdtime.replay import Replayed, replay
-from holdtime.settings import Configuration, ConfigurationError, Environment, Settings
-from ingest.log import Record
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.commands import replay as replaying
+from holdtime.commands.replay import Replayed, replay
+from holdtime.config.settings import (
+    Configuration,
+    ConfigurationError,
+    Environment,
+    Settings,
+)
+from ingest.archives import bodies as splitting
+from ingest.archives import packed
 from tests.builders import NOON, SHAPES, a_call, a_conference, bodies, microseconds
 from warehouse.database import open_reader
 

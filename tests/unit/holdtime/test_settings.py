@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.agreements import agreed
-from holdtime.reporting import request_of
-from holdtime.settings import CONFIG_FILE, ConfigurationError, load
+from holdtime.commands.report import request_of
+from holdtime.config.queue_policies import agreed
+from holdtime.config.settings import (
+    CONFIG_FILE,
+    ConfigurationError,
+    load,
+)
 
 SECRET = "KEY0123456789_not-to-be-seen"
 

@@ -8,8 +8,12 @@ from statistics import fmean, stdev
 
 import pytest
 
-from holdtime.simulator import Plan, QueueVisit, simulate
-from reports.erlang import ErlangA, ErlangC
+from reports.measures.erlang import ErlangA, ErlangC
+from simulator import (
+    Plan,
+    QueueVisit,
+    simulate,
+)
 
 BATCHES = 30
 

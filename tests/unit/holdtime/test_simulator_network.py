@@ -6,7 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from holdtime.simulator import NONE, Faults, Plan, World, deliver, simulate
+from simulator import (
+    NONE,
+    Faults,
+    Plan,
+    World,
+    deliver,
+    simulate,
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from nacl.signing import SigningKey
 
-from holdtime.simulator import Delivery, Faults, Plan, Posted, Retries, deliver, post, simulate
-from holdtime.simulator.poster import unreachable
+from simulator import (
+    Delivery,
+    Faults,
+    Plan,
+    Posted,
+    Retries,
+    deliver,
+    post,
+    simulate,
+)
+from simulator.poster import unreachable
 from tests.post import a_free_port
 
 KEY = SigningKey(bytes(range(32)))

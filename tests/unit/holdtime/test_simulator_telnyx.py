@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 
-from holdtime.simulator import Event, Plan, World, simulate
-from holdtime.simulator.telnyx import attempt
+from simulator import (
+    Event,
+    Plan,
+    World,
+    simulate,
+)
+from simulator.telnyx import attempt
 
 LEG = {"call_control_id", "call_leg_id", "call_session_id", "client_state", "connection_id"}
 CALL = LEG | {"from", "to"}

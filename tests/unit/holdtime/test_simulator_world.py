@@ -5,7 +5,16 @@ from itertools import pairwise
 
 import pytest
 
-from holdtime.simulator import Habits, Plan, Queue, QueueVisit, Service, World, demo, simulate
+from simulator import (
+    Habits,
+    Plan,
+    Queue,
+    QueueVisit,
+    Service,
+    World,
+    demo,
+    simulate,
+)
 
 NINE_IN_NEW_YORK = datetime(2026, 3, 2, 14, tzinfo=UTC)
 

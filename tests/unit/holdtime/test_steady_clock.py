@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdtime.steady_clock import BELIEVED_AFTER, LEAP, SteadyClock, elapsed_s
+from holdtime.service.steady_clock import (
+    BELIEVED_AFTER,
+    LEAP,
+    SteadyClock,
+    elapsed_s,
+)
 from tests.builders import NOON
 
 HOUR = timedelta(hours=1)

@@ -13,8 +13,8 @@ import duckdb
 import polars
 import pytest
 
-from holdtime.allocator import TUNABLES
-from processors.landing import Landing
+from holdtime.service.allocator import TUNABLES
+from processors.landing.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import open_writer
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from holdtime import settings
-from holdtime.parts import opened
-from holdtime.service import Service
-from ingest.log import Record
+from eventlog.log import Record
+from holdtime.config import settings
+from holdtime.service.components import opened
+from holdtime.service.service import Service
 from tests.builders import NOON, a_call, bodies, microseconds
 from tests.unit.processors.test_processor import until
 from warehouse.database import open_writer

@@ -12,12 +12,12 @@ import pytest
 from nacl.signing import SigningKey
 from typer.testing import CliRunner
 
-from holdtime.checks import Check
-from holdtime.cli import app
-from holdtime.verify_log import examine
-from ingest.log import Origin, Record
-from ingest.signature import Seal
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import Origin, Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.cli.main import app
+from holdtime.doctor.checks import Check
+from holdtime.doctor.verify_log import examine
+from ingest.signing.signature import Seal
 
 OLD, NEW = SigningKey(bytes(range(32))), SigningKey(bytes(range(1, 33)))
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

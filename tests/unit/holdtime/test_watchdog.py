@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from holdtime.watchdog import SHORT_LOOKS, Watchdog
+from holdtime.service.watchdog import SHORT_LOOKS, Watchdog
 
 
 def stuck(*seen: tuple[int, int, float] | None) -> list[bool]:

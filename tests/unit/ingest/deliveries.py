@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 from prometheus_client import CollectorRegistry
 
+from eventlog.log import LogUnavailableError, Record
 from ingest.http.answers import Answer
 from ingest.http.request import Head, HeadReader
-from ingest.log import LogUnavailableError, Record
 from ingest.metrics import IngestMetrics
 from ingest.refusals import Refusals
-from ingest.signature import Verifier
+from ingest.signing.signature import Verifier
 from ingest.webhook import WebhookEndpoint
 
 KEY = SigningKey(bytes(range(32)))

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from nacl.signing import SigningKey
 
-from ingest import checker_process
-from ingest.checker import Checker
-from ingest.signature import Seal, Verifier
+from ingest.signing import checker_process
+from ingest.signing.checker import Checker
+from ingest.signing.signature import Seal, Verifier
 
 KEYS = (SigningKey.generate(), SigningKey.generate())
 STRANGER = SigningKey.generate()

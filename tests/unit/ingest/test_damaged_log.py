@@ -15,12 +15,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ingest import sqlite_wal
-from ingest.log import DAMAGED, LogUnavailableError, Origin, Record, records_of
-from ingest.signature import Seal
-from ingest.sqlite_check import pieces
-from ingest.sqlite_file import APPLICATION_ID, UnusableLogError
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import (
+    DAMAGED,
+    LogUnavailableError,
+    Origin,
+    Record,
+    records_of,
+)
+from eventlog.sqlite import wal as sqlite_wal
+from eventlog.sqlite.check import pieces
+from eventlog.sqlite.file import APPLICATION_ID, UnusableLogError
+from eventlog.sqlite.log import SqliteLog
+from ingest.signing.signature import Seal
 
 GROUPS, A_GROUP = 24, 5
 HELD = GROUPS * A_GROUP

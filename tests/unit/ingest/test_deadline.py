@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ingest.deadline import Deadlines
+from ingest.http.deadline import Deadlines
 
 
 def test_what_is_late_is_cancelled_and_told_so() -> None:

@@ -19,12 +19,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from uvicorn import Server
 
+from eventlog.sqlite.log import SqliteLog
 from ingest.app import build, serve_config
 from ingest.http.limits import Limits
 from ingest.metrics import METRICS, IngestMetrics, Outcome
-from ingest.signature import Verifier
+from ingest.signing.signature import Verifier
 from ingest.site import Site
-from ingest.sqlite_log import SqliteLog
 from ingest.webhook import ANSWERS, WebhookEndpoint
 from tests.mangled_http import conversation
 from tests.unit.ingest.deliveries import EVENT, KEY, OTHER_KEY, signed

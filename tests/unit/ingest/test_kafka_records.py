@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.kafka_records import address, headers
-from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout, partition_number
-from ingest.log import Record
+from eventlog.kafka.records import address, headers
+from eventlog.kafka.topics import (
+    EVENTS_PARTITIONS,
+    REJECTED_PARTITIONS,
+    Layout,
+    partition_number,
+)
+from eventlog.log import Record
 
 LAYOUT = Layout()
 EVENT = {"id": "e1", "event_type": "call.enqueued", "payload": {"call_session_id": "s1"}}

@@ -7,12 +7,20 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.batch import Batch
-from ingest.kafka_buffer import Buffer
-from ingest.kafka_records import address, headers
-from ingest.kafka_runs import Headers, Run, chunk
-from ingest.kafka_topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout
-from ingest.log import Origin, Record
+from eventlog.batch import Batch
+from eventlog.kafka.buffer import Buffer
+from eventlog.kafka.records import address, headers
+from eventlog.kafka.runs import (
+    Headers,
+    Run,
+    chunk,
+)
+from eventlog.kafka.topics import (
+    EVENTS_PARTITIONS,
+    REJECTED_PARTITIONS,
+    Layout,
+)
+from eventlog.log import Origin, Record
 
 LAYOUT = Layout()
 EVENT = {"id": "e1", "event_type": "call.enqueued", "payload": {"call_session_id": "s1"}}

@@ -15,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey, VerifyKey
 
-from ingest.signature import Distrust, UnusableKeyError, Verifier, is_signed_by, parse_keys
+from ingest.signing.signature import (
+    Distrust,
+    UnusableKeyError,
+    Verifier,
+    is_signed_by,
+    parse_keys,
+)
 from tests.unit.ingest.deliveries import EVENT, KEY, NOW_S, NOW_US, OTHER_KEY, signature
 
 BODIES = {

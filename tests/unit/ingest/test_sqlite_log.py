@@ -16,11 +16,19 @@ from typing import Any
 
 import pytest
 
-from ingest import sqlite_writer
-from ingest.log import LogUnavailableError, Origin, Record
-from ingest.sqlite_file import APPLICATION_ID, UnusableLogError, open_writer
-from ingest.sqlite_log import SqliteLog
-from ingest.sqlite_writer import Bounds, Writer
+from eventlog.log import (
+    LogUnavailableError,
+    Origin,
+    Record,
+)
+from eventlog.sqlite import writer as sqlite_writer
+from eventlog.sqlite.file import (
+    APPLICATION_ID,
+    UnusableLogError,
+    open_writer,
+)
+from eventlog.sqlite.log import SqliteLog
+from eventlog.sqlite.writer import Bounds, Writer
 
 
 def a_record(number: int, size: int = 600) -> Record:
@@ -51,8 +59,8 @@ def with_log(path: Path, scenario: Callable[[SqliteLog], Coroutine[Any, Any, Non
 ACKNOWLEDGING = """
 import asyncio, sys
 from pathlib import Path
-from ingest.log import Record
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import Record
+from eventlog.sqlite.log import SqliteLog
 
 async def main():
     log = SqliteLog(Path(sys.argv[1]))
@@ -163,8 +171,8 @@ def test_a_full_disk_refuses_a_whole_group_and_recovers_when_space_returns(path:
 IO_ERROR = """
 import asyncio, resource, sys
 from pathlib import Path
-from ingest.log import LogUnavailableError, Origin, Record
-from ingest.sqlite_log import SqliteLog
+from eventlog.log import LogUnavailableError, Origin, Record
+from eventlog.sqlite.log import SqliteLog
 
 async def main():
     log = SqliteLog(Path(sys.argv[1]))
@@ -247,7 +255,7 @@ def test_a_second_writer_is_refused_in_this_process_and_in_another(path: Path) -
 
 
 def test_another_process_reads_while_it_is_written(path: Path) -> None:
-    reading = "import sys; from pathlib import Path; from ingest.sqlite_log import SqliteLog; "
+    reading = "import sys; from pathlib import Path; from eventlog.sqlite.log import SqliteLog; "
     reading += "log = SqliteLog(Path(sys.argv[1])); print(log.end(), list(log.read({}, 9).received_us))"
 
     async def scenario(log: SqliteLog) -> None:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eventlog.log import Origin, Record
 from ingest.http.answers import Answer
 from ingest.http.bodies import MAX_BODY_BYTES
-from ingest.log import Origin, Record
 from ingest.metrics import Outcome
-from ingest.signature import Seal
+from ingest.signing.signature import Seal
 from tests.unit.ingest.deliveries import (
     EVENT,
     KEY,

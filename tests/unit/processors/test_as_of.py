@@ -8,10 +8,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime.simulator import Faults, Plan, deliver, simulate
-from processors import as_of
-from processors.as_of import UnreachedError
-from processors.landing import Landing
+from processors.landing.landing import Landing
+from processors.replay import as_of
+from processors.replay.as_of import UnreachedError
+from simulator import (
+    Faults,
+    Plan,
+    deliver,
+    simulate,
+)
 from tests.builders import FACT_TABLES, NOON, a_batch, a_call, a_conference, bodies, opened_warehouse
 from warehouse.catalog import describe
 from warehouse.database import open_writer

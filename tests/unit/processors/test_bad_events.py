@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.simulator import Plan, simulate
+from simulator import Plan, simulate
 from tests.builders import NOON, a_call, opened_warehouse
 from tests.hostile import Hostile, drawn
 from tests.reading import AmbiguousError, expected, landed_among

@@ -11,7 +11,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 
-from processors.landing import Landing
+from processors.landing.landing import Landing
 from tests.builders import NOON, Warehouse, a_call, a_conference, bodies
 from warehouse.database import open_writer
 

@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from processors.evaluation import ENOUGH, last, witnessed_at
+from processors.landing.evaluation import (
+    ENOUGH,
+    last,
+    witnessed_at,
+)
 from tests.builders import LATER, NOON, Warehouse, a_call, bodies, opened_warehouse
 
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from processors.aside import Aside
-from processors.landing import LONGEST_WAIT, Landing
+from processors.landing.landing import LONGEST_WAIT, Landing
+from processors.landing.speculator import Aside
 from tests.builders import LATER, NOON, Event, a_batch, a_call, a_conference, bodies, opened_warehouse
 
 ANN = list(a_call("ann").queued(at=NOON).answered(after=41, ringing=2).talked(300))

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from processors.landing import Landing
+from processors.landing.landing import Landing
 from tests.builders import NOON, Event, Warehouse, a_call, a_conference, bodies, opened_warehouse
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.batch import Batch
-from processors.landing import Landing
-from processors.migration import migrate, open_current
-from processors.slices import Slicing
+from eventlog.batch import Batch
+from processors.landing.landing import Landing
+from processors.replay.migration import migrate, open_current
+from processors.replay.slices import Slicing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse import tables
 from warehouse.database import SCHEMA_VERSION, open_reader, open_writer
@@ -28,8 +28,8 @@ QUARTERS = Slicing(events=100, granule=timedelta(minutes=15))
 KILLED = """
 import os, pathlib, sys
 from datetime import timedelta
-from processors import migration
-from processors.slices import Slicing
+from processors.replay import migration
+from processors.replay.slices import Slicing
 
 class Doomed:
     left = int(sys.argv[2])

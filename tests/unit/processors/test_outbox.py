@@ -8,12 +8,12 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from ingest.batch import NOTHING
-from ingest.log import LogUnavailableError
-from processors import outbox
-from processors.landing import Landing
-from processors.outbox import Change
-from processors.telling import Telling
+from eventlog.batch import NOTHING
+from eventlog.log import LogUnavailableError
+from processors.landing.landing import Landing
+from processors.outbox import outbox
+from processors.outbox.outbox import Change
+from processors.outbox.relay import Telling
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import open_writer
 

@@ -16,13 +16,17 @@ import duckdb
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ingest.batch import Batch, Positions
-from ingest.log import LogUnavailableError, Reader, Record
-from ingest.sqlite_log import SqliteLog
+from eventlog.batch import Batch, Positions
+from eventlog.log import (
+    LogUnavailableError,
+    Reader,
+    Record,
+)
+from eventlog.sqlite.log import SqliteLog
 from processors.app import Processor
-from processors.landing import Landed, Landing
+from processors.landing.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
-from processors.publishing import Publisher
+from processors.outbox.publishing import Publisher
 from tests.builders import LATER, NOON, a_call, bodies, microseconds
 from warehouse import replica
 from warehouse.database import open_reader, open_writer

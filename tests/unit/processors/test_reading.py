@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.batch import Batch, Positions
-from ingest.log import Record
-from ingest.sqlite_log import SqliteLog
-from processors import ahead, aside
-from processors.ahead import ReadAhead
-from processors.landing import Landed
+from eventlog.batch import Batch, Positions
+from eventlog.log import Record
+from eventlog.sqlite.log import SqliteLog
+from processors.landing import prefetcher, speculator
+from processors.landing.landing import Landed
+from processors.landing.prefetcher import ReadAhead
 from tests.builders import LATER, NOON, Warehouse, a_batch, a_call, a_conference, bodies, microseconds, opened_warehouse
 
 SAID = [
@@ -63,7 +63,7 @@ def test_a_batch_of_which_some_has_landed_since_it_was_read_lands_the_rest() -> 
 
 @pytest.mark.parametrize("memory", ["1MB", "24MB"], ids=["too little to open", "too little to read"])
 def test_what_cannot_be_read_ahead_is_read_when_it_lands(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "MEMORY_LIMIT", memory)
+    monkeypatch.setattr(speculator, "MEMORY_LIMIT", memory)
     with opened_warehouse() as one, opened_warehouse() as other:
         batch = a_batch(SAID * 1_000)
         with capture_logs() as said:
@@ -90,7 +90,7 @@ def log(tmp_path: Path) -> SqliteLog:
 def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
     log: SqliteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "WORTH_IT", 2)
+    monkeypatch.setattr(prefetcher, "WORTH_IT", 2)
     prepared: list[Batch] = []
     with ReadAhead(log, 2, prepared.append) as reader:
         first = reader.read({})
@@ -101,7 +101,7 @@ def test_the_next_batch_is_read_and_prepared_before_it_is_asked_for(
 
 
 def test_the_first_batch_of_a_backlog_is_half_as_large(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "WORTH_IT", 1)
+    monkeypatch.setattr(prefetcher, "WORTH_IT", 1)
     with ReadAhead(log, 3, lambda _: None) as reader:
         first = reader.read({})
         second = reader.read(first.reached())
@@ -112,7 +112,7 @@ def test_the_first_batch_of_a_backlog_is_half_as_large(log: SqliteLog, monkeypat
 def test_what_is_read_ahead_in_vain_is_waited_for_before_anything_is_read_anew(
     log: SqliteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "WORTH_IT", 1)
+    monkeypatch.setattr(prefetcher, "WORTH_IT", 1)
     asked: list[Positions] = []
     reading, two_at_a_time = threading.Lock(), threading.Event()
     read = log.read

@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from processors.landing import Landing
-from processors.rebuild import rebuild
-from processors.slices import Slicing
+from processors.landing.landing import Landing
+from processors.replay.rebuild import rebuild
+from processors.replay.slices import Slicing
 from tests.builders import (
     FACT_TABLES,
     LATER,
@@ -35,8 +35,8 @@ HALF_MINUTES = Slicing(events=1, granule=timedelta(seconds=30))
 KILLED = """
 import os, pathlib, sys
 from datetime import timedelta
-from processors.rebuild import rebuild
-from processors.slices import Slicing
+from processors.replay.rebuild import rebuild
+from processors.replay.slices import Slicing
 from warehouse.database import open_writer
 
 class Doomed:

@@ -6,9 +6,9 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from processors import rejected
-from processors.landing import Landed
-from processors.relanding import reland
+from processors.events import rejected
+from processors.landing.landing import Landed
+from processors.landing.reprocess import reland
 from tests.builders import LATER, NOON, Warehouse, a_batch, a_call, bodies, opened_warehouse
 
 NOTHING_LANDED = Landed(0, 0, 0, 0, 0, {})

@@ -6,7 +6,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.spans import Span, beyond, merged, widened
+from processors.entities.time_ranges import (
+    Span,
+    beyond,
+    merged,
+    widened,
+)
 from tests.builders import NOON
 
 MINUTES = range(-20, 60)

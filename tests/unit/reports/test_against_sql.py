@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
+from reports.catalogue.registry import (
+    REPORTS,
+    SUMMARIES,
+    completeness_of,
+    run,
+)
 from reports.formats import EVERY, PICTURES, encoded, pictures
-from reports.registry import REPORTS, SUMMARIES, completeness_of, run
-from reports.report import Report
-from reports.request import parse
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 from tests.builders import opened_warehouse
 from tests.centers import AFTERWARDS, a_busy_center
 from warehouse.catalog import describe

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
+from reports.catalogue.registry import run
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 from tests.unit.reports.conftest import NOON, Row
 
 ANN = "+12025550143"

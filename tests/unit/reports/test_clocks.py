@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports import wording
-from reports.compare import earlier, preceding
+from reports import humanize
+from reports.catalogue.compare import earlier, preceding
+from reports.catalogue.registry import REPORTS, run
 from reports.formats import encoded
-from reports.registry import REPORTS, run
-from reports.report import Report
-from reports.request import parse
-from reports.visits import Period
+from reports.request.request import parse
+from reports.tables.report import Report
+from reports.tables.visits import Period
 
 CHANGES = [
     ("Europe/Athens", "2026-03-29", 23),
@@ -143,7 +143,7 @@ def test_one_of_everything_is_one_in_every_report(fill: Any, visit: Any) -> None
         elif name == "compare":
             offered = next(row for row in report.section("compare").rows() if row["name"] == "offered")
             assert (offered["now_value"], offered["before_value"]) == (1, 0)
-            assert offered["change"] == wording.NOTHING
+            assert offered["change"] == humanize.NOTHING
 
 
 @pytest.mark.parametrize(("tz", "day", "hours"), CHANGES)
@@ -244,4 +244,4 @@ def test_times_that_the_clocks_skipped_are_compared_with_what_there_was_of_them(
     rows = [
         next(row for row in report.section("compare").rows() if row["name"] == "offered") for report in (partly, wholly)
     ]
-    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, wording.NOTHING)]
+    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, humanize.NOTHING)]

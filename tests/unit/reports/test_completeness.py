@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reports import formats
-from reports.registry import completeness_of, run
-from reports.report import Report
-from reports.request import parse
+from reports.catalogue.registry import completeness_of, run
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reports.catalogue.registry import run
 from reports.formats import FORMATS, render
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

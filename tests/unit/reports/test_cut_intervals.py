@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports.calendar.hours import openings
+from reports.catalogue.registry import run
 from reports.formats import encoded
-from reports.hours import openings
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
-from reports.terms import Agreement
+from reports.request.effective_policy import Agreement
+from reports.request.request import parse
+from reports.tables.report import Report
 from tests.unit.reports.test_clocks import COUNTED, everything
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

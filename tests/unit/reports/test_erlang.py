@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.erlang import ErlangA, ErlangC, erlang_b
+from reports.measures.erlang import (
+    ErlangA,
+    ErlangC,
+    erlang_b,
+)
 
 rates = st.floats(0.001, 2.0)
 services = st.floats(5.0, 900.0)

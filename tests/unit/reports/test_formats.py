@@ -11,18 +11,19 @@ from typing import Any
 import openpyxl
 import pytest
 
-from reports import conferences, sla, wording
-from reports.definitions import digest
+from reports import humanize
+from reports.catalogue import conferences, sla
+from reports.catalogue.registry import REPORTS, run
 from reports.errors import RequestError
 from reports.formats import FORMATS, cells, encoded, pictures, render
 from reports.formats import csv as csv_format
 from reports.formats import table as table_format
 from reports.formats.cells import Grade
-from reports.measures import AGGREGATES
-from reports.registry import REPORTS, run
-from reports.report import Report
-from reports.request import Origin, parse
-from reports.terms import Agreement
+from reports.measures.definitions import digest
+from reports.measures.measures import AGGREGATES
+from reports.request.effective_policy import Agreement
+from reports.request.request import Origin, parse
+from reports.tables.report import Report
 from tests.unit.reports.conftest import insert
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -148,7 +149,7 @@ def test_json_gives_back_what_went_in_and_names_its_definition(plain: Report, ho
     text = render(hostile, "json")
     assert text.isascii()
     rows = next(section for section in json.loads(text)["sections"] if section["name"] == "queues")["rows"]
-    assert {row["queue"] for row in rows} == {wording.cut(name) for name in HOSTILE}
+    assert {row["queue"] for row in rows} == {humanize.cut(name) for name in HOSTILE}
 
 
 def test_a_page_needs_nothing_else_and_shows_its_charts(plain: Report) -> None:
@@ -260,18 +261,18 @@ def test_an_unknown_format_is_answered_with_those_there_are(plain: Report) -> No
     [(None, "–"), (0, "0 s"), (400, "0.4 s"), (7_836, "7.8 s"), (41_000, "41 s"), (59_700, "1:00"), (185_000, "3:05")],  # noqa: RUF001 -- the dash
 )
 def test_durations_are_read_at_a_glance(ms: float | None, text: str) -> None:
-    assert wording.duration(ms) == text
-    assert wording.duration(3_723_000) == "1:02:03"
+    assert humanize.duration(ms) == text
+    assert humanize.duration(3_723_000) == "1:02:03"
 
 
 def test_a_repeated_hour_is_labelled_with_its_offset() -> None:
     zone = parse(now=NOON, tz="America/New_York").zone
-    passes = [wording.moment(datetime(2026, 11, 1, hour, 30, tzinfo=UTC), zone) for hour in (5, 6, 7)]
+    passes = [humanize.moment(datetime(2026, 11, 1, hour, 30, tzinfo=UTC), zone) for hour in (5, 6, 7)]
     assert passes == ["2026-11-01 01:30 -04:00", "2026-11-01 01:30 -05:00", "2026-11-01 02:30"]
 
 
 def test_ages_are_told_in_one_unit() -> None:
-    assert [wording.age(secs * 1000) for secs in (-1, 4, 119, 121, 7201, 200_000)] == [
+    assert [humanize.age(secs * 1000) for secs in (-1, 4, 119, 121, 7201, 200_000)] == [
         "0 s",
         "4 s",
         "119 s",

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.calendar.intervals import (
+    Interval,
+    fitting,
+    interval,
+    midnight,
+    require_bounded,
+    spine,
+    zone,
+)
 from reports.errors import RequestError
-from reports.intervals import Interval, fitting, interval, midnight, require_bounded, spine, zone
 
 NEW_YORK = ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")

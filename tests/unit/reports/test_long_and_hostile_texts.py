@@ -16,13 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from reports import wording
-from reports.definitions import Kind
+from reports import humanize
+from reports.catalogue.registry import run
 from reports.formats import EVERY, cells, encoded, render
 from reports.formats.csv import safe
-from reports.registry import run
-from reports.report import Column, Report, Section
-from reports.request import parse
+from reports.measures.definitions import Kind
+from reports.request.request import parse
+from reports.tables.report import (
+    Column,
+    Report,
+    Section,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
@@ -68,7 +72,7 @@ def test_no_separator_makes_a_formula_of_a_csv_cell(of_texts: Callable[[Rows], R
 
 @given(texts)
 def test_only_an_apostrophe_is_added(text: str) -> None:
-    assert safe(text).replace("'", "") == wording.plain(text).replace("'", "")
+    assert safe(text).replace("'", "") == humanize.plain(text).replace("'", "")
 
 
 @pytest.mark.parametrize(
@@ -90,16 +94,16 @@ def test_every_text_of_a_sheet_stays_a_text_when_it_is_edited(of_texts: Callable
 
 @given(st.text(max_size=600), st.text(max_size=600))
 def test_a_name_is_cut_to_what_still_tells_it_from_every_other(one: str, other: str) -> None:
-    assert len(wording.cut(one)) <= wording.MAX_NAME
-    assert (wording.cut(one) == one) == (len(one) <= wording.MAX_NAME)
-    assert (wording.cut(one) == wording.cut(other)) == (one == other)
+    assert len(humanize.cut(one)) <= humanize.MAX_NAME
+    assert (humanize.cut(one) == one) == (len(one) <= humanize.MAX_NAME)
+    assert (humanize.cut(one) == humanize.cut(other)) == (one == other)
     beginning = "x" * 300
-    assert (wording.cut(beginning + one) == wording.cut(beginning + other)) == (one == other)
-    assert wording.cut(wording.cut(one)) == wording.cut(one)
+    assert (humanize.cut(beginning + one) == humanize.cut(beginning + other)) == (one == other)
+    assert humanize.cut(humanize.cut(one)) == humanize.cut(one)
 
 
 def test_a_cut_name_says_how_long_it_was() -> None:
-    assert re.fullmatch(r"x+… \[1,048,576 characters, [0-9a-f]{10}\]", wording.cut("x" * (1 << 20)))
+    assert re.fullmatch(r"x+… \[1,048,576 characters, [0-9a-f]{10}\]", humanize.cut("x" * (1 << 20)))
 
 
 @pytest.mark.parametrize("form", [form for form in EVERY if form != "parquet"])
@@ -123,7 +127,7 @@ def test_what_is_for_programs_is_exact_or_says_that_it_was_cut(of_texts: Callabl
     assert raw == long
     assert pl.read_parquet(io.BytesIO(encoded(made, "parquet")))["queue"].to_list() == [long]
     (section,) = json.loads(render(made, "json"))["sections"]
-    assert section["rows"][0]["queue"] == wording.cut(long) == cells.cut(long, made.request.zone)
+    assert section["rows"][0]["queue"] == humanize.cut(long) == cells.cut(long, made.request.zone)
 
 
 WRITTEN = [
@@ -170,4 +174,4 @@ def test_columns_stay_in_line_beside_joined_texts(of_texts: Callable[[Rows], Rep
 
 @pytest.mark.parametrize(("text", "shown"), NOT_WRITTEN)
 def test_a_joiner_that_joins_nothing_and_all_else_that_is_invisible_is_spelt_out(text: str, shown: str) -> None:
-    assert wording.plain(text) == shown
+    assert humanize.plain(text) == shown

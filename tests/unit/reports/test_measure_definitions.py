@@ -4,10 +4,22 @@ import duckdb
 import polars as pl
 import pytest
 
-from reports.definitions import Measure
 from reports.errors import RequestError
-from reports.measures import ABANDONMENT, AGGREGATES, MEANS, PERCENTILES, VARIANTS, every_measure, service_level
-from reports.tallies import percentiles, tally, with_rates
+from reports.measures.aggregation import (
+    percentiles,
+    tally,
+    with_rates,
+)
+from reports.measures.definitions import Measure
+from reports.measures.measures import (
+    ABANDONMENT,
+    AGGREGATES,
+    MEANS,
+    PERCENTILES,
+    VARIANTS,
+    every_measure,
+    service_level,
+)
 
 
 def _visits(*groups: tuple[str, float | None, int]) -> pl.LazyFrame:

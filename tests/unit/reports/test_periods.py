@@ -5,8 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reports.periods import Extent, bulk, stretch
-from reports.request import parse
+from reports.calendar.periods import (
+    Extent,
+    bulk,
+    stretch,
+)
+from reports.request.request import parse
 
 # Wednesday, half past ten in the morning in Athens.
 NOW = datetime(2026, 3, 4, 8, 30, tzinfo=UTC)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reports import queue_names
+from reports.catalogue.registry import run
 from reports.errors import RequestError
-from reports.registry import run
-from reports.request import Request, parse
-from reports.terms import Agreement
+from reports.request import queue_names
+from reports.request.effective_policy import Agreement
+from reports.request.request import Request, parse
 from tests.unit.reports.conftest import NOON
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.ranks import Wanted, ordered
+from reports.measures.nearest_rank import Wanted, ordered
 
 ROWS = st.lists(
     st.tuples(

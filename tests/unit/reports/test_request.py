@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from reports.calendar.intervals import Interval
 from reports.errors import RequestError
-from reports.intervals import Interval
-from reports.request import Request, parse
+from reports.request.request import Request, parse
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -8,12 +8,13 @@ from typing import Any
 import openpyxl
 import pytest
 
-from reports import formats, scope
+from reports import formats
+from reports.catalogue.registry import REPORTS, run
 from reports.formats import charts, encoded, render
-from reports.registry import REPORTS, run
-from reports.report import Report
-from reports.request import parse
+from reports.request import scope
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 from tests.unit.reports.conftest import NOON
 
 NAMES = ("support", "sales", "billing", "night", "weekend")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reports.registry import run
-from reports.request import parse
+from reports.catalogue.registry import run
+from reports.request.request import parse
 from tests.unit.reports.conftest import NOON, Row
 
 TABLES = {

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from reports.catalogue.registry import run
 from reports.errors import RequestError, SourceError
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
+from reports.request.request import parse
 from reports.source import Source
+from reports.tables.report import Report
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -10,11 +10,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from reports.catalogue.registry import run
 from reports.errors import RequestError
 from reports.formats import encoded, parquet
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
+from reports.request.request import parse
+from reports.tables.report import Report
 from tests.unit.reports.test_formats import HOSTILE
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

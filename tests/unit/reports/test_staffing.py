@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from reports.erlang import ErlangA, ErlangC
+from reports.catalogue.registry import run
+from reports.catalogue.staffing import Demand, needed
 from reports.errors import RequestError
-from reports.registry import run
-from reports.report import Report
-from reports.request import parse
-from reports.staffing import Demand, needed
+from reports.measures.erlang import ErlangA, ErlangC
+from reports.request.request import parse
+from reports.tables.report import Report
 from tests.unit.reports.conftest import insert
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

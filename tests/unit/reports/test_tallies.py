@@ -3,7 +3,13 @@
 import polars as pl
 import pytest
 
-from reports.tallies import percentiles, rolled_up, tally, wait_distribution, with_rates
+from reports.measures.aggregation import (
+    percentiles,
+    rolled_up,
+    tally,
+    wait_distribution,
+    with_rates,
+)
 
 
 def _visits(*visits: tuple[str, int | None]) -> pl.LazyFrame:

@@ -6,13 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from reports.calendar.hours import (
+    Opening,
+    opened,
+    openings,
+)
+from reports.catalogue.registry import require_comparable, run
 from reports.errors import RequestError
 from reports.formats import render
-from reports.hours import Opening, opened, openings
-from reports.registry import require_comparable, run
-from reports.report import Report
-from reports.request import parse
-from reports.terms import Agreement
+from reports.request.effective_policy import Agreement
+from reports.request.request import parse
+from reports.tables.report import Report
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = NOON + timedelta(days=1)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reports.registry import REPORTS, run
-from reports.request import parse
+from reports.catalogue.registry import REPORTS, run
+from reports.request.request import parse
 from tests.unit.reports.test_clocks import everything
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)

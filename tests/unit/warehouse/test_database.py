@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from processors.landing import Landing
+from processors.landing.landing import Landing
 from tests.builders import LATER, NOON, a_batch, a_call, bodies
 from warehouse.database import SCHEMA_VERSION, create_tables, open_reader, open_writer
 from warehouse.errors import WarehouseError

@@ -11,11 +11,11 @@ import pytest
 import telnyx
 from telnyx import AsyncTelnyx
 
-from holdtime.simulator import Plan
-from holdtime.simulator.api import Account
-from holdtime.simulator.api.commands import Commands
-from holdtime.simulator.history import Leg
-from holdtime.simulator.telnyx import Event
+from simulator import Plan
+from simulator.api import Account
+from simulator.api.commands import Commands
+from simulator.history import Leg
+from simulator.telnyx import Event
 from tests.builders import NOON, Warehouse, microseconds, opened_warehouse
 from tests.reconciling import Center
 from tests.served import sdk

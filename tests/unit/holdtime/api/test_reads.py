@@ -11,8 +11,12 @@ import pytest
 import telnyx
 from telnyx import AsyncTelnyx
 
-from holdtime.simulator import Plan, World, simulate
-from holdtime.simulator.api import Account, Manners
+from simulator import (
+    Plan,
+    World,
+    simulate,
+)
+from simulator.api import Account, Manners
 from tests.builders import stamp
 from tests.served import frozen, sdk
 

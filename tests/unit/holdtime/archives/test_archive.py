@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.archives import packed, zipped
-from holdtime.archives.archive import texts
-from holdtime.archives.errors import ArchiveError
+from ingest.archives import packed, zipped
+from ingest.archives.archive import texts
+from ingest.archives.errors import ArchiveError
 
 EVENT = '{"data": {"id": "1", "queue": "π😀"}}'
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"

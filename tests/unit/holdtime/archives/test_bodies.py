@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdtime.archives import bodies as splitting
-from holdtime.archives.bodies import Bodies
-from holdtime.archives.errors import ArchiveError
+from ingest.archives import bodies as splitting
+from ingest.archives.bodies import Bodies
+from ingest.archives.errors import ArchiveError
 
 EVENT = b'{"data":{"id":"7","payload":{"queue":"\xd9\xbe","tags":["a","}"]}},"meta":{"attempt":1}}'
 OTHER = b'{"id": "8", "record_type": "event", "event_type": "call.hangup"}'

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from holdtime.archives import packed
-from holdtime.archives.errors import ArchiveError
-from holdtime.archives.packed import unpacked
+from ingest.archives import packed
+from ingest.archives.errors import ArchiveError
+from ingest.archives.packed import unpacked
 
 if sys.version_info >= (3, 14):
     from compression import zstd

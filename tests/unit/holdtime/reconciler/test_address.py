@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdtime.reconciler.address import TELNYX, checked
+from reconciler.address import TELNYX, checked
 
 
 @pytest.mark.parametrize(

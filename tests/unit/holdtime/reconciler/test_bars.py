@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.simulator import TABLES, World, simulate
-from holdtime.simulator.api import Manners
+from simulator import (
+    TABLES,
+    World,
+    simulate,
+)
+from simulator.api import Manners
 from tests.laws.test_truth import a_world, found, rows
 from tests.reconciling import ORIGINAL_SOURCES, Center
 

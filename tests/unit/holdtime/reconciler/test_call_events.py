@@ -8,11 +8,11 @@ import httpx
 import pytest
 from telnyx import AsyncTelnyx
 
-from holdtime.reconciler.api import Api
-from holdtime.reconciler.known import Warehouse
-from holdtime.reconciler.sources import Asking
-from holdtime.reconciler.sources.call_events import REACH, CallEvents
-from holdtime.reconciler.windows import Window
+from reconciler.api import Api
+from reconciler.seen_events import Warehouse
+from reconciler.sources import Asking
+from reconciler.sources.call_events import REACH, CallEvents
+from reconciler.windows import Window
 from tests.builders import NOON
 from tests.reconciling import Center
 

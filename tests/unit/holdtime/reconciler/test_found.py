@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdtime.reconciler.found import original
-from holdtime.reconciler.known import Warehouse
+from reconciler.found import original
+from reconciler.seen_events import Warehouse
 from tests.builders import NOON
 from tests.reconciling import Center
 

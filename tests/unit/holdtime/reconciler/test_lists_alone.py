@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from holdtime.simulator import TABLES, World
-from holdtime.simulator.api import Manners
+from simulator import TABLES, World
+from simulator.api import Manners
 from tests.laws.test_truth import a_world, found, rows
 from tests.reconciling import Center
 

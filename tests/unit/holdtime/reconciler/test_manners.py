@@ -12,10 +12,15 @@ import httpx
 import pytest
 from telnyx import AsyncTelnyx
 
-from holdtime.reconciler.api import ATTEMPTS, Api
-from holdtime.reconciler.errors import ForbiddenError, RefusedError, UnansweredError, UnauthorizedError
-from holdtime.reconciler.pace import Pace
-from holdtime.simulator.api import Manners
+from reconciler.api import ATTEMPTS, Api
+from reconciler.errors import (
+    ForbiddenError,
+    RefusedError,
+    UnansweredError,
+    UnauthorizedError,
+)
+from reconciler.pace import Pace
+from simulator.api import Manners
 from tests.laws.test_truth import a_world
 from tests.reconciling import Center
 

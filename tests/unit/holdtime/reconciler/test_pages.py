@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 from telnyx import AsyncTelnyx
 
-from holdtime.reconciler.api import Api
-from holdtime.reconciler.known import Warehouse as KnownWarehouse
-from holdtime.reconciler.pace import Pace
-from holdtime.reconciler.reconciler import Reconciler
-from holdtime.simulator.api import application
+from reconciler.api import Api
+from reconciler.pace import Pace
+from reconciler.reconciler import Reconciler
+from reconciler.seen_events import Warehouse as KnownWarehouse
+from simulator.api import application
 from tests.documented import FIELDS
 from tests.generated import Generated
 from tests.laws.test_truth import a_world

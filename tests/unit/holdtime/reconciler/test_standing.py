@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from holdtime.reconciler.metrics import METRICS, ReconcilerMetrics
-from holdtime.reconciler.pace import Pace
-from holdtime.reconciler.standing import SourceStanding, Standing
-from holdtime.simulator.api import Manners
+from reconciler.metrics import METRICS, ReconcilerMetrics
+from reconciler.pace import Pace
+from reconciler.status import SourceStanding, Standing
+from simulator.api import Manners
 from tests.laws.test_truth import a_world
 from tests.reconciling import PLENTY, Center
 

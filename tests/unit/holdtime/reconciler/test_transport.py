@@ -15,10 +15,19 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from holdtime.reconciler.api import Api, opened
-from holdtime.reconciler.errors import ReconcilerError, RefusedError, UnansweredError, UnaskableError
-from holdtime.reconciler.pace import Pace
-from holdtime.reconciler.transport import MAX_ANSWER_BYTES, AnswerError, BoundedTransport
+from reconciler.api import Api, opened
+from reconciler.errors import (
+    ReconcilerError,
+    RefusedError,
+    UnansweredError,
+    UnaskableError,
+)
+from reconciler.pace import Pace
+from reconciler.transport import (
+    MAX_ANSWER_BYTES,
+    AnswerError,
+    BoundedTransport,
+)
 from tests.answers import a_server, answering, bombing, endless, trickling
 
 KEY = "KEY-canary-0123456789"
@@ -70,7 +79,7 @@ def test_gzip_is_taken_and_other_encodings_are_not() -> None:
 
 GROWTH = """
 import asyncio, resource, sys
-from holdtime.reconciler.api import Api, opened
+from reconciler.api import Api, opened
 
 async def ask(url):
     async with opened(key="K", base_url=url) as client:

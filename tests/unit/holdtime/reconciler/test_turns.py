@@ -4,9 +4,9 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from holdtime.outage import between
-from holdtime.reconciler.known import Warehouse
-from holdtime.reconciler.turns import LOOK_S, next_turn
+from holdtime.service.outage import between
+from reconciler.seen_events import Warehouse
+from reconciler.turns import LOOK_S, next_turn
 from tests.builders import NOON
 from tests.reconciling import Center
 

@@ -2,7 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from holdtime.reconciler.windows import HOUR, OVERLAP, Window, adds, begin, closed, cut
+from reconciler.windows import (
+    HOUR,
+    OVERLAP,
+    Window,
+    adds,
+    begin,
+    closed,
+    cut,
+)
 
 NOW = datetime(2026, 3, 2, 14, 20, tzinfo=UTC)
 TWO = datetime(2026, 3, 2, 14, tzinfo=UTC)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from holdtime.cli import app
-from holdtime.settings import CONFIG_FILE
+from holdtime.cli.main import app
+from holdtime.config.settings import CONFIG_FILE
 
 ONE = '[[schedule]]\nname = "daily"\ncron = "0 7 * * *"\nreport = "sla"\nfolder = "summaries"\n'
 

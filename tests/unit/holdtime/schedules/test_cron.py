@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from holdtime.schedules.cron import Cron
+from schedules.cron import Cron
 
 ATHENS = ZoneInfo("Europe/Athens")
 # An hour to and fro; half an hour to and fro, at a half-hour offset; and one whose clocks skip midnight itself.

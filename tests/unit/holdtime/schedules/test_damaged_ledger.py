@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from holdtime.schedules import ledger as ledger_module
-from holdtime.schedules.ledger import Ledger, LedgerError
-from holdtime.schedules.record import Kind, RunId, RunState, State
-from ingest import salvage
+from eventlog.sqlite import salvage
+from schedules import ledger as ledger_module
+from schedules.ledger import Ledger, LedgerError
+from schedules.record import (
+    Kind,
+    RunId,
+    RunState,
+    State,
+)
 
 NOW = datetime(2026, 3, 30, 4, tzinfo=UTC)
 RUN = RunId("daily", Kind.CRON, NOW)

@@ -7,11 +7,16 @@ import pytest
 from apprise.plugins.discord import NotifyDiscord
 from pydantic import SecretStr
 
-from holdtime.schedules import recipients
-from holdtime.schedules.content import Attachment, Message
-from holdtime.schedules.delivery import Outcome, Result, send, write
-from holdtime.schedules.recipients import Recipient
-from holdtime.schedules.record import Kind, RunId
+from schedules import recipients
+from schedules.content import Attachment, Message
+from schedules.delivery import (
+    Outcome,
+    Result,
+    send,
+    write,
+)
+from schedules.recipients import Recipient
+from schedules.record import Kind, RunId
 from tests.post import GONE, SILENT, a_free_port, a_mail_server, a_web_server
 
 RUN = RunId("daily", Kind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))

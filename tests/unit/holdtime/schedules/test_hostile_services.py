@@ -17,11 +17,16 @@ import requests
 from apprise.manager_plugins import NotificationManager
 from pydantic import SecretStr
 
-from holdtime.schedules import delivery, recipients, sender, wire
-from holdtime.schedules.content import Message
-from holdtime.schedules.delivery import Outcome, Result
-from holdtime.schedules.recipients import Recipient
-from holdtime.schedules.record import Kind, RunId
+from schedules import (
+    delivery,
+    http_probe,
+    recipients,
+    sender,
+)
+from schedules.content import Message
+from schedules.delivery import Outcome, Result
+from schedules.recipients import Recipient
+from schedules.record import Kind, RunId
 from tests.answers import Answer, a_server, answering, bombing, endless, trickling
 from tests.post import a_mail_server
 
@@ -117,22 +122,22 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 def test_no_way_to_use_requests_follows_a_redirect(ask: Callable[[str], object], status: int) -> None:
     with a_server(answering(200)) as (other, stolen):
         server = a_server(answering(status, Location=f"http://127.0.0.1:{other}/"))
-        with server as (port, _), wire.watched() as exchanges:
+        with server as (port, _), http_probe.watched() as exchanges:
             ask(f"http://127.0.0.1:{port}/")
         assert [each.redirected for each in exchanges] == [True]
         assert not stolen
     send = requests.Session.send
-    with wire.watched():
+    with http_probe.watched():
         assert requests.Session.send is not send
     assert requests.Session.send is send, "whoever else uses requests is not watched"
 
 
 def test_an_answer_of_up_to_a_mebibyte_is_what_it_was() -> None:
-    body = os.urandom(wire.MAX_ANSWER_BYTES)
-    with a_server(answering(200, body, Content_Type="text/plain")) as (port, _), wire.watched():
+    body = os.urandom(http_probe.MAX_ANSWER_BYTES)
+    with a_server(answering(200, body, Content_Type="text/plain")) as (port, _), http_probe.watched():
         assert requests.post(f"http://127.0.0.1:{port}/", timeout=5).content == body
-    with a_server(answering(200, body + b"x")) as (port, _), wire.watched() as exchanges:
-        with pytest.raises(wire.AnswerTooLargeError):
+    with a_server(answering(200, body + b"x")) as (port, _), http_probe.watched() as exchanges:
+        with pytest.raises(http_probe.AnswerTooLargeError):
             requests.post(f"http://127.0.0.1:{port}/", timeout=5)
         assert not exchanges[0].refused
 
@@ -167,9 +172,9 @@ GROWTH = """
 import json, resource, sys
 from datetime import UTC, datetime
 from pydantic import SecretStr
-from holdtime.schedules import recipients, sender
-from holdtime.schedules.content import Message
-from holdtime.schedules.record import Kind, RunId
+from schedules import recipients, sender
+from schedules.content import Message
+from schedules.record import Kind, RunId
 
 if __name__ == "__main__":
     run, said = RunId("daily", Kind.CRON, datetime(2026, 3, 30, tzinfo=UTC)), []

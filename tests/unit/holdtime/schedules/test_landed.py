@@ -9,12 +9,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from holdtime.outage import between
-from holdtime.reconciler.windows import Window
-from holdtime.schedules.landed import lacking, last_landing, log_end, outage
-from ingest.log import Extent, Record
-from ingest.sqlite_log import SqliteLog
-from processors.landing import Landing
+from eventlog.log import Extent, Record
+from eventlog.sqlite.log import SqliteLog
+from holdtime.service.outage import between
+from processors.landing.landing import Landing
+from reconciler.windows import Window
+from schedules.freshness import (
+    lacking,
+    last_landing,
+    log_end,
+    outage,
+)
 from tests.builders import NOON, a_batch, a_call, bodies, microseconds, opened_warehouse
 from warehouse.database import open_writer
 

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.schedules.ledger import KEPT, Ledger, LedgerError
-from holdtime.schedules.lock import TakenError, locked
-from holdtime.schedules.record import FOLDER, Kind, RunId, RunState, State
+from schedules.ledger import (
+    KEPT,
+    Ledger,
+    LedgerError,
+)
+from schedules.lock import TakenError, locked
+from schedules.record import (
+    FOLDER,
+    Kind,
+    RunId,
+    RunState,
+    State,
+)
 
 NOW = datetime(2026, 3, 30, 4, tzinfo=UTC)
 RUN = RunId("daily", Kind.CRON, NOW)
@@ -101,7 +111,7 @@ def test_a_clock_that_jumps_makes_nobody_forget_what_was_sent(path: Path) -> Non
 def test_runs_are_forgotten_after_a_year_and_some_when_there_are_many(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdtime.schedules.ledger.KEPT_RUNS", 1)
+    monkeypatch.setattr("schedules.ledger.KEPT_RUNS", 1)
     ledger = begun(path)
     assert ledger.begin(RunId("daily", Kind.CRON, NOW + KEPT + timedelta(days=1)), NOW + KEPT + timedelta(days=1))
     assert ledger.run(RUN) is None

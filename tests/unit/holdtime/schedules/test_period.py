@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from holdtime.schedules.period import period
+from schedules.period import period
 
 
 def spoken(words: str, now: str, zone: str) -> tuple[str, str]:

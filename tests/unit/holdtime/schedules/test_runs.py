@@ -10,22 +10,35 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from holdtime.reconciler.known import Warehouse
-from holdtime.schedules import apart, delivery, making
-from holdtime.schedules.apart import ChildDiedError
-from holdtime.schedules.content import Message
-from holdtime.schedules.ledger import Ledger
-from holdtime.schedules.making import Asked
-from holdtime.schedules.record import Kind, RunId, RunState, State
-from holdtime.schedules.run import CRASHED, Runs
-from holdtime.schedules.runner import MOST_UNDER_WAY, Runner
-from holdtime.schedules.schedule import Schedule
-from holdtime.schedules.sending import Pace, Sending
-from holdtime.schedules.standing import standings
-from holdtime.settings import Configuration, Environment, Settings
-from ingest.log import Extent
-from processors.landing import Landing
+from eventlog.log import Extent
+from holdtime.config.settings import (
+    Configuration,
+    Environment,
+    Settings,
+)
+from processors.landing.landing import Landing
+from reconciler.seen_events import Warehouse
 from reports.errors import SourceError
+from schedules import (
+    compose,
+    delivery,
+    render_process,
+)
+from schedules.compose import Asked
+from schedules.content import Message
+from schedules.dispatch import Pace, Sending
+from schedules.ledger import Ledger
+from schedules.record import (
+    Kind,
+    RunId,
+    RunState,
+    State,
+)
+from schedules.render_process import ChildDiedError
+from schedules.run import CRASHED, Runs
+from schedules.runner import MOST_UNDER_WAY, Runner
+from schedules.schedule import Schedule
+from schedules.status import standings
 from tests.builders import NOON, a_batch, a_call, bodies
 from tests.post import GONE, a_free_port, a_mail_server, a_web_server
 from warehouse.database import open_writer
@@ -322,7 +335,7 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    return making.made(Asked(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
+    return compose.made(Asked(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -489,10 +502,10 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
     asked = Asked(place.settings(schedule), schedule, DUE, place.now, Extent({0: 11}, 1), ("It waited.",))
-    assert apart.made(asked) == making.made(asked)
+    assert render_process.made(asked) == compose.made(asked)
     place.replica = place.folder / "nothing.duckdb"
     with pytest.raises(SourceError, match="is not there yet"):
-        apart.made(Asked(place.settings(schedule), schedule, DUE, place.now, None))
+        render_process.made(Asked(place.settings(schedule), schedule, DUE, place.now, None))
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Place) -> None:

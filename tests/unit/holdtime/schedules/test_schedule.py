@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.schedules import recipients
-from holdtime.settings import CONFIG_FILE, ConfigurationError, Settings, load
+from holdtime.config.settings import (
+    CONFIG_FILE,
+    ConfigurationError,
+    Settings,
+    load,
+)
+from schedules import recipients
 
 SECRET = "hunter2-not-to-be-seen"
 MAIL = f"mailto://team:{SECRET}@127.0.0.1/?from=ops@example.com&to=ann@example.com,bob@example.com"

@@ -1,0 +1,130 @@
+"""What was read from Kafka and nobody took yet, between the thread that reads and the one that lands."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from eventlog.batch import (
+    ROWS_A_CHUNK,
+    Batch,
+    Positions,
+)
+from eventlog.kafka.runs import Run, chunk
+
+BUFFER_BYTES = 96 << 20
+"""As much is read ahead, beside the batch that lands."""
+
+_FILL_S = 0.25
+"""So long a batch is filled while Kafka has more. Longer, and nothing lands for a while when reading begins; later on
+there is always enough."""
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Records in the order in which they were read, and where they stand.
+
+    `next_taken` gives, by partition, the offset that is to be taken next; `held_bytes` how much the bodies take.
+    `make_room` is called, in the thread that takes, once there is room again.
+    """
+
+    make_room: Callable[[], None]
+    next_taken: Positions = field(default_factory=dict)
+    broken: str | None = None
+    is_behind: bool = False
+    held_bytes: int = 0
+    _chunks: deque[pa.RecordBatch] = field(default_factory=deque)
+    _loose: list[Run] = field(default_factory=list)
+    _loose_records: int = 0
+    _records: int = 0
+    _fault: Exception | None = None
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def stands_after(self, after: Positions) -> bool:
+        """Say whether what will be taken next is what follows `after`."""
+        with self._changed:
+            return self.next_taken == {number: after.get(number, -1) + 1 for number in self.next_taken}
+
+    def stands_at(self, ends: Positions) -> bool:
+        """Say whether everything before `ends` has been taken."""
+        with self._changed:
+            return all(self.next_taken[number] >= following for number, following in ends.items())
+
+    def has_room(self) -> bool:
+        """Say whether more may be kept."""
+        return self.held_bytes < BUFFER_BYTES
+
+    def keep(self, runs: Iterable[Run], *, is_behind: bool) -> None:
+        """Add what was read; `is_behind` says that Kafka has more."""
+        with self._changed:
+            for run in runs:
+                self._loose.append(run)
+                self._loose_records += len(run)
+                self._records += len(run)
+                self.held_bytes += run.size
+            if self._loose_records >= ROWS_A_CHUNK:
+                self._bring_into_columns()
+            self.is_behind = is_behind
+            self._changed.notify_all()
+
+    def take(self, limit: int, *, wait_s: float) -> Batch:
+        """Return up to `limit` records, waiting up to `wait_s` for the first.
+
+        While Kafka is known to have more, a short while for a batch that is worth landing. Raises what no new session
+        could help against.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._records or self.broken, wait_s)
+            if self._records:
+                self._changed.wait_for(lambda: self._is_enough(limit), _FILL_S)
+            if self._fault is not None:
+                raise self._fault
+            self._bring_into_columns()
+            taken = Batch.joined(self._first(limit))
+            self._records -= len(taken)
+            self.next_taken |= {number: offset + 1 for number, offset in taken.reached().items()}
+            has_room = self.has_room()
+        if len(taken) and has_room:
+            self.make_room()
+        return taken
+
+    def restart(self, following: Positions) -> None:
+        """Forget what was read: those offsets come next."""
+        with self._changed:
+            self._chunks.clear()
+            self._loose.clear()
+            self._loose_records = self._records = self.held_bytes = 0
+            self.next_taken = dict(following)
+
+    def break_off(self, reason: str, fault: Exception | None = None) -> None:
+        """Let whoever waits for records know that there will be none; a fault is raised to whoever takes."""
+        with self._changed:
+            self._fault = fault or self._fault
+            self.broken = reason
+            self._changed.notify_all()
+
+    def _is_enough(self, limit: int) -> bool:
+        full = self._records >= limit or not self.has_room()
+        return full or not self.is_behind or self.broken is not None
+
+    def _first(self, limit: int) -> Sequence[pa.RecordBatch]:
+        first, room = [], limit
+        while self._chunks and room:
+            chunk = self._chunks.popleft()
+            if chunk.num_rows > room:
+                self._chunks.appendleft(chunk.slice(room))
+                chunk = chunk.slice(0, room)
+            first.append(chunk)
+            room -= chunk.num_rows
+            self.held_bytes -= pc.sum(pc.binary_length(chunk.column("body"))).as_py()
+        return first
+
+    def _bring_into_columns(self) -> None:
+        """Arrow's columns take less memory than lists do, and of a few records at a time as long as of many."""
+        if self._loose_records:
+            self._chunks.append(chunk(self._loose))
+            self._loose.clear()
+            self._loose_records = 0

@@ -1,0 +1,63 @@
+"""The event log on Kafka: both sides of it, each connected only when it is used."""
+
+import asyncio
+
+from eventlog.batch import Batch, Positions
+from eventlog.kafka.appender import DEADLINE_S, KafkaAppender
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.reader import KafkaReader
+from eventlog.log import LogUnavailableError, Record
+
+
+class KafkaLog:
+    """An Appender and a Reader over the cluster's topics, many of either at a time.
+
+    To write, `await start()` on the event loop that will append. To read, from any thread, nothing is needed.
+    `await close()` at the end.
+    """
+
+    FIRST_OFFSET = KafkaReader.FIRST_OFFSET
+
+    def __init__(self, connection: Connection, *, deadline_s: float = DEADLINE_S) -> None:
+        self._appender = KafkaAppender(connection, deadline_s=deadline_s)
+        self._reader = KafkaReader(connection)
+        self._started = False
+
+    async def start(self) -> None:
+        """Begin to connect for writing; raise UnusableTopicError where the topics lose records."""
+        await self._appender.start()
+        self._started = True
+
+    async def close(self) -> None:
+        """Let go of the cluster."""
+        if self._started:
+            await self._appender.close()
+            self._started = False
+        await asyncio.to_thread(self._reader.close)
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the log cannot take records now, or None."""
+        return self._appender.unavailable
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable; raise LogUnavailableError."""
+        if not self._started:
+            raise LogUnavailableError("the log on Kafka is not open for writing")
+        await self._appender.append(record)
+
+    def proven(self, began: float) -> None:
+        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
+        self._appender.proven(began)
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
+        return self._reader.read(after, limit)
+
+    def end(self) -> Positions:
+        """Return the last offset of every partition that ever held records; raise LogUnavailableError."""
+        return self._reader.end()
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        return self._reader.forget(landed, before_us)

@@ -1,0 +1,168 @@
+"""The reading side of the log on Kafka: asked for batches by position, in a thread of its own."""
+
+import asyncio
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import stamina
+import structlog
+import uvloop
+from aiokafka.errors import KafkaError
+
+from eventlog.batch import (
+    NOTHING,
+    Batch,
+    Positions,
+)
+from eventlog.kafka import topics as kafka_topics
+from eventlog.kafka.connection import FAILURES, Connection
+from eventlog.kafka.session import Session
+from eventlog.log import LogUnavailableError
+
+T = TypeVar("T")
+
+PATIENCE_S = 5.0
+"""How long a read waits for records that are there, before it says that the log cannot serve."""
+
+_LOOK_S = 0.2
+_PARTITIONS_EVERY_S = 30.0
+
+log = structlog.get_logger("kafka")
+
+
+class KafkaReader:
+    """Reads both topics of the log in a thread and event loop of its own, from whatever position it is asked for.
+
+    There is no consumer group: all partitions are ours, where to read on is for the warehouse to say, and nothing is
+    ever committed, so nothing can be committed that has not landed. Every partition is handed out without a gap; where
+    Kafka itself has dropped records that were never read, that is said loudly, and reading goes on after them.
+    """
+
+    FIRST_OFFSET = 0
+
+    def __init__(self, connection: Connection, *, patience_s: float = PATIENCE_S) -> None:
+        self._connection = connection
+        self._patience_s = patience_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._session: Session | None = None
+        self._unavailable = "the Kafka cluster has not answered yet"
+        self._stopping = False
+        self._fault: Exception | None = None
+        self._starting = threading.Lock()
+
+    def close(self) -> None:
+        """Stop reading; must not be called from the thread that reads."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+        thread.join(10)
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
+        give_up = time.monotonic() + self._patience_s
+        session = self._ready(give_up)
+        if not session.buffer.stands_after(after):
+            self._ask(session.seek(dict(after)))
+        ends: Positions = {}
+        while True:
+            found = session.buffer.take(limit, wait_s=_LOOK_S)
+            if len(found):
+                return found
+            if session.buffer.broken is not None:
+                raise LogUnavailableError(f"Kafka: {session.buffer.broken}")
+            has_passed = bool(ends) and bool(self._ask(session.has_passed(ends)))
+            if has_passed:
+                return NOTHING  # and nothing came since
+            ends = self._ask(session.ends())
+            if session.buffer.stands_at(ends):
+                return NOTHING
+            if time.monotonic() > give_up:
+                raise LogUnavailableError(f"Kafka has records that it did not give out for {self._patience_s:.0f} s")
+
+    def end(self) -> Positions:
+        """Return the last offset of every partition that ever held records; raise LogUnavailableError."""
+        session = self._ready(time.monotonic() + self._patience_s)
+        ends = self._ask(session.ends())
+        return {number: following - 1 for number, following in ends.items() if following > 0}
+
+    def forget(self, landed: Positions, before_us: int) -> int:  # noqa: ARG002 - how long records are kept is the topics' setting
+        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        return 0
+
+    def _ready(self, give_up: float) -> "Session":
+        with self._starting:
+            if self._thread is None:
+                self._loop = uvloop.new_event_loop()
+                self._thread = threading.Thread(target=self._run, args=(self._loop,), name="kafka-reader", daemon=True)
+                self._thread.start()
+        while (session := self._session) is None:
+            if self._fault is not None:
+                raise self._fault
+            if time.monotonic() > give_up:
+                raise LogUnavailableError(self._unavailable)
+            time.sleep(0.01)
+        return session
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
+        """The answer of the reader's own loop."""
+        if self._loop is None:
+            raise LogUnavailableError("reading has not begun")
+        asked = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return asked.result(self._patience_s)
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            asked.cancel()
+            raise LogUnavailableError(f"Kafka: {type(error).__name__} {error}") from None
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        gc.freeze()  # what is here now stays: to go through it again takes 50 ms, in which nothing lands either
+        try:
+            loop.run_until_complete(self._serve())
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - raised to whoever reads
+            self._fault = error
+        finally:
+            loop.close()
+            gc.unfreeze()  # DuckDB complains on standard error about whatever nobody collects before the process ends
+
+    async def _serve(self) -> None:
+        """Hold a session with the cluster, and begin a new one whenever it ends."""
+        while not self._stopping:
+            try:
+                async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):
+                    with attempt:
+                        await self._hold()
+            except kafka_topics.UnusableTopicError as error:
+                self._unavailable = str(error)
+                await asyncio.sleep(_PARTITIONS_EVERY_S)
+
+    async def _hold(self) -> None:
+        admin = self._connection.admin()
+        try:
+            await admin.start()
+            partitions = await kafka_topics.ensure(admin, self._connection.layout)
+        except FAILURES as error:
+            self._unavailable = f"Kafka: {type(error).__name__} {error}"
+            raise
+        finally:
+            await admin.close()
+        session = Session(self._connection.broker(consumer_only=True), self._connection.layout, partitions)
+        async with session.open():
+            self._session = session
+            try:
+                while not session.has_more_partitions():  # noqa: ASYNC110 - Kafka has no event for it
+                    await asyncio.sleep(_PARTITIONS_EVERY_S)
+            finally:
+                self._session = None
+                session.buffer.break_off("the session with the cluster has ended")
+        log.info("log_partitions_changed")

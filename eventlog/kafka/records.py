@@ -1,0 +1,87 @@
+"""What a record of the log looks like in Kafka."""
+
+import hashlib
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from eventlog.kafka.topics import Layout
+from eventlog.log import Record
+
+_LONGEST_TEXT = 256
+"""What is longer is no id that Telnyx gave out: it does not become a header, and only its digest becomes a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a record goes: all that one entity needs is in one partition, found by one key."""
+
+    topic: str
+    key: bytes | None
+    event_id: str
+    event_type: str
+
+
+def address(record: Record, layout: Layout) -> Address:
+    """Return where the record goes: by its conference, else its session, else its own id.
+
+    What is kept as rejected, and what nobody can read, goes to a topic of its own; the processors, which read both,
+    say why. Only ids are looked at here: what an event says is for the processors to find out.
+    """
+    event = None if record.rejection else _event(record.body)
+    if event is None:
+        return Address(layout.rejected, None, "", "")
+    event_id, event_type = _text(event.get("id")), _text(event.get("event_type"))
+    payload = event.get("payload")
+    said = payload if isinstance(payload, dict) else {}
+    by = _text(said.get("conference_id")) or _text(said.get("call_session_id")) or event_id
+    return Address(layout.events, _key(by), _short(event_id), _short(event_type))
+
+
+def headers(record: Record, to: Address) -> dict[str, str]:
+    """Return the record's headers; `received_at` in Unix microseconds, `signature` and `timestamp` as they came."""
+    found = {
+        "event_id": to.event_id,
+        "event_type": to.event_type,
+        "origin": record.origin.value,
+        "received_at": str(record.received_us),
+        "verified": "true" if record.verified else "false",
+    }
+    if record.rejection:
+        found["rejection"] = record.rejection
+    if record.seal is not None:
+        found["signature"] = b64encode(record.seal.signature).decode()
+        found["timestamp"] = record.seal.timestamp.decode()
+    return found
+
+
+def _event(body: bytes) -> dict[str, Any] | None:
+    """The event in any of Telnyx's envelopes, or None where there is none to be seen."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    event = document.get("data")
+    if event is None and document.get("event_type") is None:
+        metadata = document.get("metadata")
+        event = metadata.get("event") if isinstance(metadata, dict) else None
+        event = document.get("webhook") if event is None else event
+    event = document if event is None else event
+    return event if isinstance(event, dict) and _text(event.get("id")) and _text(event.get("event_type")) else None
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else ""
+
+
+def _key(text: str) -> bytes:
+    key = text.encode(errors="surrogatepass")
+    return key if len(key) <= _LONGEST_TEXT else hashlib.sha256(key).hexdigest().encode()

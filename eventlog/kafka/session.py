@@ -1,0 +1,246 @@
+"""A session with a Kafka cluster: a FastStream batch subscriber to all partitions, which fills a buffer."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any, Self, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as Partition
+from faststream.kafka import KafkaBroker, KafkaMessage, TopicPartition
+from faststream.kafka.message import FAKE_CONSUMER
+from faststream.kafka.subscriber.usecase import LogicSubscriber
+from faststream.middlewares import AckPolicy
+
+from eventlog.batch import Positions
+from eventlog.kafka.buffer import Buffer
+from eventlog.kafka.connection import FAILURES
+from eventlog.kafka.runs import (
+    LINKS,
+    Headers,
+    Run,
+    hand_out,
+)
+from eventlog.kafka.topics import Layout, partition_number
+from eventlog.log import LogUnavailableError
+
+_POLL_MS = 20
+_FETCH_WAIT_MS = 100
+"""How long a broker holds a request while nothing comes: a partition that is not in the request waits as long."""
+
+_FETCH_BYTES = 256 << 10
+"""Of one partition at a time, compressed: so all are read at one pace, and what lands together happened at one time."""
+
+_FETCH_ALL_BYTES = 4 << 20
+"""Of all that one broker leads: so that what is unpacked of it, eight times as much, is no second buffer."""
+
+log = structlog.get_logger("kafka")
+
+
+@dataclass(slots=True)
+class Session:
+    """A subscriber to all partitions, and the buffer of what it has read and nobody has taken yet.
+
+    `next_read` gives, by partition, the offset that has to come next from Kafka.
+    """
+
+    broker: KafkaBroker
+    layout: Layout
+    partitions: dict[str, int]
+    buffer: Buffer = field(init=False)
+    next_read: Positions = field(default_factory=dict)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _consumer: AIOKafkaConsumer | None = None
+    _gaps: set[int] = field(default_factory=set)
+    _asked: Positions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.buffer = Buffer(self._make_room)
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """Subscribe, without a group, to every partition."""
+        self._loop = asyncio.get_running_loop()
+        self._room.set()
+        assigned = [
+            TopicPartition(topic, number, declare=False)
+            for topic, count in self.partitions.items()
+            for number in range(count)
+        ]
+        subscriber = self.broker.subscriber(
+            partitions=assigned,
+            batch=True,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            batch_timeout_ms=_POLL_MS,
+            fetch_max_bytes=_FETCH_ALL_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            no_reply=True,
+            parser=_linked if self.broker.middlewares else _as_it_is,
+            decoder=_raw,
+        )
+        subscriber(self._take_in)
+        require_manual(self.broker)
+        try:
+            await self.broker.start()
+            self._consumer = subscriber.consumer
+            hand_out(self._subscribed())
+            for topic, count in self.partitions.items():
+                for number in range(count):
+                    self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
+            self.buffer.restart(self.next_read)
+            # Whoever asks only where the log ends does not have to hear all of it.
+            self._subscribed().pause(*map(self._partition, self.next_read))
+            yield self
+        finally:
+            await self.broker.stop()
+
+    async def has_passed(self, ends: Positions) -> bool:
+        """Say whether Kafka has nothing more to give before `ends`: the last offsets may be marks, and no records."""
+        consumer = self._subscribed()
+        read = {number: await consumer.position(self._partition(number)) for number in ends}
+        return all(read[number] >= following for number, following in ends.items())
+
+    async def seek(self, after: Positions) -> None:
+        """Read on after those positions, whatever was read before."""
+        consumer = self._subscribed()
+        self._gaps.clear()
+        self._asked.clear()
+        self.next_read = {number: after.get(number, -1) + 1 for number in self.next_read}
+        self.buffer.restart(self.next_read)
+        for number, offset in self.next_read.items():
+            consumer.seek(self._partition(number), offset)
+        consumer.resume(*map(self._partition, self.next_read))
+        self._room.set()
+
+    async def ends(self) -> Positions:
+        """The offset that each partition's next record will have."""
+        ends = await self._subscribed().end_offsets([self._partition(number) for number in self.next_read])
+        return {partition_number(partition.topic, partition.partition): offset for partition, offset in ends.items()}
+
+    def has_more_partitions(self) -> bool:
+        """Say whether a topic has got partitions that are not read here."""
+        consumer = self._subscribed()
+        known = {topic: consumer.partitions_for_topic(topic) or set() for topic in self.partitions}
+        return any(len(known[topic]) > count for topic, count in self.partitions.items())
+
+    def _subscribed(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise LogUnavailableError("not subscribed yet")
+        return self._consumer
+
+    def _partition(self, number: int) -> Partition:
+        return Partition(*self.layout.topic_and_partition(number))
+
+    async def _take_in(self, runs: Sequence[Run]) -> None:
+        """Put what the subscriber read, a run for each partition, into the buffer; wait until that has room again."""
+        try:
+            for run in runs:
+                if self._is_gap(run):
+                    await self._look_at_gap(run.number, self.next_read[run.number])
+            is_behind = await self._kafka_has_more()
+            # Somebody may have sought meanwhile; from here on nobody can.
+            following = [each for run in runs for each in self._what_follows(run)]
+            if following:
+                self.buffer.keep(following, is_behind=is_behind)
+                if not self.buffer.has_room():
+                    self._room.clear()
+        except FAILURES:
+            raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
+        except Exception as error:
+            self.buffer.break_off(f"{type(error).__name__} while taking in records", error)
+            raise
+        await self._room.wait()
+
+    def _make_room(self) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody waits for room
+                self._loop.call_soon_threadsafe(self._room.set)
+
+    async def _kafka_has_more(self) -> bool:
+        """Say whether Kafka was seen to hold more than it gave; marks at the end are no more, and passed over."""
+        consumer = self._subscribed()
+        for partition_ in map(self._partition, self.next_read):
+            if (consumer.highwater(partition_) or 0) > await consumer.position(partition_):
+                return True
+        return False
+
+    def _is_gap(self, run: Run) -> bool:
+        return run.offsets[0] > self.next_read[run.number] >= 0 and run.number not in self._gaps
+
+    def _what_follows(self, run: Run) -> list[Run]:
+        """The part of a run that comes next; none where something else has to come before it."""
+        number = run.number
+        following = self.next_read[number]
+        if following < 0 or self._is_gap(run):
+            return []
+        self._gaps.discard(number)
+        run = run.since(following)
+        if not len(run):
+            return []
+        self.next_read[number] = run.offsets[-1] + 1
+        return [run]
+
+    async def _look_at_gap(self, number: int, following: int) -> None:
+        """Find out whether Kafka dropped what should have come next; if it is still there, read it.
+
+        Where Kafka was asked for it and again gives out what comes after it, there is no record: transactions of
+        other programs leave marks that take an offset each.
+        """
+        consumer, partition_ = self._subscribed(), self._partition(number)
+        first = (await consumer.beginning_offsets([partition_]))[partition_]
+        if first > following:
+            log.error("log_records_lost", topic=partition_.topic, partition=number, first_lost=following, next=first)
+            self._gaps.add(number)
+        elif self._asked.get(number) == following:
+            self._gaps.add(number)
+        else:
+            self._asked[number] = following
+            consumer.seek(partition_, following)
+
+
+def require_manual(broker: KafkaBroker) -> None:
+    """Raise AssertionError unless no subscriber of the broker can move a position on its own.
+
+    FastStream's default commits before the handler has run, and a policy of the broker does not reach all subscribers.
+    """
+    for subscriber in cast("list[LogicSubscriber[Any]]", broker.subscribers):
+        policy = subscriber.ack_policy
+        commits = subscriber._connection_args.get("enable_auto_commit", True)
+        if policy is not AckPolicy.MANUAL or commits or subscriber.group_id is not None:
+            raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
+
+
+class _Counted(tuple[Run, ...]):
+    """Runs that count as their records do: a span says how many were read."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self))
+
+
+async def _as_it_is(runs: tuple[Run, ...]) -> KafkaMessage:
+    """Spare the parsing of each record's headers: who takes the batch has read them."""
+    return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
+
+
+async def _linked(runs: tuple[Run, ...]) -> KafkaMessage:
+    """The same, for middlewares that follow where records come from."""
+    message = await _as_it_is(_Counted(runs))
+    first = islice(chain.from_iterable(run.headers for run in runs), LINKS)
+    message.batch_headers = [_text_headers(each) for each in first]
+    return message
+
+
+def _text_headers(headers: Headers) -> dict[str, str]:
+    return {name: (value or b"").decode(errors="replace") for name, value in headers}
+
+
+async def _raw(message: KafkaMessage) -> object:
+    return message.raw_message

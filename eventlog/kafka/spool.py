@@ -1,0 +1,163 @@
+"""A spool beside the log on Kafka: while the cluster is away, deliveries are durable here, and go on later."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from pathlib import Path
+
+import structlog
+
+from eventlog.batch import Batch, Positions
+from eventlog.kafka.connection import Connection
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.records import address
+from eventlog.log import (
+    DAMAGED,
+    LogUnavailableError,
+    Record,
+    records_of,
+)
+from eventlog.sqlite.log import PARTITION, SqliteLog
+
+MOST_RECORDS = 5_000_000
+"""When so many wait, the spool is full: the cluster has been away for hours."""
+
+_DIRECT_S = 0.7
+_DRAIN_RECORDS = 1_000
+_PAUSE_S = 0.5
+_PIECE_BYTES = 1 << 20
+
+log = structlog.get_logger("spool")
+
+
+class SpooledLog:
+    """A log on Kafka that takes records while the cluster is away.
+
+    As long as anything waits in the spool everything goes through it, so what belongs together is drained in the order
+    in which it came. What was on its way when the cluster or this process went is sent again: it lands once.
+    """
+
+    FIRST_OFFSET = KafkaLog.FIRST_OFFSET
+
+    def __init__(self, connection: Connection, spool: SqliteLog, *, most_records: int = MOST_RECORDS) -> None:
+        self._layout = connection.layout
+        self._log = KafkaLog(connection, deadline_s=_DIRECT_S)
+        self._spool = spool
+        self._most_records = most_records
+        self._drained: Positions = {}
+        self.waiting = 0
+        """How many records are in the spool."""
+        self._came = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
+        await self._spool.start()
+        self.waiting = await asyncio.to_thread(_left_over, self._spool)
+        await self._log.start()
+        self._draining = asyncio.create_task(self._drain())
+
+    async def close(self) -> None:
+        """Stop draining; what waits stays in the spool and is drained by the next process."""
+        if self._draining is not None:
+            self._draining.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._draining
+        await self._log.close()
+        await self._spool.close()
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why neither cluster nor spool can take records now, or None."""
+        if not (self.waiting or self._log.unavailable):
+            return None
+        return self._full if self.waiting >= self._most_records else self._spool.unavailable
+
+    @property
+    def _full(self) -> str:
+        return f"the spool is full: {self._most_records} records wait for the Kafka cluster"
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
+        if not self.waiting:
+            with contextlib.suppress(LogUnavailableError):
+                return await self._log.append(record)
+        if self.waiting >= self._most_records:
+            raise LogUnavailableError(self._full)
+        self.waiting += 1
+        try:
+            await self._spool.append(record)
+        except LogUnavailableError:
+            self.waiting -= 1
+            raise
+        finally:  # one that was given up on may be there all the same
+            self._came.set()
+        return None
+
+    def set_aside(self) -> list[Path]:
+        """Return the damaged files of the spool that were set aside and are still there."""
+        return self._spool.set_aside()
+
+    def proven(self, began: float) -> None:
+        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
+        self._log.proven(began)
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records of the cluster's log that follow `after`; raise LogUnavailableError."""
+        return self._log.read(after, limit)
+
+    def end(self) -> Positions:
+        """Return the last offset of every partition of the cluster's log; raise LogUnavailableError."""
+        return self._log.end()
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        return self._log.forget(landed, before_us)
+
+    async def _drain(self) -> None:
+        while True:
+            self._came.clear()
+            try:
+                batch = await asyncio.to_thread(self._spool.read, self._drained, _DRAIN_RECORDS)
+                if not len(batch):
+                    await self._came.wait()
+                    continue
+                await self._send(batch)
+                reached = batch.reached()
+                await asyncio.to_thread(self._spool.forget, reached, 1 << 62)
+            except LogUnavailableError as error:
+                log.warning("spool_waits", records=self.waiting, reason=str(error))
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                self._drained = reached
+                self.waiting = max(0, self.waiting - len(batch))
+                log.info("spool_drained", records=len(batch), waiting=self.waiting)
+
+    async def _send(self, batch: Batch) -> None:
+        """Send what belongs together one after the other, and the rest side by side."""
+        together: dict[bytes | None, list[Record]] = defaultdict(list)
+        for record in records_of(batch):
+            for each in _fitting(record):
+                together[address(each, self._layout).key].append(each)
+
+        async def in_turn(records: list[Record]) -> None:
+            for record in records:
+                await self._log.append(record)
+
+        for outcome in await asyncio.gather(*map(in_turn, together.values()), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+def _fitting(record: Record) -> list[Record]:
+    """The record, in pieces where it is what is left of damaged ones: that may be more than Kafka takes at once."""
+    if record.rejection != DAMAGED:
+        return [record]
+    starts = range(0, max(1, len(record.body)), _PIECE_BYTES)
+    return [record._replace(body=record.body[start : start + _PIECE_BYTES]) for start in starts]
+
+
+def _left_over(spool: SqliteLog) -> int:
+    """How many records an earlier process left to be drained; positions that were drained are never given again."""
+    first = spool.read({}, 1).offsets
+    return spool.end()[PARTITION] - first[0] + 1 if first else 0

@@ -1,0 +1,107 @@
+"""The event log's port: what ingest appends and processors read, whichever log is behind it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol, Self
+
+from eventlog.batch import Batch, Positions
+from ingest.signing.signature import Seal
+
+DAMAGED = "damaged"
+"""The rejection of a record that the log cannot give back as it came: its body is what is left, often nothing."""
+
+
+class Origin(StrEnum):
+    """How a record came to us."""
+
+    WEBHOOK = "webhook"
+    RECONCILER = "reconciler"
+    REPLAY = "replay"
+
+
+class Record(NamedTuple):
+    """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
+
+    `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is
+    kept but not landed as an event (a wrong clock, say); None for all others. `seal` is what vouched for a webhook, so
+    that it can be verified again; None where nothing did, and in records of older versions.
+    """
+
+    body: bytes
+    received_us: int
+    origin: Origin = Origin.WEBHOOK
+    verified: bool = True
+    rejection: str | None = None
+    seal: Seal | None = None
+
+
+def records_of(batch: Batch) -> list[Record]:
+    """Return a batch's records one by one: for a few, because landing takes them in columns."""
+    columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections, batch.seals)
+    return [
+        Record(body, received_us, Origin(origin), verified, rejection, seal)
+        for body, received_us, origin, verified, rejection, seal in zip(*columns, strict=True)
+    ]
+
+
+class LogUnavailableError(Exception):
+    """The log cannot take or give records now; trying again later may succeed."""
+
+
+class Appender(Protocol):
+    """The writing side, used by ingest on its event loop."""
+
+    async def append(self, record: Record) -> None:
+        """Return once the record is durable; raise LogUnavailableError when that cannot be had in time."""
+
+
+class Reader(Protocol):
+    """The reading side, used by processors in a thread of their own."""
+
+    FIRST_OFFSET: int
+    """The offset of a partition's first record."""
+
+    def read(self, after: Positions, limit: int) -> Batch:
+        """Return up to `limit` records that follow `after`, possibly none; raise LogUnavailableError."""
+
+    def end(self) -> Positions:
+        """Return the last offset of every partition that ever held records, also when they are forgotten by now."""
+
+    def forget(self, landed: Positions, before_us: int) -> int:
+        """Drop records at or before `landed` that were received before `before_us`; return how many."""
+
+
+class Log(Appender, Reader, Protocol):
+    """Both sides, as a process opens them."""
+
+    async def start(self) -> None:
+        """Open the log for writing, on the event loop that will append."""
+
+    async def close(self) -> None:
+        """Make durable what waits, then let go of the log."""
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the log cannot take records now, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a log reaches: the last offset of every partition, and the offset that a partition begins with."""
+
+    ends: Positions
+    first: int
+
+    @classmethod
+    def of(cls, log: Reader) -> Self:
+        """Ask the log. Raises LogUnavailableError."""
+        return cls(log.end(), log.FIRST_OFFSET)
+
+    @property
+    def held(self) -> int:
+        """How many records the log ever held."""
+        return sum(end - self.first + 1 for end in self.ends.values())
+
+    def lag(self, landed: Positions) -> int:
+        """How many of them have still to land."""
+        return sum(max(0, end - landed.get(partition, self.first - 1)) for partition, end in self.ends.items())

@@ -1,0 +1,71 @@
+"""A SQLite log checked group by group, also where SQLite cannot read on: for looking only, beside a writer too."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eventlog.batch import Batch
+from eventlog.log import (
+    LogUnavailableError,
+    Record,
+    records_of,
+)
+from eventlog.sqlite.file import (
+    DamagedError,
+    as_damage,
+    last_position,
+    marked,
+    open_reader,
+)
+from eventlog.sqlite.group import Group
+from eventlog.sqlite.log import chunks
+from eventlog.sqlite.mark import FORGOTTEN, OLDER
+from eventlog.sqlite.schema import COLUMNS
+
+_NEXT = f"select {COLUMNS} from groups where last_position > ? order by last_position limit 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The records of one group, or what is wrong at its place; `end` is the last position of the log."""
+
+    last_position: int
+    end: int
+    records: Sequence[Record] = ()
+    fault: str = ""
+
+
+def pieces(path: Path) -> Iterator[Piece]:
+    """Yield every group in its turn. Raises LogUnavailableError, UnusableLogError where there is none to be had.
+
+    Each is a read of its own, so that a writer's WAL can be used again meanwhile.
+    """
+    try:
+        reader = open_reader(path)
+    except (DamagedError, sqlite3.Error) as error:
+        raise LogUnavailableError(f"{path} cannot be read: {error}") from error
+    try:
+        with as_damage():
+            yield from _pieces(reader)
+    except (DamagedError, sqlite3.Error) as error:
+        raise LogUnavailableError(f"{path} cannot be read any further: {error}") from error
+    finally:
+        reader.close()
+
+
+def _pieces(reader: sqlite3.Connection) -> Iterator[Piece]:
+    end, reached = last_position(reader), 0
+    while (row := reader.execute(_NEXT, (reached,)).fetchone()) is not None and reached < end:
+        group = Group._make(row)
+        last, sound = group.last_position, group.is_sound()
+        first = group.first_position if sound else reached + 1
+        if first > reached + 1 and first - 1 > marked(reader, FORGOTTEN, OLDER):
+            yield Piece(reached, end, fault=f"positions {reached + 1:,} to {first - 1:,} are missing")
+        if sound:
+            yield Piece(last, end, records_of(Batch.joined(list(chunks([group])))))
+        else:
+            yield Piece(last, end, fault=f"the group at position {last:,} is not as it was written")
+        reached = last
+    if reached < end and end > marked(reader, FORGOTTEN, OLDER):
+        yield Piece(end, end, fault=f"positions {reached + 1:,} to {end:,} are missing")

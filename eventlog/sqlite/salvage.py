@@ -1,0 +1,274 @@
+"""Salvage: a damaged log is set aside, and a new one holds all that can still be read of it, at its old positions.
+
+The new file is complete before anything is moved, so that a crash at any moment leaves one or the other: see `finish`.
+"""
+
+import os
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from eventlog.sqlite.file import open_writer, sync_folder
+from eventlog.sqlite.group import Group
+from eventlog.sqlite.header import DamagedError, require_ours
+from eventlog.sqlite.mark import (
+    FORGOTTEN,
+    OLDER,
+    SALVAGED,
+)
+from eventlog.sqlite.pages import (
+    Cell,
+    Pages,
+    group_of,
+    mark_of,
+)
+from eventlog.sqlite.schema import (
+    committed,
+    insert,
+    put_mark,
+)
+
+_PARTS = ("-wal", "-shm", "")
+_MOST_LOST = 10_000
+"""So many records at most are in one group that says that they are lost."""
+
+_BELIEVED = 1_000_000
+"""A damaged row may name any position as its own; one that is further off than this is not believed."""
+
+log = structlog.get_logger("ingest")
+
+
+def opened(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Connection:
+    """Open the log for writing, salvaged if it has to be; raise UnusableLogError, OSError, sqlite3.Error."""
+    finish(path, now)
+    if path.exists() and not path.stat().st_size and not was_used:
+        log.warning("log_was_empty", log=str(path), do="if it was a log, put it back; nothing is known of what it held")
+    try:
+        return open_writer(path, was_used=was_used)
+    except DamagedError as damage:
+        require_ours(path, was_used=was_used)
+        return salvage(path, now, reason=damage, connection=damage.connection)
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Return the damaged files of a log, or of another SQLite file, that were set aside, the oldest first."""
+    found = sorted(path.parent.glob(f"{_escaped(path.name)}.damaged-*"))
+    return [each for each in found if not each.name.endswith(("-wal", "-shm", "-journal"))]
+
+
+def salvage(
+    path: Path,
+    now: datetime,
+    *,
+    reason: BaseException | str,
+    connection: sqlite3.Connection | None = None,
+    last: int | None = None,
+) -> sqlite3.Connection:
+    """Set the log aside and return a new one, open for writing, with all that can still be read of the old.
+
+    `connection` is the old one, which is closed. `last` is the last position that was given, where that is known.
+    What is lost is said by groups whose records are rejected as damaged. Raises OSError, sqlite3.Error: then the old
+    one is as it was.
+    """
+    taken = reason.taken if isinstance(reason, DamagedError) else None
+    with Pages(path) as pages:
+        wreck = Wreck.of(pages, taken=taken)
+        refill = _write(wreck, pages, path, now, last)
+    aside = move_aside(path, now, _PARTS[:2])  # before closing, which removes the WAL
+    if connection is not None:
+        connection.close()
+    move_aside(path, now, _PARTS[2:], aside)
+    finish(path, now)
+    log.error(
+        "log_damaged",
+        log=str(path),
+        reason=str(reason),
+        set_aside=str(aside),
+        saved_records=refill.saved,
+        unreadable_records=refill.lost,
+        do="`holdtime reconcile --once --since 24h` asks Telnyx for what is lost; `holdtime doctor` names the file",
+    )
+    return open_writer(path)
+
+
+def finish(path: Path, now: datetime) -> None:
+    """Put a salvaged log in its place, if there is one that is complete: a crash came between."""
+    salvaged = _beside(path, "salvaged")
+    if salvaged.exists():
+        move_aside(path, now, _PARTS)
+        salvaged.rename(path)
+        sync_folder(path.parent)
+
+
+def move_aside(path: Path, now: datetime, parts: tuple[str, ...] = _PARTS, to: Path | None = None) -> Path:
+    """Rename the file and what SQLite has beside it; return its new path."""
+    aside = to or _free(path, now)
+    for part in parts:
+        whole = path.with_name(path.name + part)
+        if whole.exists():
+            whole.rename(aside.with_name(aside.name + part))
+    sync_folder(path.parent)
+    return aside
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Found:
+    """Where a group is that is sound."""
+
+    first: int
+    last: int
+    newest_us: int
+    cell: Cell = field(compare=False)
+    newest: bool = field(compare=False)
+
+
+@dataclass(slots=True)
+class Wreck:
+    """What is left of a log: the sound groups by position, and rows that are damaged by the position that they name."""
+
+    sound: list[Found]
+    damaged: dict[int, Cell]
+    marks: dict[bytes, int]
+    keys: list[int]
+    """Positions that inner pages name, where pages are missing: what is below them may be among those."""
+
+    is_cut: bool
+    """Whether pages are missing: nobody knows how many records were in the last of them."""
+
+    @classmethod
+    def of(cls, pages: Pages, *, taken: int | None) -> "Wreck":
+        """Search every page. `taken` is how many frames of the WAL SQLite could read, where that is known."""
+        sound: dict[int, Found] = {}
+        damaged: dict[int, Cell] = {}
+        marks: dict[bytes, int] = {}
+        for cell in pages.cells(trusted=taken):
+            row = pages.row(cell)
+            if row is None:
+                continue
+            if (mark := mark_of(row)) is not None:
+                marks[mark.name] = max(marks.get(mark.name, 0), mark.position)
+            elif row.rowid not in sound and (group := group_of(row)) is not None:
+                newest = not group.is_sound() and (again := pages.row(cell, newest=True)) is not None
+                group = group_of(again) if newest and again is not None else group
+                if group is not None and group.is_sound():
+                    sound[row.rowid] = Found(group.first_position, row.rowid, group.newest_us, cell, newest)
+                elif row.rowid > 0:
+                    damaged.setdefault(row.rowid, cell)
+        is_cut = pages.are_missing
+        return cls(_apart(sound.values()), damaged, marks, list(pages.keys()) if is_cut else [], is_cut)
+
+    def last(self) -> int:
+        """The last position that the log gave, as far as it can be seen: one more where there may have been more."""
+        last = max(*self.marks.values(), 0, self.sound[-1].last if self.sound else 0)
+        for claimed in sorted({*self.damaged, *self.keys}):
+            if last < claimed <= last + _BELIEVED:
+                last = claimed
+        return last + self.is_cut
+
+
+def _apart(found: Iterable[Found]) -> list[Found]:
+    """The groups by position, without those that overlap others that were found before them."""
+    kept: list[Found] = []
+    for each in found:
+        place = bisect_left(kept, each)
+        before = place == 0 or kept[place - 1].last < each.first
+        if before and (place == len(kept) or each.last < kept[place].first):
+            kept.insert(place, each)
+    return kept
+
+
+def _write(wreck: Wreck, pages: Pages, path: Path, now: datetime, last: int | None) -> "_Refill":
+    """Make the new log, complete but for its place."""
+    unfinished = _beside(path, "salvaging")
+    for part in _PARTS:
+        unfinished.with_name(unfinished.name + part).unlink(missing_ok=True)
+    connection = open_writer(unfinished)
+    try:
+        refill = _Refill(wreck, pages, connection, int(now.timestamp() * 1_000_000))
+        with committed(connection):
+            refill.run(last)
+        connection.execute("pragma wal_checkpoint(truncate)")
+    finally:
+        connection.close()
+    unfinished.rename(_beside(path, "salvaged"))
+    sync_folder(path.parent)
+    return refill
+
+
+@dataclass(slots=True)
+class _Refill:
+    """Writes what is left of a log into a new one. `at_us` is when the latest of it was received."""
+
+    wreck: Wreck
+    pages: Pages
+    connection: sqlite3.Connection
+    at_us: int
+    saved: int = 0
+    lost: int = 0
+
+    def run(self, last: int | None) -> None:
+        """Write all of it; `last` is the last position that was given, where that is known."""
+        marks = self.wreck.marks
+        sound = [each for each in self.wreck.sound if each.last > marks.get(FORGOTTEN, 0)]
+        known = self.wreck.last() if last is None else max(last, sound[-1].last if sound else 0)
+        reached = max(marks.get(FORGOTTEN, 0), marks.get(OLDER, 0))
+        if not marks:  # then nothing is known of what was before the first that is there
+            reached = sound[0].first - 1 if sound else max(known - 1, 0)
+            marks = {FORGOTTEN: reached}
+        for each in sound:
+            self.at_us = each.newest_us
+            self._say_lost(reached, each.first - 1)
+            self._save(each)
+            reached = max(reached, each.last)
+        self._say_lost(reached, known)
+        for name in (FORGOTTEN, OLDER):
+            put_mark(self.connection, name, marks.get(name, 0))
+        if last is None:
+            put_mark(self.connection, SALVAGED, max(known, 1))
+
+    def _save(self, found: Found) -> None:
+        row = self.pages.row(found.cell, newest=found.newest)
+        group = group_of(row) if row is not None else None
+        if group is None or not group.is_sound():
+            raise OSError(f"{found.cell} cannot be read again")
+        insert(self.connection, group)
+        self.saved += group.records
+
+    def _say_lost(self, reached: int, last: int) -> None:
+        """Write that the records after one position and up to another are lost, with what is left of them."""
+        if reached >= last:
+            return
+        damaged = self.wreck.damaged
+        for end in [*sorted(each for each in damaged if reached < each < last), last]:
+            row = self.pages.row(damaged[end]) if end in damaged else None
+            left = row.payload if row is not None else b""
+            while reached < end:
+                count = min(end - reached, _MOST_LOST)
+                reached += count
+                insert(self.connection, Group.lost(reached, count, self.at_us, left))
+                self.lost += count
+                left = b""
+
+
+def _beside(path: Path, state: str) -> Path:
+    return path.with_name(f"{path.name}.{state}")
+
+
+def _free(path: Path, now: datetime) -> Path:
+    """A name for what is set aside now that nothing has yet."""
+    number = 0
+    while True:
+        name = f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}" + (f"-{number}" if number else "")
+        aside = path.with_name(name)
+        if not any(os.path.lexists(aside.with_name(name + part)) for part in _PARTS):
+            return aside
+        number += 1
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{each}]" if each in "*?[" else each for each in name)

@@ -1,0 +1,311 @@
+"""The writing side of the SQLite log: group commit on an event loop.
+
+Records that arrive while a commit is under way wait and share the next one, so one fsync serves many deliveries. A
+group is one row (one more for each other kind of record in it), with the bodies one after the other: one INSERT, its
+own transaction, one call into SQLite, in a thread, with the interpreter lock released to the end of the fsync. A row
+for each record would cost more to write, and far more to read.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import structlog
+
+from eventlog.log import (
+    LogUnavailableError,
+    Origin,
+    Record,
+)
+from eventlog.sqlite.file import is_damage, last_position
+from eventlog.sqlite.group import Group
+from eventlog.sqlite.schema import (
+    INSERT,
+    ROW,
+    values_of,
+)
+
+ASK_AGAIN_S = 5.0
+"""How long after a failure the log counts as unavailable: only the next delivery can tell that it no longer is."""
+
+T = TypeVar("T")
+
+Salvage = Callable[[sqlite3.Connection, int, str], sqlite3.Connection]
+"""Takes the damaged log's connection, the last position given and the reason; returns the connection of a sound one."""
+
+log = structlog.get_logger("ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait, and how much one commit takes. Bytes are bytes of bodies."""
+
+    waiting_records: int = 10_000
+    waiting_bytes: int = 64 << 20
+    group_records: int = 128
+    group_bytes: int = 8 << 20
+
+
+@dataclass(slots=True)
+class _Waiting:
+    record: Record
+    durable: asyncio.Future[None]
+
+
+class Writer:
+    """Owns the writing connection. Made on the event loop that appends, which it never makes wait for the disk."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        bounds: Bounds,
+        on_commit: Callable[[int], None],
+        salvage: Salvage | None = None,
+    ) -> None:
+        """Take the connection over; `on_commit` is told, on the loop, how many records each commit made durable.
+
+        `salvage` is called, in the disk's thread, when SQLite finds the log damaged, or somebody else does.
+        """
+        self._connection = connection
+        self._file: str = connection.execute("pragma database_list").fetchone()[2]
+        self._place = _place(self._file)
+        self._salvage = salvage
+        self._last = last_position(connection)
+        self._bounds = bounds
+        self._on_commit = on_commit
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._steps: deque[tuple[Callable[[sqlite3.Connection], Any] | str, asyncio.Future[Any]]] = deque()
+        self._closing = False
+        self._failure: str | None = None
+        self._failed_at = 0.0
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._disk = _DiskThread(self._loop)
+        self._task = asyncio.create_task(self._run(), name="log-writer")
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing could be written just now; None when something could, or nobody tried since."""
+        return self._failure if self._loop.time() < self._failed_at + ASK_AGAIN_S else None
+
+    def append(self, record: Record) -> asyncio.Future[None]:
+        """Say when the record is durable, or that it cannot be: LogUnavailableError, raised at once or later.
+
+        Cancelling leaves the rest of its group alone. The record itself may still be written: a sender who was not
+        told 200 sends again, and a duplicate costs nothing.
+        """
+        if self._closing or self._task.done():
+            raise LogUnavailableError("the log is closed")
+        size = self._waiting_bytes + len(record.body)
+        if len(self._waiting) >= self._bounds.waiting_records or size > self._bounds.waiting_bytes:
+            raise LogUnavailableError("too much already waits for the disk")
+        durable: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(_Waiting(record, durable))
+        self._waiting_bytes = size
+        self._wake.set()
+        return durable
+
+    def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `step`, which commits what it writes, between two groups; called from any thread but the loop's.
+
+        Raise LogUnavailableError when SQLite cannot do it now.
+        """
+        if threading.get_ident() == self._loop_thread:
+            raise RuntimeError("this waits for the event loop, so it cannot be called on it: use asyncio.to_thread")
+        answer: T = asyncio.run_coroutine_threadsafe(self._queue(step), self._loop).result()
+        return answer
+
+    @property
+    def last(self) -> int:
+        """The last position that a durable record has. May be asked from any thread."""
+        return self._last
+
+    def salvage(self, reason: str) -> None:
+        """Have the log salvaged, between two groups; called from any thread but the loop's.
+
+        Raise LogUnavailableError when that cannot be done now.
+        """
+        asyncio.run_coroutine_threadsafe(self._queue(reason), self._loop).result()
+
+    async def close(self) -> None:
+        """Make durable what waits, then close the connection. Appends from now on are refused."""
+        self._closing = True
+        self._wake.set()
+        await self._task
+        await self._disk.run(self._connection.close)  # it checkpoints, which takes the disk
+        self._disk.stop()
+
+    async def _queue(self, step: Callable[[sqlite3.Connection], Any] | str) -> Any:
+        """Have a step taken, or the log salvaged for a reason, and return what came of it."""
+        if self._closing:
+            raise LogUnavailableError("the log is closing")
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._steps.append((step, done))
+        self._wake.set()
+        return await done
+
+    async def _run(self) -> None:
+        while not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting or self._steps:
+                await self._write_group()
+                if self._steps:
+                    await self._take_step()
+
+    async def _write_group(self) -> None:
+        group = self._next_group()
+        if not group:
+            return
+        try:
+            await self._insert(group)
+        except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
+            self._failed(str(_unavailable(error, self._file)))
+            for waiting in group:
+                if not waiting.durable.done():
+                    waiting.durable.set_exception(_unavailable(error, self._file))
+            return
+        if self._failure is not None:
+            self._failure = None
+            log.info("log_available")
+        self._last += len(group)
+        for waiting in group:
+            if not waiting.durable.done():
+                waiting.durable.set_result(None)
+        self._on_commit(len(group))
+
+    async def _insert(self, group: list[_Waiting]) -> None:
+        if _place(self._file) != self._place:
+            raise OSError("somebody removed or replaced it: put it back, or start again")
+        try:
+            await self._disk.run(_insertion(self._connection, group, self._last))
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            await self._salvaged(f"SQLite says: {error}")
+            await self._disk.run(_insertion(self._connection, group, self._last))
+
+    async def _salvaged(self, reason: str) -> None:
+        if self._salvage is None:
+            raise LogUnavailableError(f"the log is damaged: {reason}")
+        self._connection = await self._disk.run(partial(self._salvage, self._connection, self._last, reason))
+        self._place = _place(self._file)
+        self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
+
+    def _failed(self, reason: str) -> None:
+        if self._failure is None:
+            log.error("log_unavailable", reason=reason)
+        self._failure, self._failed_at = reason, self._loop.time()
+
+    def _next_group(self) -> list[_Waiting]:
+        """Take the oldest that still wait, up to the bounds and at least one; whoever gave up meanwhile is dropped."""
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(group) < self._bounds.group_records and size < self._bounds.group_bytes:
+            waiting = self._waiting.popleft()
+            self._waiting_bytes -= len(waiting.record.body)
+            if not waiting.durable.done():
+                group.append(waiting)
+                size += len(waiting.record.body)
+        return group
+
+    async def _take_step(self) -> None:
+        step, done = self._steps.popleft()
+        try:
+            if isinstance(step, str):
+                answer = None
+                await self._salvaged(step)
+            else:
+                answer = await self._disk.run(partial(step, self._connection))
+                self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked for the step
+            _settle(done, None, _unavailable(error, self._file))
+        else:
+            _settle(done, answer, None)
+
+
+class _DiskThread:
+    """One thread for what waits for the disk. A third of the cost of an executor, which makes two futures a call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="log-disk", daemon=True)
+        self._thread.start()
+
+    async def run(self, job: Callable[[], T]) -> T:
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((job, done))
+        return await done
+
+    def stop(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (next_job := self._jobs.get()) is not None:
+            job, done = next_job
+            try:
+                answer = job()
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                self._loop.call_soon_threadsafe(_settle, done, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_settle, done, answer, None)
+
+
+def _settle(done: asyncio.Future[Any], answer: object, error: Exception | None) -> None:
+    if done.done():
+        return  # whoever waited was cancelled
+    if error is None:
+        done.set_result(answer)
+    else:
+        done.set_exception(error)
+
+
+def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int) -> Callable[[], sqlite3.Cursor]:
+    """Return what writes the group at the positions after `after`, in one statement.
+
+    The values are put together here, on the loop: in the disk's thread they would have the loop wait for its lock.
+    """
+    kinds: defaultdict[tuple[Origin, bool, str | None, bool], list[Record]] = defaultdict(list)
+    for waiting in group:
+        origin, verified, rejection, seal = waiting.record[2:]
+        kinds[origin, verified, rejection, seal is not None].append(waiting.record)
+    values: list[object] = []
+    for records in kinds.values():
+        after += len(records)
+        values += values_of(Group.of(after, records))
+    return partial(connection.execute, INSERT + ", ".join([ROW] * len(kinds)), values)
+
+
+def _place(file: str) -> tuple[int, int] | None:
+    """Which file stands at the path now: to what was removed SQLite goes on writing, and nobody would find it."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+_DO = {
+    sqlite3.SQLITE_FULL: "; make room on its disk",
+    sqlite3.SQLITE_READONLY: "; make the file, its folder and its disk writable",
+    sqlite3.SQLITE_IOERR: "; look at the disk (dmesg), and at whether it has room and is mounted",
+}
+
+
+def _unavailable(error: Exception, file: str) -> LogUnavailableError:
+    # An extended code has the plain one in its lowest byte.
+    do = _DO.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+    unavailable = LogUnavailableError(f"{file} could not be written: {error}{do}")
+    unavailable.__cause__ = error
+    return unavailable

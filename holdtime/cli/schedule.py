@@ -1,0 +1,130 @@
+"""`holdtime schedule`: the summaries that send themselves. `holdtime.cli.main` has the other commands."""
+
+import signal
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from holdtime.cli.console import (
+    ConfigOption,
+    JsonOption,
+    errors,
+    screen,
+)
+from holdtime.config import settings
+from holdtime.config.settings import (
+    CONFIG_FILE,
+    ConfigurationError,
+    Settings,
+)
+from holdtime.service import logs
+
+app = typer.Typer()
+
+
+@app.command()
+def schedule(
+    name: Annotated[str | None, typer.Argument(help="Only this schedule, for --now, --preview and --status.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="Send NAME now, complete or not, and stop.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show the next runs and what would be sent, and send nothing.")
+    ] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show what was sent to whom, and what was not.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Send the summaries that the schedules in holdtime.toml name, when they are due, until it is stopped.
+
+    `holdtime up` does the same beside everything else; of the two, one at a time. A run that was missed is made up for
+    once. It waits until its period has landed in the replica, or says that it has not. What is refused is sent again
+    for a while; what may have arrived is not, so that nothing arrives twice.
+
+    --now and --status exit with 1 where something was not sent. docs/schedules.md has examples.
+    """
+    if now + preview + status > 1 or (now and name is None):
+        raise typer.BadParameter("expected one of --now NAME, --preview [NAME] and --status [NAME]")
+    if name is not None and not (now or preview or status):
+        raise typer.BadParameter(f"expected --now {name}, --preview {name} or --status {name}; all are run together")
+    configured = settings.load(config, sending=not status)
+    picked = _picked(configured, name)
+    if now:
+        raise typer.Exit(_send(picked))
+    if preview:
+        _preview(picked)
+    elif status:
+        raise typer.Exit(_status(picked, as_json=as_json))
+    else:
+        _run(picked)
+
+
+def _picked(configured: Settings, name: str | None) -> Settings:
+    """The settings with the one schedule that was named, or with all."""
+    schedules = configured.configuration.schedule
+    if not schedules:
+        raise ConfigurationError(
+            ["holdtime.toml has no [[schedule]]: expected at least one; docs/schedules.md has examples"]
+        )
+    if name is None:
+        return configured
+    found = tuple(each for each in schedules if each.name == name)
+    if not found:
+        raise ConfigurationError([f"schedule {name!r}: expected one of {', '.join(each.name for each in schedules)}"])
+    only = configured.configuration.model_copy(update={"schedule": found})
+    return configured.model_copy(update={"configuration": only})
+
+
+def _run(configured: Settings) -> None:
+    from schedules import runner
+
+    logs.configure()
+    stop = threading.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda *_: stop.set())
+    runner.run(configured, stop)
+
+
+def _send(configured: Settings) -> int:
+    from schedules import (
+        render,
+        run,
+        runner,
+    )
+    from schedules.dispatch import Sending
+    from schedules.ledger import Ledger
+    from schedules.lock import locked
+    from schedules.record import Kind, RunId
+
+    logs.configure(quiet=True)
+    (chosen,) = configured.configuration.schedule
+    path = configured.environment.schedules
+    at = datetime.now(UTC)
+    asked = RunId(chosen.name, Kind.NOW, at)
+    with locked(path, Kind.NOW), closing(Ledger(path)) as ledger:
+        ledger.recover((Kind.NOW,), run.CRASHED, at)
+        ledger.begin(asked, at)
+        run.Runs(Sending(configured, ledger), runner.log_end(configured)).perform(chosen, asked, wait=False)
+        done = ledger.run(asked)
+        errors.print(render.outcome(done, ledger.deliveries(asked)))
+    return 0 if done is not None and done.state == "done" else 1
+
+
+def _preview(configured: Settings) -> None:
+    from schedules import render
+
+    for part in render.preview(configured, datetime.now(UTC)):
+        screen().print(part, soft_wrap=True)
+
+
+def _status(configured: Settings, *, as_json: bool) -> int:
+    from schedules import render
+    from schedules.status import standings
+
+    found = standings(configured, datetime.now(UTC))
+    if as_json:
+        typer.echo(render.status_as_json(found))
+    else:
+        screen().print(render.status(found))
+    return 1 if any(trouble for each in found for trouble in each.troubles()) else 0

@@ -1,0 +1,1 @@
+"""Configuration: the environment and `holdtime.toml`."""

@@ -1,0 +1,73 @@
+"""What runs beside serving, each as a context: it ends when serving has ended."""
+
+import asyncio
+import importlib
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from holdtime.service import event_log
+from holdtime.service.outage import keep_telling
+from holdtime.service.service import Service
+from holdtime.service.steady_clock import SteadyClock
+from reconciler.status import Standing
+
+
+@asynccontextmanager
+async def scheduling(service: Service) -> AsyncIterator[None]:
+    """Send the summaries that are due, in a thread, where there are any; raise what ended it once all has stopped."""
+    if not (service.ingests and service.lands and service.settings.configuration.schedule):
+        yield
+        return
+    from schedules import runner  # noqa: PLC0415 - most of what it needs is needed by nothing else
+
+    stop = threading.Event()
+    sending = asyncio.create_task(asyncio.to_thread(runner.stand_by, service.settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await sending
+
+
+@asynccontextmanager
+async def reconciling(service: Service) -> AsyncIterator[None]:
+    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with.
+
+    The SDK is loaded only then: it takes a second.
+    """
+    if not (service.ingests and service.lands and service.settings.environment.api_key.get_secret_value()):
+        yield
+        return
+    every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.commands.reconcile")).every_so_often
+    service.reconciling = Standing()
+    asking = asyncio.create_task(
+        every_so_often(service.settings, service.parts.log, service.parts.registry, service.reconciling)
+    )
+    try:
+        yield
+    finally:
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+
+
+@asynccontextmanager
+async def telling(service: Service) -> AsyncIterator[None]:
+    """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
+    if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
+        yield
+        return
+    from eventlog.kafka.liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import
+
+    to = service.parts.log
+    liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
+    beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        await liveness.close()

@@ -1,0 +1,101 @@
+"""The event log that the settings name, of whichever kind."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventlog.kafka import address as kafka_address
+from eventlog.log import Log
+from eventlog.sqlite.log import SqliteLog
+from eventlog.sqlite.writer import Bounds
+from holdtime.config.settings import Kafka, Settings
+from holdtime.service import tracing
+
+if TYPE_CHECKING:
+    from eventlog.kafka.connection import Connection
+
+# What speaks Kafka is imported where Kafka is: it takes longer than all the rest together.
+# ruff: noqa: PLC0415
+
+_DAY_MS = 86_400_000
+
+
+def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[[int], None] = lambda _: None) -> Log:
+    """The log, not opened yet. Raises ValueError and OSError, which say what is wrong with the settings.
+
+    `bounds` and `on_commit` are for logs in a file, and for the spool beside one that is not.
+    """
+    environment, kafka = settings.environment, settings.configuration.kafka
+    if environment.log_is_kafka:
+        from eventlog.kafka.log import KafkaLog
+        from eventlog.kafka.spool import SpooledLog
+
+        connection = connection_of(settings)
+        if kafka.spool is None:
+            return KafkaLog(connection)
+        return SpooledLog(connection, SqliteLog(kafka.spool, bounds=bounds, on_commit=on_commit))
+    return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
+
+
+def spooled(log: Log) -> int:
+    """How many records wait in the log's spool, if it has one."""
+    if isinstance(log, SqliteLog):
+        return 0
+    from eventlog.kafka.spool import SpooledLog
+
+    return log.waiting if isinstance(log, SpooledLog) else 0
+
+
+def set_aside(log: Log) -> list[Path]:
+    """Return the damaged files of the log, or of its spool, that were set aside and are still there."""
+    if isinstance(log, SqliteLog):
+        return log.set_aside()
+    from eventlog.kafka.spool import SpooledLog
+
+    return log.set_aside() if isinstance(log, SpooledLog) else []
+
+
+def proven(log: Log, began: float) -> None:
+    """Let a log on Kafka know that the cluster took a write that began then, by the monotonic clock."""
+    from eventlog.kafka.log import KafkaLog
+    from eventlog.kafka.spool import SpooledLog
+
+    if isinstance(log, KafkaLog | SpooledLog):
+        log.proven(began)
+
+
+def connection_of(settings: Settings) -> Connection:
+    """The cluster that the settings name, not asked yet. Raises ValueError."""
+    from eventlog.kafka.connection import Connection, security
+    from eventlog.kafka.topics import FOR_EVER, Layout
+
+    environment, kafka = settings.environment, settings.configuration.kafka
+    servers = environment.kafka_servers
+    _require_private(servers, kafka)
+    username, password = environment.kafka_username, environment.kafka_password.get_secret_value()
+    if kafka.sasl and not (username and password):
+        raise ValueError(
+            f"[kafka] sasl is {kafka.sasl}: expected HOLDTIME_KAFKA_USERNAME and HOLDTIME_KAFKA_PASSWORD to be set"
+        )
+    try:
+        secured = security(
+            mechanism=kafka.sasl, username=username, password=password, tls=kafka.tls, ca_file=kafka.ca_file
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"[kafka] ca_file: {kafka.ca_file} cannot be used: {error.strerror or error}") from None
+    retention_ms = FOR_EVER if kafka.retention_days is None else int(kafka.retention_days * _DAY_MS)
+    layout = Layout(kafka.partitions, kafka.copies, retention_ms, kafka.topic_prefix)
+    return Connection(servers, secured, layout, tracing.middlewares() if kafka.tracing else ())
+
+
+def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:
+    """Phone numbers go over this wire: in the clear only where nobody else listens, or on purpose."""
+    remote = [server for server in servers if not kafka_address.is_loopback(server)]
+    if remote and not kafka.tls and not kafka.allow_plaintext:
+        raise ValueError(
+            f"HOLDTIME_LOG: {', '.join(remote)} would be talked to in the clear: set tls = true in [kafka] of "
+            "holdtime.toml, or, in a network where nobody else can listen, allow_plaintext = true"
+        )

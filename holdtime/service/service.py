@@ -1,0 +1,95 @@
+"""The service: what a process that serves does with the log and the warehouse, and how far it is."""
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from eventlog.log import Extent, LogUnavailableError
+from holdtime.config.settings import Settings
+from holdtime.service import event_log
+from holdtime.service.components import Parts
+from holdtime.service.steady_clock import SteadyClock
+from holdtime.service.supervisor import DRAIN, Supervisor
+from reconciler.status import Standing
+from warehouse.errors import Trouble
+
+__all__ = ["DRAIN", "Service"]
+
+log = structlog.get_logger("holdtime")
+
+
+@dataclass(slots=True)
+class Service:
+    """What this process does, and how far it is."""
+
+    settings: Settings
+    parts: Parts
+    ingests: bool
+    lands: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    clock: SteadyClock = field(default_factory=SteadyClock)
+    supervisor: Supervisor = field(init=False)
+    reconciling: Standing | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing lands yet."""
+        parts = self.parts
+        self.supervisor = Supervisor(
+            self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop, self.clock
+        )
+
+    def unready(self) -> str | None:
+        """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""
+        if self.ingests and self.parts.log.unavailable:
+            return self.parts.log.unavailable
+        if not self.lands:
+            return None
+        away = self.supervisor.away
+        if self.ingests and (away is not None or self.parts.warehouse is None):
+            return None
+        if away is not None:
+            return _reason(away.why, away.reason, by_holdtime=away.by_holdtime)
+        progress = self.supervisor.progress
+        if progress is None or not (progress.replica_at or progress.unpublished):
+            return "the warehouse is still being opened"
+        return None
+
+    def status(self) -> dict[str, object]:
+        """How far log, warehouse and replica are; null where that cannot be said."""
+        progress, away = self.supervisor.progress, self.supervisor.away
+        held = lag = None
+        try:
+            extent = Extent.of(self.parts.log)
+            held, lag = extent.held, extent.lag(progress.landed if progress else {})
+        except LogUnavailableError as error:
+            log.warning("log_unreadable", reason=str(error))
+        return {
+            "log_end": held,
+            "landed": held - lag if progress and held is not None and lag is not None else None,
+            "lag_events": lag if progress else None,
+            "last_landed_at": _iso(progress.last_landed_at if progress else None),
+            "replica_at": _iso(progress.replica_at if progress else None),
+            "replica_failing": progress.unpublished if progress else None,
+            "standby": away is not None and away.why is Trouble.HELD,
+            "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
+            "deliveries": self.parts.refusals.status() if self.ingests else None,
+            "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
+            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
+            "reconciler": self.reconciling.status() if self.reconciling else None,
+        }
+
+    async def process(self) -> None:
+        """Land until told to stop, as soon as the warehouse is ours, and again after whatever ended landing."""
+        await self.supervisor.run(self.parts.warehouse)
+
+
+def _reason(why: Trouble, reason: str, *, by_holdtime: bool) -> str:
+    if why is not Trouble.HELD:
+        return f"landing is away: {reason}"
+    return "standby: another process has the warehouse" if by_holdtime else f"standby: {reason}"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat() if at else None

@@ -1,0 +1,176 @@
+"""Checking signatures in a process of its own, so that the event loop has time for everything else.
+
+A check takes twice as long as all else that a delivery needs, and a thread would have to ask for the interpreter lock
+back after each. What arrives together is checked together: one write there, one answer back. Where the process is gone,
+not ready yet or stuck, the loop checks by itself, so a delivery never depends on it.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections import deque
+from typing import NamedTuple, cast
+
+import structlog
+
+from ingest.signing import checker_process
+from ingest.signing.checker_process import LENGTH, NOBODY
+from ingest.signing.signature import Seal, Verifier
+
+START_AGAIN_S = 1.0
+
+_LOOK_S = 0.1
+_MOST_LOOKS = 7
+"""A process that owes answers and gave none from look to look is ended: whoever waits is given up on after 1.5 s.
+
+Looks are counted, not time: where it was the loop that stood still, answers may be waiting to be read.
+"""
+
+_JOINED_BYTES = 64 << 10
+"""Small bodies are cheaper to write in one piece; larger ones are not copied."""
+
+log = structlog.get_logger("ingest")
+
+
+class _Check(NamedTuple):
+    body: bytes
+    seal: Seal
+    answer: "asyncio.Future[int | None]"
+
+
+class Checker(asyncio.Protocol):
+    """A Verifier's `signer`, answered from another process. Made and used on one event loop."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        """Name the keys; `start` starts the process."""
+        self._verifier = verifier
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[_Check] = []
+        self._sent: deque[_Check] = deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._opened: asyncio.WriteTransport | None = None
+        self._transport: asyncio.WriteTransport | None = None  # the same, while there is a process that answers
+        self._looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self._restart: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the process; raise OSError when there can be none."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            keys = [bytes(key).hex() for key in self._verifier.keys]
+            command = [sys.executable, "-m", checker_process.__name__, str(theirs.fileno()), *keys]
+            # Blocks for a few milliseconds, once; nothing in the command came from outside.
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
+            )
+        await self._loop.create_unix_connection(lambda: self, sock=ours)
+
+    def signer(self, body: bytes, seal: Seal) -> "asyncio.Future[int | None]":
+        """Say which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+        answer: asyncio.Future[int | None] = self._loop.create_future()
+        if self._transport is None:
+            answer.set_result(self._verifier.signer(body, seal))
+            return answer
+        if not self._gathered:
+            self._loop.call_soon(self._send)
+        self._gathered.append(_Check(body, seal, answer))
+        return answer
+
+    @property
+    def pid(self) -> int | None:
+        """The process that checks now; None while there is none."""
+        return None if self._process is None or self._transport is None else self._process.pid
+
+    async def close(self) -> None:
+        """End the process."""
+        self._is_closing = True
+        if self._restart is not None:
+            await self._restart
+        if self._opened is not None:
+            self._opened.close()
+        if self._process is not None:
+            await asyncio.to_thread(_ended, self._process)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the process's first byte."""
+        self._opened = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out answers: a byte each, in the order of the checks, after one that says that it is ready."""
+        self._looks = 0
+        if self._transport is None:
+            self._transport, data = self._opened, data[1:]
+        for place in data:
+            check = self._sent.popleft()
+            if not check.answer.done():
+                check.answer.set_result(None if place == NOBODY else place)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Check by ourselves what it had not answered, and start another one."""
+        self._opened = self._transport = None
+        unanswered = [*self._sent, *self._gathered]
+        self._sent.clear()
+        self._gathered.clear()
+        for check in unanswered:
+            if not check.answer.done():
+                check.answer.set_result(self._verifier.signer(check.body, check.seal))
+        if not self._is_closing:
+            log.error("checker_lost", unanswered=len(unanswered), again_in_s=START_AGAIN_S)
+            self._loop.call_later(START_AGAIN_S, self._start_again)
+
+    def _send(self) -> None:
+        if self._transport is None:
+            return
+        parts: list[bytes] = []
+        largest = 0
+        for body, seal, _ in self._gathered:
+            beginning = seal.over(b"")
+            parts += (LENGTH.pack(len(beginning) + len(body)), seal.signature, beginning, body)
+            largest = max(largest, len(body))
+        self._sent += self._gathered
+        self._gathered.clear()
+        if largest <= _JOINED_BYTES:
+            self._transport.write(b"".join(parts))
+        else:
+            self._transport.writelines(parts)
+        if self._next_look is None:
+            self._looks = 0
+            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """End the process if it is stuck; that is noticed like any other end of it."""
+        self._next_look = None
+        if not self._sent or self._process is None:
+            return
+        self._looks += 1
+        if self._looks < _MOST_LOOKS:
+            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+        else:
+            log.error("checker_stuck", unanswered=len(self._sent))
+            self._process.kill()
+
+    def _start_again(self) -> None:
+        if self._is_closing:
+            return
+        if self._process is not None:
+            self._process.poll()  # reaps it
+        self._restart = self._loop.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        try:
+            await self.start()
+        except OSError as error:
+            log.error("checker_not_started", reason=str(error), again_in_s=START_AGAIN_S)
+            self._loop.call_later(START_AGAIN_S, self._start_again)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that was told of it; help where it does not listen."""
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

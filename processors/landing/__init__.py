@@ -1,0 +1,1 @@
+"""Landing: a batch of the log becomes events and facts, in one transaction."""

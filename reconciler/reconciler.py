@@ -1,0 +1,162 @@
+"""One run: every source in its order, what is new into the log, and what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from eventlog.log import (
+    Appender,
+    Origin,
+    Record,
+)
+from ingest.http.bodies import MAX_BODY_BYTES
+from reconciler.api import Api
+from reconciler.errors import (
+    ForbiddenError,
+    ReconcilerError,
+    UnauthorizedError,
+)
+from reconciler.found import Found
+from reconciler.seen_events import Known
+from reconciler.sources import Asking, Source
+from reconciler.sources.registry import ORIGINALS, STATES
+from reconciler.status import SourceStanding, Standing
+from reconciler.windows import Window, adds
+
+AT_ONCE = 250
+"""Records that are made durable together."""
+
+AT_MOST = 2_500
+"""Events that are published before they land, where that is ours to do: landing them takes memory."""
+
+log = structlog.get_logger("reconciler")
+
+Told = Callable[[str, int], None]
+"""Hears of progress: the source, and how many events it has given so far."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one source. `fault` says why it was not read to its end; `forbidden` that it may not be."""
+
+    source: str
+    read: int = 0
+    published: int = 0
+    requests: int = 0
+    fault: str | None = None
+    forbidden: bool = False
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Asks all sources, one after the other.
+
+    `settle` lands what was published, and returns when it is known; without it others do, and are waited for, but not
+    for ever: what is not known by then may be published again, which changes nothing.
+    """
+
+    api: Api
+    appender: Appender
+    known: Known
+    settle: Callable[[], Awaitable[None]] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    longest_wait: timedelta = timedelta(hours=24)
+    told: Told = lambda *_: None
+    standing: Standing = field(default_factory=Standing)
+    patience_s: int = 30
+    _published: set[str] = field(default_factory=set)
+    _last: list[Found] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for source in (*ORIGINALS, *STATES):
+            self.standing.sources.setdefault(source.name, SourceStanding())
+
+    async def run(self, since: timedelta | None = None) -> list[Outcome]:
+        """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
+
+        What a source gave before it failed is published, and it goes on from there the next time.
+        """
+        asking = Asking(self.api, self.known, self.clock(), self.clock, since, self.longest_wait / 2)
+        self.standing.begin(asking.now)
+        outcomes: list[Outcome] = []
+        for source in (*ORIGINALS, *STATES):
+            outcome = await self._asked(source, asking)
+            outcomes.append(outcome)
+            if outcome.fault is not None:
+                asking.useless.add(source.name)
+            if outcome.forbidden:
+                asking.forbidden.add(source.name)
+            if source in ORIGINALS:  # what they told need not be asked for one by one
+                await self._settled()
+        await self._settled()
+        self.standing.end(self.clock())
+        return outcomes
+
+    async def _settled(self) -> None:
+        if not self._published:
+            return
+        if self.settle is not None:
+            await self.settle()
+        else:
+            for _ in range(self.patience_s):
+                if not self.known.unknown(self._last):
+                    break
+                await asyncio.sleep(1)
+        self._published.clear()
+
+    async def _asked(self, source: Source, asking: Asking) -> Outcome:
+        outcome, standing = Outcome(source.name), self.standing.sources[source.name]
+        before, complete = self.api.requests.total(), self.known.completed(source.name, asking.now)
+        try:
+            async for finds in source.read(asking):
+                if isinstance(finds, Window):
+                    if adds(finds, complete):
+                        await self._publish([finds.completed(source.name)], asking.now)
+                        complete.append(finds)
+                    continue
+                published = await self._publish(finds, asking.now)
+                outcome.read, outcome.published = outcome.read + len(finds), outcome.published + published
+                standing.read, standing.published = standing.read + len(finds), standing.published + published
+                self.told(source.name, outcome.read)
+        except UnauthorizedError:
+            raise
+        except ReconcilerError as error:
+            outcome.fault, outcome.forbidden = str(error), isinstance(error, ForbiddenError)
+        outcome.requests = self.api.requests.total() - before
+        standing.fault, standing.forbidden = outcome.fault, outcome.forbidden
+        if outcome.fault is None:
+            standing.succeeded_at = self.clock()
+        else:
+            log.warning("source_not_read", source=source.name, reason=outcome.fault)
+        log.info(
+            "source_read",
+            source=source.name,
+            read=outcome.read,
+            published=outcome.published,
+            requests=outcome.requests,
+        )
+        return outcome
+
+    async def _publish(self, found: list[Found], now: datetime) -> int:
+        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable.
+
+        What is longer than a webhook may be is left out: no webhook was, and the log takes no more.
+        """
+        new = {
+            each.event_id: each
+            for each in found
+            if each.event_id not in self._published and len(each.body) <= MAX_BODY_BYTES
+        }
+        unknown = self.known.unknown(list(new.values()))
+        received_us = int(now.timestamp() * 1_000_000)
+        records = [Record(each.body, received_us, Origin.RECONCILER, verified=False) for each in unknown]
+        for start in range(0, len(records), AT_ONCE):
+            await asyncio.gather(*(self.appender.append(record) for record in records[start : start + AT_ONCE]))
+        self._published |= {each.event_id for each in unknown}
+        self._last = unknown or self._last
+        if self.settle is not None and len(self._published) >= AT_MOST:
+            await self._settled()  # what lies together in time lands at a bounded cost
+        return len(unknown)

@@ -1,0 +1,1 @@
+"""The local calendar: business hours, intervals, and periods in plain words."""

@@ -1,0 +1,159 @@
+"""What is behind the figures of a report: which facts make one what it is, and which events a fact rests on.
+
+Figures are taken over facts, each of which adds something: one to a count where a claim holds of it, its wait to a sum.
+Where what it adds is the same, and to the same group, the fact changed no figure, however else it changed.
+"""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from reports.catalogue import conferences
+from reports.measures.definitions import (
+    Aggregate,
+    Measure,
+    Percentile,
+)
+from reports.measures.measures import (
+    AGGREGATES,
+    COMPLETENESS,
+    MEAN_WAIT,
+    SHARES,
+    every_measure,
+)
+from reports.request import effective_policy
+from reports.request.request import Request
+from reports.source import Source
+from reports.tables.facts import FactMeasure, Facts
+from reports.tables.visits import (
+    BOUND_MS,
+    MISSING,
+    Period,
+)
+
+_LIFE = {"entity": "entity", "since": "epoch_us(entity_since)"}
+_VISITS = Facts(
+    "queue_visits",
+    "enqueued_at",
+    {
+        **_LIFE,
+        **{name: name for name in ("queue", "outcome", "wait_ms")},
+        "bound_ms": BOUND_MS,
+        "missing": MISSING,
+        "over_us": "epoch_us(left_at_latest)",
+    },
+    by_queue=True,
+)
+_CONFERENCES = Facts(conferences.FACTS.table, conferences.FACTS.moment, {**_LIFE, **conferences.FACTS.columns})
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The facts behind a report's figures.
+
+    `adds` gives what a fact adds to measures of those names, `told_by` the types of events that tell of it, and `rests`
+    is SQL that holds of a `fact`, and of an `event` of such a type of its leg or conference, where it rests on it;
+    `fact.next_us` is when the next fact of the same leg began.
+    """
+
+    facts: Facts
+    adds: Callable[[Collection[str], Request], Sequence[pl.Expr]]
+    told_by: Callable[[Collection[str]], Collection[str]]
+    rests: str
+
+    def changed(
+        self, before: Source, after: Source, request: Request, period: Period, measures: Collection[str]
+    ) -> pl.DataFrame:
+        """Return the facts of a period, as of each side, that add something else as of the other: `at` and columns."""
+        sides = [self._added(source, request, period, measures) for source in (before, after)]
+        keys = [name for name in sides[0].columns if name.startswith(_ADDED)]
+        return pl.concat(
+            one.join(other, on=["entity", *keys], how="anti", nulls_equal=True)
+            for one, other in (sides, reversed(sides))
+        ).drop(keys)
+
+    def _added(self, source: Source, request: Request, period: Period, measures: Collection[str]) -> pl.DataFrame:
+        rows = self.facts.read(source, request, period)
+        groups = [pl.col("queue").alias(f"{_ADDED}queue")] if self.facts.by_queue else []
+        if self.facts.by_queue:
+            rows = effective_policy.judged(rows.with_columns(enqueued_at="at"), request.terms)
+            groups.append(pl.col("definition").alias(f"{_ADDED}definition"))
+        if request.interval is not None:
+            groups.append(period.spine(request, request.interval).position("at").alias(f"{_ADDED}interval"))
+        added = [each.alias(f"{_ADDED}{n}") for n, each in enumerate(self.adds(measures, request))]
+        return rows.with_columns(*groups, *added).collect()
+
+
+_ADDED = "adds "
+
+
+def _to_visits(measures: Collection[str], request: Request) -> list[pl.Expr]:
+    """Return what a visit adds to measures: the claims and values of the aggregates that they are made of."""
+    variants = {each.variant for each in request.terms}
+    named: dict[str, list[Measure]] = {COMPLETENESS.name: [COMPLETENESS], "below_floor": [COMPLETENESS]}
+    for variant in variants:
+        for measure in (*every_measure(variant), *SHARES, MEAN_WAIT):
+            named.setdefault(measure.name, []).append(measure)
+    parts = {part for name in measures for measure in named.get(name, AGGREGATES) for part in _parts(measure)}
+    return [pl.sql_expr(part) for part in sorted(parts)]
+
+
+def _parts(measure: Measure) -> set[str]:
+    """Return SQL over a visit for all that a measure is made of."""
+    if isinstance(measure, Aggregate):
+        return {measure.of}
+    if isinstance(measure, Percentile):
+        return {f"case when {measure.of} then wait_ms end"}
+    names = set(re.findall(r"[a-z_]+", f"{measure.numerator} {measure.denominator}"))
+    return {each.of for each in AGGREGATES if each.name in names} | (names & {"missing"})
+
+
+def _to_conferences(measures: Collection[str], _: Request) -> list[pl.Expr]:
+    return [pl.sql_expr(each.of) for each in _of_conferences(measures)]
+
+
+def _of_conferences(measures: Collection[str]) -> list[FactMeasure]:
+    return [each for each in conferences.MEASURES if each.name in measures]
+
+
+def _tell_of_visits(_: Collection[str]) -> Collection[str]:
+    return {"call.enqueued", "call.dequeued", "call.bridged", "call.hangup", "reconciler.queue.call.observed"}
+
+
+_WHO = ("conference.participant.joined", "conference.participant.left", "conference.ended")
+_HOW_LONG = ("conference.created", "conference.ended")
+_OF_COLUMNS = {
+    "status": _HOW_LONG,
+    "duration_ms": _HOW_LONG,
+    **dict.fromkeys(("participants", "unique_participants", "peak_participants", "participant_ms"), _WHO),
+    "floor_changes": ("conference.floor.changed",),
+    "recordings": ("conference.recording.saved",),
+}
+
+
+def _tell_of_conferences(measures: Collection[str]) -> Collection[str]:
+    """Return the types that tell of what the measures are taken over, and of when a conference began."""
+    told = {name for each in _of_conferences(measures) for name in _OF_COLUMNS if re.search(rf"\b{name}\b", each.of)}
+    return {"conference.created", *(each for name in told for each in _OF_COLUMNS[name])}
+
+
+VISITS = Behind(
+    _VISITS,
+    _to_visits,
+    _tell_of_visits,
+    # Its own, from its enqueue to the leg's next one. Stamps may be the wrong way round by a second. What ended it may
+    # be the next enqueue itself, or the leg's coming into a conference.
+    """
+    (
+        event.occurred_at >= make_timestamptz(fact.at) - interval 1 second
+        and (fact.next_us is null or epoch_us(event.occurred_at) < fact.next_us)
+        and (event.event_type in ('call.bridged', 'call.hangup') or event.queue is not distinct from fact.queue)
+        and (event.event_type <> 'call.enqueued' or epoch_us(event.occurred_at) = fact.at)
+    )
+    or epoch_us(event.occurred_at) = fact.over_us
+    or (fact.outcome = 'failed_bridge' and epoch_us(event.occurred_at) = fact.next_us)
+    """,
+)
+CONFERENCES = Behind(_CONFERENCES, _to_conferences, _tell_of_conferences, "epoch_us(event.occurred_at) >= fact.since")

@@ -1,0 +1,1 @@
+"""Measures: every number over facts, defined once, and what evaluates them."""

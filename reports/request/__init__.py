@@ -1,0 +1,1 @@
+"""A request for a report: which period, which queues, by which policy."""

@@ -1,0 +1,1 @@
+"""Tables of a report: facts read, grouped and measured, with the notes beneath them."""

@@ -1,0 +1,286 @@
+"""Every measure over queue visits, by queue, by interval, by both or by anything else, from one reading of the visits.
+
+Where terms are agreed for queues, a queue has a row for each of the terms that held for it in the period, and an
+interval that they cut has two: every row is of one definition, and says which.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from reports.calendar import intervals
+from reports.calendar.intervals import Interval, Spine
+from reports.measures import aggregation
+from reports.measures.definitions import Kind, Ratio
+from reports.measures.measures import COMPLETENESS
+from reports.request import scope
+from reports.request.effective_policy import Terms
+from reports.request.request import Request
+from reports.source import Source
+from reports.tables import dimensions
+from reports.tables import visits as visits_
+from reports.tables.dimensions import Dimension
+from reports.tables.report import (
+    Basis,
+    Column,
+    Section,
+)
+from reports.tables.visits import Period, Visits
+
+QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+OWN = {"queue": QUEUE}
+_HELD = (
+    Column("since", "Since", Kind.TIME, 2),
+    Column("threshold_secs", "Threshold (s)", Kind.NUMBER, 5),
+    Column("target", "Target", Kind.RATE, 4),
+    Column("variant", "Variant", Kind.TEXT, 9),
+)
+_MOMENT = pl.Datetime("us", "UTC")
+# Queues are numbers while there are as many of them as visits or intervals, and texts in a finished table.
+AS_TEXT = pl.selectors.enum().cast(pl.String)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Makes tables from one reading of the visits; the counts are taken once and rolled up.
+
+    `queues` are those that a table of queues has: those asked for, and those in which somebody came.
+    `waits` keeps the percentiles of each queue and of all, which come from one sort.
+    """
+
+    request: Request
+    covered: Period | None
+    visits: pl.LazyFrame
+    finest: pl.LazyFrame
+    spine: Spine | None
+    queues: tuple[str | None, ...]
+    terms: tuple[Terms, ...]
+    waits: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
+
+    @property
+    def agreed(self) -> bool:
+        return len(self.terms) > 1
+
+    @property
+    def held(self) -> tuple[Terms, ...]:
+        """Return the terms that visits were judged by, or would have been, in their order."""
+        numbers = {number for numbers in self._definitions().values() for number in numbers}
+        return tuple(self.terms[number] for number in sorted(numbers)) or self.terms[:1]
+
+    @property
+    def told(self) -> Request:
+        """Return the request with what all the terms that held have in common, for rows of several queues."""
+        common = {}
+        for name in ("threshold_secs", "short_abandon_secs", "target", "variant"):
+            values = {getattr(each, name) for each in self.held}
+            if len(values) == 1:
+                common[name] = values.pop()
+        return replace(self.request, **common)
+
+    def keys(self, by: Sequence[str]) -> tuple[Column, ...]:
+        """Return the columns that say which definition a row is of; none where nothing is agreed."""
+        return _HELD if self.agreed and "queue" in by else ()
+
+    def table(self, by: Sequence[str]) -> pl.DataFrame:
+        """Return every measure for each group, a complete spine of groups when `by` has intervals."""
+        keys = [*by, "definition"] if self.agreed and "queue" in by else list(by)
+        tally, waits = aggregation.rolled_up(self.finest, keys), self._percentiles(keys)
+        if keys:
+            tally = self._complete(tally, keys).join(waits, on=keys, how="left", nulls_equal=True)
+        else:
+            tally = pl.concat([tally, waits], how="horizontal")
+        rated = self._with_completeness(aggregation.with_rates(tally, self.told.variant), self.visits, keys)
+        if "definition" in keys:
+            rated = self._with_terms(rated)
+        if self.spine is not None and "interval" in keys:
+            rated = rated.join(self.spine.frame().lazy(), on="interval", how="left")
+        return (rated.sort(keys, nulls_last=True) if keys else rated).with_columns(AS_TEXT).collect()
+
+    def _percentiles(self, keys: Sequence[str]) -> pl.LazyFrame:
+        by_queue = ["queue", "definition"] if self.agreed else ["queue"]
+        if keys and list(keys) != by_queue:
+            # Visits come in order of time: by intervals first, there is little left to sort.
+            return aggregation.percentiles(self.visits, sorted(keys, key=lambda name: name != "interval"))
+        if not self.waits:
+            waits = aggregation.waits(self.visits, by_queue)
+            self.waits.update(
+                {tuple(by_queue): waits.apart(aggregation.WANTED), (): waits.together(aggregation.WANTED)}
+            )
+        return self.waits[tuple(keys)].lazy()
+
+    def merged(self) -> pl.DataFrame:
+        """Return every measure for each queue, those of all its definitions together."""
+        by = ["queue"]
+        tally = self._complete(aggregation.rolled_up(self.finest, by), by)
+        waits = self._percentiles(by)
+        rated = aggregation.with_rates(tally.join(waits, on=by, how="left", nulls_equal=True), self.told.variant)
+        return rated.sort(by, nulls_last=True).with_columns(AS_TEXT).collect()
+
+    def grouped(self, by: Sequence[Dimension]) -> pl.DataFrame:
+        """Return every measure for each group of any dimensions, of the groups that occur."""
+        visits = dimensions.numbered(self.visits, by).collect().lazy()
+        names = [each.name for each in by]
+        tally, waits = aggregation.tally(visits, names), aggregation.percentiles(visits, names)
+        joined = tally.join(waits, on=names, how="left", nulls_equal=True)
+        rated = self._with_completeness(aggregation.with_rates(joined, self.told.variant), visits, names)
+        return dimensions.labelled(rated.collect(), by).with_columns(AS_TEXT)
+
+    def _with_completeness(self, rated: pl.LazyFrame, visits: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows with how much of what their visits prove is known, and whether that is below the floor."""
+        lacking = visits.filter(pl.col("missing") > 0)
+        missing = pl.col("missing").sum().cast(pl.Int64)
+        if keys:
+            found = lacking.group_by(list(keys)).agg(missing)
+            rated = rated.join(found, on=list(keys), how="left", nulls_equal=True)
+        else:
+            rated = pl.concat([rated, lacking.select(missing)], how="horizontal")
+        rated = rated.with_columns(pl.col("missing").fill_null(0)).with_columns(COMPLETENESS.expr)
+        return rated.with_columns(below_floor=pl.col("completeness") < self.request.completeness_floor)
+
+    def over(self, spine: Spine) -> "Tables":
+        """Return what makes tables of the same visits by other intervals."""
+        mine = self.spine
+        if mine is None or not set(spine.bounds[1:-1]) <= set(mine.bounds):
+            return _tables(self.visits, self.request, self.covered, spine)
+        # Whole intervals of ours make one of those, so that nothing need be looked up or counted again.
+        number = pl.lit(mine.frame().select(spine.position("interval_start").clip(0)).to_series())
+        become = number.gather(pl.col("interval")).alias("interval")
+        by = [name for name in ("queue", "definition", "interval") if name in self.finest.collect_schema()]
+        finest = aggregation.rolled_up(self.finest.with_columns(become), by)
+        return replace(self, visits=self.visits.with_columns(become), finest=finest, spine=spine, waits={})
+
+    def _complete(self, tally: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+        """Return the tally with a row of zeros for each queue asked for and each interval in which nobody came."""
+        definitions = self._definitions()
+        numbered = self.finest.collect_schema()["queue"]
+        groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": numbered})}
+        if self.spine is not None:
+            groups["interval"] = self.spine.frame().lazy().select("interval")
+        every = groups[by[0]]
+        for name in by[1:]:
+            if name == "definition":
+                pairs = [(queue, number) for queue, numbers in definitions.items() for number in numbers]
+                schema: dict[str, Any] = {"queue": numbered, "definition": pl.Int32}
+                every = every.join(pl.LazyFrame(pairs, schema=schema, orient="row"), on="queue", nulls_equal=True)
+            else:
+                every = every.join(groups[name], how="cross")
+        if "definition" in by and "interval" in by:
+            every = self._overlapping(every)
+        sums = pl.selectors.exclude(*by, "longest_wait_ms")
+        return every.join(tally, on=list(by), how="left", nulls_equal=True).with_columns(sums.fill_null(0))
+
+    def _overlapping(self, every: pl.LazyFrame) -> pl.LazyFrame:
+        assert self.spine is not None  # noqa: S101 -- for the type checker: there are intervals
+        dated = every.join(self._terms(), on="definition").join(self.spine.frame().lazy(), on="interval")
+        starts = pl.col("since").is_null() | (pl.col("since") < pl.col("interval_end"))
+        ends = pl.col("until").is_null() | (pl.col("until") > pl.col("interval_start"))
+        return dated.filter(starts & ends).select("queue", "interval", "definition")
+
+    def _with_terms(self, rated: pl.LazyFrame) -> pl.LazyFrame:
+        level = pl.col("service_level")
+        for variant in {each.variant for each in self.terms}:
+            level = pl.when(pl.col("variant") == variant).then(pl.col(f"service_level_{variant}")).otherwise(level)
+        return rated.join(self._terms(), on="definition", how="left").with_columns(service_level=level)
+
+    def _terms(self) -> pl.LazyFrame:
+        rows = [
+            (number, each.since, each.until, each.threshold_secs, each.target, each.variant)
+            for number, each in enumerate(self.terms)
+        ]
+        schema: dict[str, Any] = {
+            "definition": pl.Int32,
+            "since": _MOMENT,
+            "until": _MOMENT,
+            "threshold_secs": pl.Float64,
+            "target": pl.Float64,
+            "variant": pl.String,
+        }
+        return pl.LazyFrame(rows, schema=schema, orient="row")
+
+    def _definitions(self) -> dict[str | None, list[int]]:
+        """Return for each queue the numbers of the terms that held in the period."""
+        covered = self.covered
+        found = {}
+        for queue in self.queues:
+            mine = [
+                number
+                for number, each in enumerate(self.terms)
+                if queue is not None
+                and each.queue == queue
+                and (covered is None or each.overlaps(covered.from_, covered.to))
+            ]
+            found[queue] = mine or [0]
+        return found
+
+
+def tables(visits: Visits, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
+    """Return what makes the tables of these visits."""
+    return _tables(visits.frame, request, covered, spine)
+
+
+def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
+    # Every table needs the interval; it is looked up once.
+    frame = visits if spine is None else visits.with_columns(interval=spine.position()).collect().lazy()
+    terms = request.terms
+    by = ["queue", *(["definition"] if len(terms) > 1 else []), *(["interval"] if spine is not None else [])]
+    finest = aggregation.tally(frame, by).collect()
+    names = {*finest["queue"].unique().cast(pl.String), *request.queues}
+    queues = sorted(names, key=lambda queue: (queue is None, queue or ""))
+    if spine is not None:
+        intervals.require_bounded(len(queues), spine)
+    return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a report on visits begins with."""
+
+    basis: Basis
+    covered: Period | None
+    visits: Visits
+    tables: Tables
+
+
+def reading(source: Source, request: Request) -> Reading:
+    """Read the visits that a request is about, and cut its period into the intervals that it names."""
+    covered = visits_.period(source, request)
+    spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
+    visits = visits_.read(source, request, covered)
+    return Reading(source.basis(), covered, visits, tables(visits, request, covered, spine))
+
+
+def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
+    """Return the columns that name an interval: its beginning and its end, which people see where a period cuts one."""
+    first, last = (None, None) if spine is None else (spine.bounds[0], spine.bounds[-1])
+    priority = 1 if spine is not None and spine.is_cut else 9
+    return (
+        Column("interval_start", length.noun.capitalize(), dimensions.kind_of_bound(length, first, zone), 1),
+        Column("interval_end", "Until", dimensions.kind_of_bound(length, last, zone), priority),
+    )
+
+
+def sections(
+    found: Reading, by: Sequence[Dimension], shown: Sequence[Column], more: Sequence[Ratio] = ()
+) -> list[Section]:
+    """Return the tables that a report on visits has, its main one first: by what was asked, by queue, by both.
+
+    `more` are ratios that every row gets beside the usual measures.
+    """
+    made, length = found.tables, found.tables.request.interval
+    since = [column for column in made.keys(["queue"]) if column.name == "since"]
+    ratios = [ratio.expr for ratio in more]
+    whole = pl.lit(scope.whole(made.request))
+    total = made.table([]).with_columns(*ratios, queue=whole, since=pl.lit(None, dtype=_MOMENT))
+    queues = made.table(["queue"]).with_columns(ratios)
+    told = [Section("queues", "By queue", (QUEUE, *since, *shown), queues, total)]
+    if made.spine is not None and length is not None:
+        columns = (QUEUE, *interval_columns(length, made.spine, made.request.zone), *since, *shown)
+        frame = made.table(["queue", "interval"]).with_columns(ratios)
+        told.insert(0, Section("queue_intervals", f"By queue and {length.noun}", columns, frame, sparse="offered"))
+    if by:
+        columns = (*(each.column for each in by), *shown)
+        told.insert(0, Section("by", dimensions.title(by), columns, made.grouped(by).with_columns(ratios)))
+    return told

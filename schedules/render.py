@@ -1,0 +1,139 @@
+"""Schedules on a screen: when they run and what they would send, what was sent to whom, and what was not."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from holdtime.config.settings import Settings
+from reports import humanize
+from reports.errors import ReportError
+from schedules import compose, recipients
+from schedules.period import period
+from schedules.record import (
+    Delivery,
+    Run,
+    State,
+)
+from schedules.runner import log_end
+from schedules.schedule import Schedule
+from schedules.status import Standing
+
+_COMING = 3
+_MARKS = {
+    State.SENT: ("✓", "green"),
+    State.PENDING: ("•", "yellow"),
+    State.SENDING: ("•", "yellow"),
+    State.FAILED: ("✗", "bold red"),
+    State.DOUBTFUL: ("?", "bold red"),
+}
+
+
+def preview(settings: Settings, now: datetime) -> Iterator[RenderableType]:
+    """Yield each schedule's next runs with their periods, whom they go to, and what would be sent if it were now."""
+    for schedule in settings.configuration.schedule:
+        yield Text(f"{schedule.name}: {schedule.report}, {schedule.words}", style="bold")
+        yield from _coming(schedule, settings.configuration.timezone, now)
+        to = [each.label for each in recipients.found(schedule.recipients, os.environ, where="recipients")[0]]
+        to += [f"{schedule.folder}/"] if schedule.folder else []
+        yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
+        try:
+            made = compose.made(compose.Asked(settings, schedule, now, now, log_end(settings)()))
+        except ReportError as error:
+            yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
+            continue
+        yield Text(f"  If it were now:\n\n  Subject: {humanize.plain(made.subject)}\n", style="dim")
+        yield Text("\n".join(f"  {humanize.plain(line)}".rstrip() for line in made.text.splitlines()) + "\n")
+        for each in made.attachments:
+            yield Text(f"  Attached: {each.name}, {each.kind}, {len(each.content) / 1e3:,.1f} kB")
+        yield Text()
+
+
+def _coming(schedule: Schedule, presumed: str, now: datetime) -> Iterator[Text]:
+    times = schedule.times(presumed)
+    yield Text(f"  {times}")
+    at = times.next(now)
+    for _ in range(_COMING):
+        if at is None:
+            return
+        first, end = (humanize.moment(each, times.zone) for each in period(schedule.words, at, times.zone))
+        local = at.astimezone(times.zone)
+        yield Text(f"  {local:%a} {humanize.moment(at, times.zone)} ({at:%H:%M} UTC): from {first} up to {end}")
+        at = times.next(at)
+
+
+def _failures(schedule: Schedule) -> str:
+    return f"{len(schedule.on_failure)} in on_failure" if schedule.on_failure else "those who can be reached"
+
+
+def status(found: Sequence[Standing]) -> RenderableType:
+    """What the last runs came to, and then what is wrong."""
+    parts: list[RenderableType] = []
+    for standing in found:
+        zone = standing.times.zone
+        coming = humanize.moment(standing.next_at, zone)
+        parts.append(Text.assemble((standing.name, "bold"), f": {standing.times}; next {coming}"))
+        for run, deliveries in standing.runs:
+            due = humanize.moment(run.id.due.replace(microsecond=0), zone)
+            parts += [Text(f"  {run.id.kind} {due}: {run.state}"), *(_delivery(each) for each in deliveries)]
+        if standing.missed is not None:
+            parts.append(Text(f"  {standing.missed.words(standing.times)}", style="yellow"))
+        if not standing.runs:
+            parts.append(Text("  nothing was sent yet", style="dim"))
+    troubles = [trouble for standing in found for trouble in standing.troubles()]
+    parts += [Text(), *(Text(humanize.plain(trouble), style="red") for trouble in troubles)] if troubles else []
+    return Group(*parts)
+
+
+def outcome(run: Run | None, deliveries: Sequence[Delivery]) -> RenderableType:
+    """What came of one run."""
+    lines = [_delivery(each) for each in deliveries]
+    if run is not None and run.reason and not lines:
+        lines = [Text(f"  ✗ {run.reason}", style="red")]
+    return Group(*lines)
+
+
+def _delivery(each: Delivery) -> Text:
+    times = "" if each.attempts == 1 else f", {each.attempts} attempts"
+    why = f": {humanize.plain(each.reason)}" if each.reason else ""
+    return Text.assemble("    ", _MARKS[each.state], f" {each.label}: {each.state}{times}{why}")
+
+
+def status_as_json(found: Sequence[Standing]) -> str:
+    """The same for machines; instants in UTC."""
+    return json.dumps(
+        [
+            {
+                "name": standing.name,
+                "cron": standing.times.expression,
+                "timezone": standing.times.zone.key,
+                "next_at": standing.next_at and standing.next_at.isoformat(),
+                "missed": standing.missed.count if standing.missed else 0,
+                "troubles": list(standing.troubles()),
+                "runs": [
+                    {
+                        "kind": run.id.kind,
+                        "due_at": run.id.due.isoformat(),
+                        "state": run.state,
+                        "reason": run.reason or None,
+                        "deliveries": [
+                            {
+                                "recipient": each.label,
+                                "state": each.state,
+                                "attempts": each.attempts,
+                                "at": each.at.isoformat(),
+                                "reason": each.reason or None,
+                            }
+                            for each in deliveries
+                        ],
+                    }
+                    for run, deliveries in standing.runs
+                ],
+            }
+            for standing in found
+        ],
+        indent=2,
+    )

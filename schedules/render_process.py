@@ -1,0 +1,47 @@
+"""Making a message in a process of its own: drawing charts holds the interpreter, and `up` has webhooks to answer."""
+
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+from reports.errors import ReportError
+from schedules import compose
+from schedules.compose import Asked
+from schedules.content import Message
+
+Make = Callable[[Asked], Message]
+"""`making.made`, or `made` here."""
+
+_context = get_context("spawn")
+
+
+class ChildDiedError(Exception):
+    """The process that made the message is gone, and nobody knows why: perhaps everything is being stopped."""
+
+
+def made(asked: Asked) -> Message:
+    """Return what `making.made` does. Raises ReportError and ChildDiedError."""
+    ours, theirs = _context.Pipe(duplex=False)
+    child = _context.Process(target=_tell, args=(theirs, asked), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        found: Message | ReportError = ours.recv()
+    except EOFError:
+        child.join()
+        raise ChildDiedError(f"the process that made the message ended with code {child.exitcode}") from None
+    finally:
+        ours.close()
+    child.join()
+    if isinstance(found, ReportError):
+        raise found
+    return found
+
+
+def _tell(to: Connection, asked: Asked) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us, and is our parent's to act on
+    try:
+        to.send(compose.made(asked))
+    except ReportError as error:
+        to.send(error)

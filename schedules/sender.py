@@ -1,0 +1,89 @@
+"""The process that sends one message to one recipient: there, whatever a service answers has bounds of time and memory.
+
+A service that gives a byte a second keeps every time-out of a library waiting; a process can be ended. The time allowed
+grows with the message, so that a slow line is no fault. What it uses is no secret of the command line: all goes through
+its standard input.
+"""
+
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+
+from schedules import delivery
+from schedules.content import Message
+from schedules.delivery import Outcome, Result
+from schedules.recipients import Recipient
+from schedules.record import RunId
+
+DEADLINE_S = 120.0
+"""For a whole sending, with all its requests, however often a service is heard from."""
+START_S = 60.0
+"""For the process to begin, on a machine that has much else to do."""
+LEAST_BYTES_A_SECOND = 50_000
+MEMORY_BYTES = 256 << 20
+"""What the process may hold besides the message, of which services and libraries make copies."""
+
+_COPIES = 20
+_BEGUN = b"begun\n"
+
+
+def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> Outcome:
+    """Send it, in one attempt, and return what is known of it. A stop of this process does not stop the other one."""
+    work = pickle.dumps((recipient, message, run))
+    deadline_s += len(work) / LEAST_BYTES_A_SECOND
+    too_late = f"no whole answer came within {deadline_s:.0f} s"
+    try:
+        ended = subprocess.run(  # noqa: S603 -- ourselves
+            [sys.executable, "-P", "-m", "schedules.sender", f"{deadline_s:.1f}"],
+            input=work,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a traceback could have anything in it
+            # Passwords are those of the recipient's URL, and no others that are kept for the same host.
+            env={**os.environ, "NETRC": os.devnull},
+            start_new_session=True,  # Ctrl-C is ours to act on
+            timeout=START_S + deadline_s,
+            check=False,
+        )
+    except OSError as error:
+        return Outcome(Result.REFUSED, f"no process could be started for it: {error.strerror}")
+    except subprocess.TimeoutExpired as error:
+        return _unknown(error.stdout or b"", too_late)
+    if ended.returncode == -signal.SIGALRM:
+        return _unknown(ended.stdout, too_late)
+    if ended.returncode:
+        return _unknown(ended.stdout, f"the process that sends it ended with code {ended.returncode}")
+    result, reason = json.loads(ended.stdout.removeprefix(_BEGUN))
+    return Outcome(Result(result), reason)
+
+
+def _unknown(output: bytes, why: str) -> Outcome:
+    """What is known where the process did not get to say it."""
+    if _BEGUN not in output:
+        return Outcome(Result.REFUSED, f"{why}, before anything was sent")
+    return Outcome(Result.UNCLEAR, f"{why}, and it may have been taken")
+
+
+def _main() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # half sent, nobody would know whether it arrived
+    work = sys.stdin.buffer.read()
+    recipient, message, run = pickle.loads(work)  # noqa: S301 -- from the process that started this one
+    recipient.service()  # loads every kind of service that there is, which takes a while and sends nothing
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY_BYTES + _COPIES * len(work)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a library may print
+    with answer:
+        answer.write(_BEGUN)
+        answer.flush()
+        signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))  # ends this process, also where the other one is gone
+        outcome = delivery.send(recipient, message, run)
+        answer.write(json.dumps([outcome.result, outcome.reason]).encode())
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,81 @@
+"""How the schedules stand: when they run next, what the last run came to, and what somebody has to look after."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from holdtime.config.settings import Settings
+from reports import humanize
+from schedules.cron import Cron
+from schedules.ledger import Ledger
+from schedules.missed import Missed
+from schedules.record import (
+    Delivery,
+    Kind,
+    Run,
+    RunState,
+    State,
+)
+
+_PROMPT = timedelta(minutes=2)
+"""A run begins within seconds of its time, where anybody runs the schedules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A schedule; its last run by the clock, the last that somebody asked for and the last notice of a failure.
+
+    `missed` are the runs that were not begun before the last by the clock.
+    """
+
+    name: str
+    times: Cron
+    next_at: datetime | None
+    runs: tuple[tuple[Run, tuple[Delivery, ...]], ...]
+    overdue: datetime | None
+    missed: Missed | None = None
+
+    def troubles(self) -> Iterator[str]:
+        """Yield what is wrong with the last runs: what was not sent, what may not have been, what never began."""
+        for run, deliveries in self.runs:
+            what = {Kind.CRON: "", Kind.NOW: "asked for, ", Kind.NOTICE: "notice of a failure, "}[run.id.kind]
+            when = f"{self.name}, {what}{humanize.moment(_second(run.id.due), self.times.zone)}"
+            wrong = [each for each in deliveries if each.state in {State.FAILED, State.DOUBTFUL}]
+            for each in wrong:
+                said = "may not have been sent" if each.state is State.DOUBTFUL else "was not sent"
+                yield f"{when}: {said} to {each.label}: {each.reason}"
+            if run.state is RunState.FAILED and not wrong:
+                yield f"{when}: {run.reason}"
+        if self.overdue is not None:
+            since = humanize.moment(self.overdue, self.times.zone)
+            yield f"{self.name}: has been due since {since}, and nobody runs it"
+
+
+def standings(settings: Settings, now: datetime) -> list[Standing]:
+    """Return how every schedule stands, by the ledger where there is one. Raises LedgerError."""
+    path: Path = settings.environment.schedules
+    presumed = settings.configuration.timezone
+    if not path.exists():
+        return [
+            Standing(each.name, times := each.times(presumed), times.next(now), (), None)
+            for each in settings.configuration.schedule
+        ]
+    with Ledger.reading(path) as ledger:
+        return [_standing(each.name, each.times(presumed), ledger, now) for each in settings.configuration.schedule]
+
+
+def _standing(name: str, times: Cron, ledger: Ledger, now: datetime) -> Standing:
+    found = [run for kind in Kind if (run := ledger.last(name, kind, until=now)) is not None]
+    runs = tuple((run, tuple(ledger.deliveries(run.id))) for run in found)
+    ours = next((run.id for run in found if run.id.kind is Kind.CRON), None)
+    last, missed = (ours.due, Missed.before(ours, times, ledger)) if ours else (None, None)
+    since = ledger.known_since(name, str(times))
+    after = max((at for at in (since, last) if at is not None), default=None)
+    due = None if since is None or after is None else times.latest(after, now - _PROMPT)
+    busy = any(run.id.kind is Kind.CRON and run.state in {RunState.WAITING, RunState.SENDING} for run in found)
+    return Standing(name, times, times.next(now), runs, None if busy else due, missed)
+
+
+def _second(at: datetime) -> datetime:
+    return at.replace(microsecond=0)
