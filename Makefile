@@ -35,13 +35,13 @@ test: $(STAMP) browser ## all tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 kafka-up: $(STAMP) ## a real Apache Kafka, of BROKERS brokers (1); prints its address
-	@$(BIN)/python -m tests.kafka.cluster up
+	@$(BIN)/python -m tests.support.kafka.cluster up
 
 kafka-down: $(STAMP) ## stop it, and forget what it held
-	@$(BIN)/python -m tests.kafka.cluster down
+	@$(BIN)/python -m tests.support.kafka.cluster down
 
 browser: $(STAMP) ## find a Chromium for the tests of pages, or install Debian's
-	$(BIN)/python tests/pages/browser.py
+	$(BIN)/python tests/support/browser.py
 
 check: $(STAMP) ## lint, format, types, import rules: what CI runs before the tests
 	$(BIN)/ruff check .

@@ -37,8 +37,8 @@ from simulator import (
     simulate,
 )
 from tests.e2e.test_up import KEY
-from tests.kafka.cluster import Cluster
-from tests.kafka.node import Nodes
+from tests.support.kafka.cluster import Cluster
+from tests.support.kafka.node import Nodes
 from warehouse.database import open_writer
 
 A_SECOND = 500

@@ -34,8 +34,8 @@ from simulator import (
     simulate,
 )
 from simulator.api import Account, application
-from tests.builders import a_batch
-from tests.served import KEY, frozen
+from tests.support.builders import a_batch
+from tests.support.served import KEY, frozen
 from warehouse.database import open_writer
 from warehouse.replica import publish
 

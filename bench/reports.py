@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 
 from holdtime.service import allocator
-from tests.pages.browser import started
+from tests.support.browser import started
 
 TIP = datetime(2027, 1, 1, tzinfo=UTC)
 VISITS = Path(__file__).with_name("visits.sql")

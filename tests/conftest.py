@@ -10,7 +10,12 @@ from holdtime.service.allocator import (
     MOST,
     TUNABLES,
 )
-from tests.kafka.broker_fixture import UNTESTED, end, kafka, run_folder
+from tests.support.kafka.broker_fixture import (
+    UNTESTED,
+    end,
+    kafka,
+    run_folder,
+)
 
 __all__ = ["kafka"]
 

@@ -1,7 +1,7 @@
 """Hostile bodies among good ones: each is kept once, as what it is or as rejected, and no good event is affected.
 
 One trial is one hostile body; every share lands its own among the events of twenty minutes of a simulated center, and
-posts some of them, signed, to a server of its own. See `tests/hostile.py` and `tests/reading.py`.
+posts some of them, signed, to a server of its own. See `tests/support/hostile.py` and `tests/support/reading.py`.
 """
 
 import tempfile
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bench.reliability.campaign import Campaign, Tally
 from simulator import Plan, simulate
-from tests.builders import NOON
 from tests.e2e.test_hostile_deliveries import faults_over_http
-from tests.hostile import drawn
-from tests.reading import landed_among
+from tests.support.builders import NOON
+from tests.support.hostile import drawn
+from tests.support.reading import landed_among
 
 POSTED = 200
 """Of each share's bodies, how many are posted as well."""

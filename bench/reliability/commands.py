@@ -1,4 +1,4 @@
-"""Calls of the command line as nobody would make them: a line and a code, never a traceback. See `tests/calls.py`."""
+"""Calls of the command line that nobody would make: a line and a code, no traceback. See `tests/support/calls.py`."""
 
 import tempfile
 from pathlib import Path
@@ -7,8 +7,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 
 from bench.reliability.campaign import Campaign, Tally
-from tests.called import CODES, TRACEBACK, Caller
-from tests.calls import Call, calls
+from tests.support.called import (
+    CODES,
+    TRACEBACK,
+    Caller,
+)
+from tests.support.calls import Call, calls
 
 LONGEST_S = 60.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nacl.signing import SigningKey
 
-from tests.unit.ingest.deliveries import signed
+from tests.support.deliveries import signed
 
 TIMEOUT_S = 5.0
 

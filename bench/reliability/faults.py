@@ -24,8 +24,8 @@ from simulator import (
     post,
 )
 from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of
-from tests.kafka.cluster import Cluster
-from tests.kafka.node import Node, Nodes
+from tests.support.kafka.cluster import Cluster
+from tests.support.kafka.node import Node, Nodes
 
 PATIENT = Retries(limit=10_000, first_s=0.05, most_s=0.5, total_s=1_800)
 HOURS_A_FAULT = 1.0

@@ -21,7 +21,7 @@ from bench.reliability.flooder import KINDS
 from holdtime.commands.server import Server, ServerError
 from holdtime.commands.simulate import Simulation
 from simulator import Plan, simulate
-from tests.builders import NOON
+from tests.support.builders import NOON
 
 CONNECTIONS = 1_000
 RATE = 50

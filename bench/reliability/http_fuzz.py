@@ -1,7 +1,7 @@
 """Requests from a broken grammar of HTTP: after any of them a real delivery is answered, and nothing else is stored.
 
-One trial is one conversation of `tests/mangled_http.py`, on a connection of its own. After each thousand a signed
-delivery must be answered with 200 within a second.
+One trial is one conversation of `tests/support/mangled_http.py`, on a connection of its own. After each thousand
+a signed delivery must be answered with 200 within a second.
 """
 
 import random
@@ -18,8 +18,8 @@ from bench.reliability.campaign import Campaign, Tally
 from bench.reliability.edge import deliver, rss_mib
 from holdtime.commands.server import Server, ServerError
 from holdtime.commands.simulate import Simulation
-from tests.builders import a_call
-from tests.mangled_http import conversation
+from tests.support.builders import a_call
+from tests.support.mangled_http import conversation
 
 ROUND = 1_000
 ANSWERED_WITHIN_S = 1.0

@@ -1,11 +1,11 @@
 """Arbitrary histories, landed in arbitrary ways through crashes and rebuilds, end up byte for byte the same.
 
-One trial is one history with up to a dozen steps: see `tests/laws/machine.py`. A failure holds the shortest history
+One trial is one history with up to a dozen steps: see `tests/support/machine.py`. A failure holds the shortest history
 that was found to break the law.
 """
 
 from bench.reliability.campaign import Campaign, Tally
-from tests.laws.machine import searched
+from tests.support.machine import searched
 
 
 def run(seed: int, examples: int) -> Tally:

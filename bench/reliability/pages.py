@@ -11,9 +11,9 @@ from pathlib import Path
 import structlog
 
 from bench.reliability.campaign import Campaign, Tally
-from tests.documented import FIELDS
-from tests.generated import Generated
-from tests.unit.holdtime.reconciler.test_pages import reconciled
+from tests.support.documented import FIELDS
+from tests.support.generated import Generated
+from tests.unit.reconciler.test_pages import reconciled
 
 
 def run(seed: int, pages: int) -> Tally:

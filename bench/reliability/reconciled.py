@@ -29,11 +29,15 @@ from processors.facts import FACTS
 from processors.landing.landing import Landing
 from simulator import TABLES, World
 from simulator.api import Account, Manners
-from tests.builders import Warehouse
 from tests.laws.test_truth import a_world
 from tests.laws.test_truth import found as facts_of
 from tests.laws.test_truth import rows as truth_of
-from tests.served import KEY, frozen, telnyx
+from tests.support.builders import Warehouse
+from tests.support.served import (
+    KEY,
+    frozen,
+    telnyx,
+)
 from warehouse.database import open_writer
 from warehouse.replica import publish
 

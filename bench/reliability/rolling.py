@@ -26,8 +26,8 @@ from simulator import (
     post,
 )
 from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of, until
-from tests.kafka.cluster import Broker, Cluster
-from tests.kafka.node import Node, Nodes
+from tests.support.kafka.cluster import Broker, Cluster
+from tests.support.kafka.node import Node, Nodes
 
 A_SECOND = 300
 HOURS_A_RESTART = 4.0

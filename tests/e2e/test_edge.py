@@ -16,7 +16,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.ingest.deliveries import EVENT, KEY, signed
+from tests.support.deliveries import (
+    EVENT,
+    KEY,
+    signed,
+)
 
 PATIENCE_S = 30.0
 DESCRIPTORS = 100

@@ -13,7 +13,7 @@ from simulator import (
     Retries,
     post,
 )
-from tests.hostile import drawn
+from tests.support.hostile import drawn
 
 TAKEN, TOO_LARGE = 200, 413
 ONCE = Retries(limit=0)

@@ -13,7 +13,11 @@ from holdtime.commands.simulate import Simulation
 from simulator import TABLES
 from simulator.api import Account
 from tests.laws.test_truth import a_recent_world, found, rows
-from tests.served import KEY, now_us, telnyx
+from tests.support.served import (
+    KEY,
+    now_us,
+    telnyx,
+)
 
 PATIENCE_S = 90
 

@@ -22,8 +22,18 @@ from nacl.signing import SigningKey
 from processors.landing.landing import Landing
 from schedules.ledger import Ledger
 from schedules.record import Kind, Run
-from tests.builders import a_batch, a_call, bodies
-from tests.post import MailServer, WebServer, a_free_port, a_mail_server, a_web_server
+from tests.support.builders import (
+    a_batch,
+    a_call,
+    bodies,
+)
+from tests.support.post import (
+    MailServer,
+    WebServer,
+    a_free_port,
+    a_mail_server,
+    a_web_server,
+)
 from warehouse.database import open_writer
 from warehouse.replica import publish
 

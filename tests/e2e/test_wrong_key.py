@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from holdtime.commands.simulate import Simulation
-from tests.post import a_free_port
+from tests.support.post import a_free_port
 
 PATIENCE_S = 60.0
 

@@ -50,7 +50,11 @@ from eventlog.log import (
 from eventlog.sqlite.log import SqliteLog
 from ingest.signing.signature import Seal
 from tests.contract.test_log import bodies, read_all
-from tests.kafka.cluster import PASSWORD, USERNAME, Cluster
+from tests.support.kafka.cluster import (
+    PASSWORD,
+    USERNAME,
+    Cluster,
+)
 
 pytestmark = pytest.mark.kafka
 

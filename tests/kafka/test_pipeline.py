@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer
 from processors.facts import FACTS
 from simulator import Faults, deliver
 from tests.e2e.test_up import ROUGH, Center, a_world, truth_of, until
-from tests.kafka.cluster import Cluster
-from tests.kafka.node import Node, Nodes
+from tests.support.kafka.cluster import Cluster
+from tests.support.kafka.node import Node, Nodes
 
 pytestmark = pytest.mark.kafka
 

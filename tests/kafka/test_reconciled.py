@@ -20,9 +20,13 @@ from eventlog.kafka.topics import Layout
 from simulator import Faults, deliver
 from simulator.api import Account
 from tests.e2e.test_up import truth_of, until
-from tests.kafka.node import Node, Nodes
 from tests.laws.test_truth import a_recent_world
-from tests.served import KEY, now_us, telnyx
+from tests.support.kafka.node import Node, Nodes
+from tests.support.served import (
+    KEY,
+    now_us,
+    telnyx,
+)
 
 pytestmark = pytest.mark.kafka
 

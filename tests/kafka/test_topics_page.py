@@ -7,7 +7,7 @@ import pytest
 
 from processors.facts import FACTS
 from tests.e2e.test_up import until
-from tests.kafka.node import Nodes
+from tests.support.kafka.node import Nodes
 
 
 @pytest.mark.parametrize("role", ["ingest", "process"])

@@ -16,10 +16,27 @@ from processors import facts
 from processors.facts import FACTS
 from processors.facts.derivation import Judgement
 from processors.landing.landing import LONGEST_WAIT, Landing
-from tests.builders import LATER, NOON, Event, Warehouse, a_batch, a_call, a_conference, opened_warehouse
 from tests.laws import model
-from tests.laws.histories import CLOCKS, HISTORIES, JUMPS, UNOBSERVED, Delivery, Told, delivery
 from tests.laws.model import happening, rows
+from tests.support.builders import (
+    LATER,
+    NOON,
+    Event,
+    Warehouse,
+    a_batch,
+    a_call,
+    a_conference,
+    opened_warehouse,
+)
+from tests.support.histories import (
+    CLOCKS,
+    HISTORIES,
+    JUMPS,
+    UNOBSERVED,
+    Delivery,
+    Told,
+    delivery,
+)
 
 EVERY_DAY = settings.get_current_profile_name() != "campaign"
 WAYS = st.integers(0, 10_000)

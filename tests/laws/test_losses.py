@@ -23,9 +23,15 @@ from simulator.history import (
     Stay,
     Visit,
 )
-from tests.builders import NOON, Event, microseconds, opened_warehouse, stamp
 from tests.laws.claims import TABLES, Claim, Losses, claims
 from tests.laws.test_truth import a_world
+from tests.support.builders import (
+    NOON,
+    Event,
+    microseconds,
+    opened_warehouse,
+    stamp,
+)
 
 EVERY_DAY = settings.get_current_profile_name() != "campaign"
 EVENTUALLY = NOON + timedelta(days=300)

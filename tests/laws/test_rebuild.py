@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 from processors.landing.landing import LONGEST_WAIT
 from processors.replay.rebuild import rebuild
 from processors.replay.slices import Slicing
-from tests.builders import FACT_TABLES, Warehouse, opened_warehouse
-from tests.laws.histories import CLOCKS, HISTORIES, Told, delivery
 from tests.laws.test_landing import WAYS, Fragile, InterruptedLandingError, everything, landed, tried
+from tests.support.builders import (
+    FACT_TABLES,
+    Warehouse,
+    opened_warehouse,
+)
+from tests.support.histories import (
+    CLOCKS,
+    HISTORIES,
+    Told,
+    delivery,
+)
 
 CLOCK = st.sampled_from(CLOCKS)
 SLICINGS = st.builds(

@@ -3,8 +3,12 @@
 import pytest
 from hypothesis import settings
 
-from tests.laws.machine import STEPS, CenterMachine, searched
 from tests.laws.test_landing import tried
+from tests.support.machine import (
+    STEPS,
+    CenterMachine,
+    searched,
+)
 
 TestAWarehouseEndsUpTheSameWhateverHappens = CenterMachine.TestCase
 TestAWarehouseEndsUpTheSameWhateverHappens.settings = settings(tried(10), stateful_step_count=STEPS)
@@ -12,7 +16,7 @@ TestAWarehouseEndsUpTheSameWhateverHappens.settings = settings(tried(10), statef
 
 def test_a_search_finds_a_difference_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine can fail: here it is made to compare when events were stored."""
-    monkeypatch.setattr("tests.laws.machine.OF_THE_DELIVERY", "body, log_partition, log_offset")
+    monkeypatch.setattr("tests.support.machine.OF_THE_DELIVERY", "body, log_partition, log_offset")
     found = searched(examples=20, seed=1, shrink=False)
     assert found is not None
     assert "AssertionError" in found

@@ -23,7 +23,7 @@ from simulator import (
     simulate,
 )
 from simulator.plan import HOURS
-from tests.builders import Warehouse, opened_warehouse
+from tests.support.builders import Warehouse, opened_warehouse
 
 SEEDS = range(4 if settings.get_current_profile_name() == "default" else 200)
 START = datetime(2026, 3, 2, 14, tzinfo=UTC)

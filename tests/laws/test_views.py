@@ -34,7 +34,7 @@ from reports.measures.measures import (
 )
 from reports.request.request import parse
 from reports.source import Source
-from tests.builders import NOON, a_warehouse
+from tests.support.builders import NOON, a_warehouse
 from warehouse.catalog import describe
 from warehouse.query import value
 from warehouse.queue_definitions import QueueDefinition, put

@@ -12,8 +12,8 @@ from reports.catalogue.registry import REPORTS, run
 from reports.formats import render
 from reports.request.request import parse
 from reports.source import Source
-from tests.centers import AFTERWARDS, a_busy_center
-from tests.pages.browser import started
+from tests.support.browser import started
+from tests.support.centers import AFTERWARDS, a_busy_center
 from tests.unit.reports.test_formats import HOSTILE
 
 DESK: ViewportSize = {"width": 1280, "height": 900}

@@ -120,6 +120,8 @@ def test_the_image_installs_from_the_lock_file_and_does_not_run_as_root() -> Non
 
 
 def test_the_broker_is_the_one_that_the_tests_ran_with() -> None:
-    tested = re.search(r"<version>(\d+\.\d+\.\d+)</version>", (ROOT / "tests" / "kafka" / "broker.pom.xml").read_text())
+    tested = re.search(
+        r"<version>(\d+\.\d+\.\d+)</version>", (ROOT / "tests" / "support" / "kafka" / "broker.pom.xml").read_text()
+    )
     assert tested is not None
     assert re.fullmatch(rf"apache/kafka:{re.escape(tested[1])}{DIGEST}", SERVICES["kafka"]["image"])

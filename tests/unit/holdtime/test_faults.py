@@ -12,7 +12,13 @@ import pytest
 
 from holdtime.faults import named
 from processors.landing.landing import Landing
-from tests.builders import LATER, NOON, a_batch, a_call, bodies
+from tests.support.builders import (
+    LATER,
+    NOON,
+    a_batch,
+    a_call,
+    bodies,
+)
 from warehouse import os_error
 from warehouse.database import open_writer
 

@@ -26,8 +26,13 @@ from ingest.metrics import METRICS, IngestMetrics, Outcome
 from ingest.signing.signature import Verifier
 from ingest.site import Site
 from ingest.webhook import ANSWERS, WebhookEndpoint
-from tests.mangled_http import conversation
-from tests.unit.ingest.deliveries import EVENT, KEY, OTHER_KEY, signed
+from tests.support.deliveries import (
+    EVENT,
+    KEY,
+    OTHER_KEY,
+    signed,
+)
+from tests.support.mangled_http import conversation
 
 CRLF = b"\r\n"
 

@@ -7,7 +7,16 @@ from structlog.testing import capture_logs
 
 from ingest import refusals
 from ingest.refusals import EVERY_S, Refusals
-from tests.unit.ingest.deliveries import EVENT, KEY, NOW_S, NOW_US, OTHER_KEY, a_receiver, signature, signed
+from tests.support.deliveries import (
+    EVENT,
+    KEY,
+    NOW_S,
+    NOW_US,
+    OTHER_KEY,
+    a_receiver,
+    signature,
+    signed,
+)
 
 OLD_S = NOW_S - 3_600
 

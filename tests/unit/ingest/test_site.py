@@ -8,7 +8,12 @@ from ingest.http.answers import Answer
 from ingest.metrics import HttpMetrics
 from ingest.site import Site
 from ingest.webhook import Delivery
-from tests.unit.ingest.deliveries import EVENT, a_head, a_receiver, signed
+from tests.support.deliveries import (
+    EVENT,
+    a_head,
+    a_receiver,
+    signed,
+)
 
 PUBLIC, ADMIN = 8080, 8081
 

@@ -12,7 +12,7 @@ from ingest.http.answers import Answer
 from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.metrics import Outcome
 from ingest.signing.signature import Seal
-from tests.unit.ingest.deliveries import (
+from tests.support.deliveries import (
     EVENT,
     KEY,
     NOW_S,

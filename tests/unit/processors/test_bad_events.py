@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 
 from simulator import Plan, simulate
-from tests.builders import NOON, a_call, opened_warehouse
-from tests.hostile import Hostile, drawn
-from tests.reading import AmbiguousError, expected, landed_among
+from tests.support.builders import (
+    NOON,
+    a_call,
+    opened_warehouse,
+)
+from tests.support.hostile import Hostile, drawn
+from tests.support.reading import (
+    AmbiguousError,
+    expected,
+    landed_among,
+)
 
 ENQUEUE = a_call().queued(at=NOON).events[0]
 

@@ -12,7 +12,7 @@ import os, sys
 from pathlib import Path
 
 from processors.landing.landing import Landing
-from tests.builders import NOON, Warehouse, a_call, a_conference, bodies
+from tests.support.builders import NOON, Warehouse, a_call, a_conference, bodies
 from warehouse.database import open_writer
 
 db = open_writer(Path(sys.argv[1]))

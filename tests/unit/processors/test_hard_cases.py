@@ -7,7 +7,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.builders import NOON, SHAPES, Event, Shape, Warehouse, a_call, a_conference, opened_warehouse
+from tests.support.builders import (
+    NOON,
+    SHAPES,
+    Event,
+    Shape,
+    Warehouse,
+    a_call,
+    a_conference,
+    opened_warehouse,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 YEAR = timedelta(days=365)

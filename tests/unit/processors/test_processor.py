@@ -27,7 +27,13 @@ from processors.app import Processor
 from processors.landing.landing import Landed, Landing
 from processors.metrics import ProcessorMetrics
 from processors.outbox.publishing import Publisher
-from tests.builders import LATER, NOON, a_call, bodies, microseconds
+from tests.support.builders import (
+    LATER,
+    NOON,
+    a_call,
+    bodies,
+    microseconds,
+)
 from warehouse import replica
 from warehouse.database import open_reader, open_writer
 from warehouse.query import value

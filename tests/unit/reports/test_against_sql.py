@@ -15,8 +15,8 @@ from reports.formats import EVERY, PICTURES, encoded, pictures
 from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
-from tests.builders import opened_warehouse
-from tests.centers import AFTERWARDS, a_busy_center
+from tests.support.builders import opened_warehouse
+from tests.support.centers import AFTERWARDS, a_busy_center
 from warehouse.catalog import describe
 
 TZ = "Asia/Kolkata"

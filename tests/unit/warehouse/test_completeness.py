@@ -5,7 +5,14 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from tests.builders import NOON, Event, Warehouse, a_call, a_conference, a_warehouse
+from tests.support.builders import (
+    NOON,
+    Event,
+    Warehouse,
+    a_call,
+    a_conference,
+    a_warehouse,
+)
 from warehouse.catalog import describe
 
 DAY = date(2026, 2, 3)

@@ -11,7 +11,13 @@ import duckdb
 import pytest
 
 from processors.landing.landing import Landing
-from tests.builders import LATER, NOON, a_batch, a_call, bodies
+from tests.support.builders import (
+    LATER,
+    NOON,
+    a_batch,
+    a_call,
+    bodies,
+)
 from warehouse.database import SCHEMA_VERSION, create_tables, open_reader, open_writer
 from warehouse.errors import WarehouseError
 from warehouse.query import value

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.builders import NOON
+from tests.support.builders import NOON
 from warehouse import database, migrations
 from warehouse.database import SCHEMA_VERSION, open_writer
 from warehouse.query import value
