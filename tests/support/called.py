@@ -1,7 +1,8 @@
 """Runs calls of the command line, each in a process forked from one that has imported everything.
 
-`python -m tests.support.called FOLDER` is that process: it takes a call a line as JSON, and answers how it ended. It has
-used neither threads nor databases, so that a fork of it is as good as a process started anew, and fifty times as quick.
+`python -m tests.support.called FOLDER` is that process: it takes a call a line as JSON, and answers how it ended. It
+has used neither threads nor databases, so that a fork of it is as good as a process started anew, and fifty times as
+quick.
 """
 
 import base64
