@@ -27,9 +27,10 @@ from eventlog.log import Reader, Record
 from eventlog.sqlite.log import SqliteLog
 from holdtime.service import allocator
 from ingest.app import favour_the_loop
-from processors.app import MOST_RECORDS
+from processors.app import MAX_RECORDS
 from processors.landing.landing import Landing
-from processors.landing.prefetcher import ReadAhead
+from processors.landing.prefetcher import Prefetcher
+from processors.landing.speculator import Preparer
 from simulator import (
     Plan,
     deliver,
@@ -114,11 +115,11 @@ def _land(log: Reader, folder: Path, count: int) -> float:
     db = open_writer(warehouse)
     landing, now, landed = Landing(db), datetime.now(UTC), 0
     began = time.perf_counter()
-    with ReadAhead(log, MOST_RECORDS, landing.read_ahead) as reading:
+    with Prefetcher(log, MAX_RECORDS, Preparer()) as reading:
         while landed < count:
-            batch = reading.read(landing.positions())
-            if len(batch):
-                landed += landing.land(batch, now).records
+            prepared = reading.read(landing.positions())
+            if len(prepared.batch):
+                landed += landing.land(prepared, now).records
     db.execute("checkpoint")
     took = time.perf_counter() - began
     db.close()

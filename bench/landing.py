@@ -25,9 +25,10 @@ import duckdb
 from eventlog.log import Record
 from eventlog.sqlite.log import SqliteLog
 from holdtime.service import allocator
-from processors.app import MOST_RECORDS
+from processors.app import MAX_RECORDS
 from processors.landing.landing import Landing
-from processors.landing.prefetcher import ReadAhead
+from processors.landing.prefetcher import Prefetcher
+from processors.landing.speculator import Preparer
 from simulator import Plan, simulate
 from warehouse.database import open_writer
 
@@ -83,7 +84,7 @@ def _alternate(name: str, rounds: int) -> None:
     times: dict[str, list[float]] = {"read_json": [], "landing": [], "landing_10k": []}
     for _ in range(rounds):
         times["read_json"].append(_read_json(folder / LINES))
-        times["landing"].append(_land(folder / LOG, folder, MOST_RECORDS))
+        times["landing"].append(_land(folder / LOG, folder, MAX_RECORDS))
         times["landing_10k"].append(_land(folder / LOG, folder, 10_000))
     sys.stdout.write(json.dumps(times))
 
@@ -108,9 +109,9 @@ def _land(log: Path, folder: Path, records: int) -> float:
     db = open_writer(warehouse)
     landing, now = Landing(db), datetime.now(UTC)
     began = time.perf_counter()
-    with ReadAhead(SqliteLog(log), records, landing.read_ahead) as reading:
-        while len(batch := reading.read(landing.positions())):
-            landing.land(batch, now)
+    with Prefetcher(SqliteLog(log), records, Preparer()) as reading:
+        while len((prepared := reading.read(landing.positions())).batch):
+            landing.land(prepared, now)
     db.execute("checkpoint")
     took = time.perf_counter() - began
     db.close()

@@ -1,4 +1,4 @@
-"""The processor: reads the log, lands what it says, and publishes the replica, until it is told to stop."""
+"""The processor: it reads the log, lands the batches, and publishes the replica, until it is stopped."""
 
 import threading
 import time
@@ -7,21 +7,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import structlog
 
 from eventlog.batch import NOTHING, Batch
 from eventlog.log import LogUnavailableError, Reader
-from processors.landing.landing import Landed, Landing
-from processors.landing.prefetcher import ReadAhead
+from processors.landing.halving import by_halves
+from processors.landing.landed import Landed
+from processors.landing.landing import Landing
+from processors.landing.prefetcher import Prefetcher
+from processors.landing.prepared import Prepared
+from processors.landing.speculator import Preparer
 from processors.metrics import ProcessorMetrics
 from processors.outbox.outbox import Change
-from processors.outbox.publishing import Publisher, Publishing
-from processors.outbox.relay import Telling
+from processors.outbox.relay import Relay
 from processors.progress import Duty, Progress
+from processors.publishing import Publisher, Publishing
 from warehouse.database import ROW_GROUP_SIZE
 
-MOST_RECORDS = 4 * ROW_GROUP_SIZE
+MAX_RECORDS = 4 * ROW_GROUP_SIZE
 """A batch of more is not landed any faster, and takes more memory.
 
 One that fills row groups is compressed once; a rest that fills none would be compressed again with what comes next.
@@ -34,9 +37,6 @@ TIME_PASSES = timedelta(minutes=1)
 
 TRIM_EVERY = timedelta(hours=1)
 
-BAD_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.IntegrityError)
-"""What DuckDB raises for a value that it cannot take, as against a disk or a statement that it cannot."""
-
 log = structlog.get_logger("processor")
 
 
@@ -45,14 +45,14 @@ class Processor:
     """Lands batches one after the other. `run` belongs in a thread of its own, and so does everything it is given.
 
     `publisher` puts out the replica when something landed and the last copy is `publish_every` old, or ten times as old
-    as a copy takes. `tell` publishes facts that changed, for a landing that tells.
+    as a copy takes. `publish_changes` publishes facts that changed, for a landing with an outbox.
     """
 
     reader: Reader
     landing: Landing
     publisher: Publisher
     metrics: ProcessorMetrics
-    tell: Callable[[list[Change]], None] | None = None
+    publish_changes: Callable[[list[Change]], None] | None = None
     publish_every: timedelta = timedelta(seconds=2)
     keep_landed: timedelta = timedelta(days=7)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -67,26 +67,28 @@ class Processor:
         """
         self.progress.landed = self.landing.positions()
         with (
-            ReadAhead(self.reader, MOST_RECORDS, self.landing.read_ahead) as reading,
+            Prefetcher(self.reader, MAX_RECORDS, Preparer()) as reading,
             Publishing(self.publisher, self.progress, self.metrics, self.clock, self.publish_every) as publishing,
             ExitStack() as stack,
         ):
-            telling = stack.enter_context(Telling(self.landing, self.tell)) if self.tell else None
-            self._run(reading, publishing, telling, stop, drain_for)
+            relay = None
+            if self.publish_changes and self.landing.outbox:
+                relay = stack.enter_context(Relay(self.landing.outbox, self.publish_changes))
+            self._run(reading, publishing, relay, stop, drain_for)
 
     def land_next(self) -> Landed | None:
         """Land the log's next batch, for whoever has log and warehouse to himself; None when all has landed.
 
         Raises LogUnavailableError, and duckdb.Error where the disk cannot serve: what has landed is safe.
         """
-        batch = self.reader.read(self.landing.positions(), MOST_RECORDS)
-        return self._land(batch) if len(batch) else None
+        batch = self.reader.read(self.landing.positions(), MAX_RECORDS)
+        return self._land(Prepared(batch)) if len(batch) else None
 
     def _run(
         self,
-        reading: ReadAhead,
+        reading: Prefetcher,
         publishing: Publishing,
-        telling: Telling | None,
+        relay: Relay | None,
         stop: threading.Event,
         drain_for: timedelta,
     ) -> None:
@@ -95,7 +97,7 @@ class Processor:
         ticking = Duty(TIME_PASSES, self.clock())
         while not stop.is_set():
             landed = self._step(reading)
-            self._tell(telling)
+            self._publish(relay)
             now = self.clock()
             if not landed and ticking.is_due(now):
                 landed = self._let_time_pass(now)
@@ -105,18 +107,19 @@ class Processor:
             if not landed:
                 stop.wait(IDLE_S)
         give_up = self.clock() + drain_for
-        while self.clock() < give_up and (self._step(reading) or self._tell(telling, wait_s=IDLE_S)):
+        while self.clock() < give_up and (self._step(reading) or self._publish(relay, wait_s=IDLE_S)):
             pass
         publishing.now()
 
-    def _step(self, reading: ReadAhead) -> bool:
+    def _step(self, reading: Prefetcher) -> bool:
         """Land one batch; returns whether there was one, and it landed."""
         try:
-            batch = reading.read(self.progress.landed)
+            prepared = reading.read(self.progress.landed)
+            batch = prepared.batch
             if not len(batch):
                 return False
             with self.metrics.landing_seconds.time():
-                landed = self._land(batch)
+                landed = self._land(prepared)
         except LogUnavailableError as error:
             log.error("not_landed", reason=str(error), retry_s=RETRY_S)
             time.sleep(RETRY_S)
@@ -135,13 +138,13 @@ class Processor:
         )
         return True
 
-    def _tell(self, telling: Telling | None, *, wait_s: float = 0.0) -> bool:
-        """Go on telling what changed, if anybody is to be told; returns whether anything is under way."""
-        if telling is None:
+    def _publish(self, relay: Relay | None, *, wait_s: float = 0.0) -> bool:
+        """Go on publishing changes, if anybody wants them; returns whether any are under way."""
+        if relay is None:
             return False
         try:
-            self.metrics.untold.set(self.landing.untold())
-            return telling.go_on(wait_s=wait_s)
+            self.metrics.untold.set(relay.outbox.backlog())
+            return relay.go_on(wait_s=wait_s)
         except LogUnavailableError as error:
             log.warning("facts_not_told", reason=str(error))
             return False
@@ -150,18 +153,17 @@ class Processor:
         """Land nothing but the time; returns whether that changed a fact."""
         return any(self.landing.land(NOTHING, now).facts.values())
 
-    def _land(self, batch: Batch) -> Landed:
+    def _land(self, prepared: Prepared) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""
-        try:
-            return self.landing.land(batch, self.clock())
-        except (*BAD_DATA, duckdb.OutOfMemoryException) as error:
-            if len(batch) == 1:
-                if not isinstance(error, BAD_DATA):
-                    raise
-                log.error("record_unlandable", partition=batch.partitions[0], offset=batch.offsets[0])
-                return self.landing.land(batch.rejected(f"unlandable:{type(error).__name__}"), self.clock())
-        half = len(batch) // 2
-        return self._land(batch.part(0, half)) + self._land(batch.part(half))
+
+        def land(part: Batch) -> Landed:
+            return self.landing.land(prepared if part is prepared.batch else part, self.clock())
+
+        return by_halves(prepared.batch, land, self._reject)
+
+    def _reject(self, record: Batch, error: Exception) -> Landed:
+        log.error("record_unlandable", partition=record.partitions[0], offset=record.offsets[0])
+        return self.landing.land(record.rejected(f"unlandable:{type(error).__name__}"), self.clock())
 
     def _trim(self, now: datetime) -> None:
         """Let the log forget what is old enough, by the clock and the last events, and in a replica that will last."""

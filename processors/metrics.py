@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from eventlog.batch import Batch
 from eventlog.log import DAMAGED
-from processors.landing.landing import Landed
+from processors.landing.landed import Landed
 from warehouse.errors import Trouble
 
 

@@ -14,8 +14,8 @@ from eventlog.sqlite.file import DamagedError, UnusableLogError
 from eventlog.sqlite.log import PARTITION, SqliteLog
 from holdtime.service.outage import EVENT_TYPE as OUTAGE
 from holdtime.service.outage import LONGEST, NOTICED
-from processors.entities.history import instant
 from reconciler.windows import EVENT_TYPE as WINDOW
+from warehouse.instants import instant
 from warehouse.query import value
 
 LogEnd = Callable[[], Extent | None]

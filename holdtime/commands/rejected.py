@@ -17,11 +17,12 @@ from rich.text import Text
 from eventlog.log import DAMAGED
 from holdtime.config.settings import ConfigurationError, Settings
 from holdtime.service.components import require_apart
-from processors.entities.history import instant
-from processors.landing.landing import Landed, Landing
-from processors.landing.reprocess import reland
+from processors.landing.landed import Landed
+from processors.landing.landing import Landing
+from processors.landing.reprocess import reprocess
 from processors.replay.migration import open_current
 from reports import humanize
+from warehouse.instants import instant
 from warehouse.query import value
 from warehouse.replica import publish
 
@@ -189,7 +190,7 @@ def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int
         {"reason": reason},
     )
     landed = Landed(0, 0, 0, 0, 0, {})
-    for batch in reland(db, landing, reason=reason, clock=lambda: datetime.now(UTC)):
+    for batch in reprocess(db, landing, reason=reason, clock=lambda: datetime.now(UTC)):
         landed += batch
         yield landed, total
     publish(db, environment.warehouse, environment.replica)

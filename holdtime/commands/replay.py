@@ -21,7 +21,7 @@ from ingest.archives import archive, bodies
 from ingest.archives.errors import ArchiveError
 from ingest.webhook import unix_us
 from processors.app import Processor
-from processors.landing.landing import Landed
+from processors.landing.landed import Landed
 from processors.metrics import ProcessorMetrics
 from reports import humanize
 from warehouse import os_error

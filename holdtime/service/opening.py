@@ -150,7 +150,7 @@ def longest_wait(settings: Settings) -> timedelta:
 
 def landing_of(db: duckdb.DuckDBPyConnection, settings: Settings) -> Landing:
     """The landing as the settings want it: where changed facts are published, it notes them. Raises ValueError."""
-    return Landing(db, longest_wait=longest_wait(settings), tells=tells_facts(settings))
+    return Landing(db, longest_wait=longest_wait(settings), publishes=tells_facts(settings))
 
 
 def tells_facts(settings: Settings) -> bool:

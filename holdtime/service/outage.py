@@ -21,8 +21,8 @@ from eventlog.log import (
 )
 from eventlog.sqlite.log import SqliteLog
 from holdtime.service.steady_clock import elapsed_s
-from processors.entities.history import EPOCH
 from reconciler.found import observed
+from warehouse.instants import EPOCH
 from warehouse.query import value
 
 EVENT_TYPE = "reconciler.ingest.down"

@@ -163,7 +163,7 @@ class Supervisor:
                 landing=warehouse.landing,
                 publisher=Publisher(warehouse.db, paths.warehouse, paths.replica),
                 metrics=self.metrics,
-                tell=await self._fact_stream(stack),
+                publish_changes=await self._fact_stream(stack),
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
                 clock=self.clock,
                 progress=self.progress or Progress(),

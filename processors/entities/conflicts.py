@@ -1,11 +1,11 @@
-"""One event id told with different contents: all are kept, and one of them counts.
+"""Conflicts: one event id with several contents. All versions are kept, and one of them counts.
 
-Two deliveries of an id contradict each other if anything differs that facts rest on; however it is written, and however
-it came. They are rivals within one life of one entity, so that which of them counts depends on neither order nor
-batching: what says the earliest time, of those what comes first by its content. The others stay in `stored_events`, are
-named in `contradictions`, and are left out of all facts and of the view `events`.
+Two deliveries of an id are versions of one event where anything differs that facts rest on. Within one episode of one
+entity, the version with the earliest time counts; of several with that time, the first by content: so neither order
+nor batching decides. The others stay in `stored_events`, are named in `contradictions`, and are left out of all facts
+and of the view `events`.
 
-Events of types on which no fact rests have no lives: they are rivals of each other alone, within a quarter of an hour.
+Events of types on which no fact rests have no episodes: their versions meet within a quarter of an hour.
 """
 
 from datetime import datetime
@@ -13,14 +13,14 @@ from datetime import datetime
 import duckdb
 
 from processors.entities import origins
-from processors.entities.history import SAID
-from processors.entities.time_ranges import Span
+from processors.events.columns import SAID
+from processors.events.time_ranges import TimeRange
 from warehouse.query import run, value
 
 _WORDS = ", ".join(name for name in SAID.split(", ") if name != "entity")  # which follows from the others
 
 CONTENT = f"md5(row({_WORDS}, said_in(details))::varchar)"
-"""What an event says, as far as facts rest on it. Not for every event: it takes as long as parsing."""
+"""A digest of an event, as far as facts rest on it. It takes as long as parsing, so only few events get one."""
 
 
 def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
@@ -43,15 +43,15 @@ def drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span], *, repeated: bool) -> int:
-    """Leave in `fresh` what `stored_events` does not hold with that id and content; it is looked for in `spans`.
+def drop_known(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], *, repeated: bool) -> int:
+    """Leave in `fresh` the events that `stored_events`, within `ranges`, does not hold with that id and content.
 
-    Returns how many of the ids it holds, and makes `known` (event_id, content, origin) of them. `repeated` says that
+    Makes `known` (event_id, content, origin) of the ids that it holds, and returns how many. `repeated` says that
     `drop_repeated` went before.
     """
     run(db, "create or replace temp table known (event_id varchar, content varchar, origin varchar)")
     known = 0
-    for start, end in spans:
+    for start, end in ranges:
         known += value(
             db,
             f"""
@@ -78,8 +78,8 @@ def drop_known(db: duckdb.DuckDBPyConnection, spans: list[Span], *, repeated: bo
     return known
 
 
-def settle(db: duckdb.DuckDBPyConnection) -> None:
-    """Leave one of each id in `touched`; make `disputed` (event_id, entity, content, row_id, counts) of all rivals."""
+def resolve(db: duckdb.DuckDBPyConnection) -> None:
+    """Leave one version of each id in `touched`; make `disputed` (event_id, entity, content, row_id, counts) of all."""
     _dispute(
         db,
         f"""
@@ -99,10 +99,10 @@ def settle(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
-    """The same for new events of types on which no fact rests, and those that `spans` hold. Needs `known`.
+def resolve_others(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: datetime) -> int:
+    """The same for new events of types on which no fact rests, and stored ones within `ranges`. Needs `known`.
 
-    Spans are made of whole quarters of an hour, so rivals meet in whatever batches they come.
+    Ranges are whole quarters of an hour, so versions meet in whatever batches they come. Returns as `remember`.
     """
     others = "event_type not in (from relevant_types)"
     run(
@@ -122,7 +122,7 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
     columns = f"""
         null as row_id, (entity, quarter_of(occurred_at)) as life, event_id, occurred_at, entity, {CONTENT} as content
     """
-    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(spans))
+    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(ranges))
     _dispute(
         db,
         f"""
@@ -130,12 +130,12 @@ def settle_others(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetim
         union all
         select {columns} from stored_events where event_id in (from rivals) and {others} and ({within})
         """,
-        [moment for span in spans for moment in span],
+        [moment for each in ranges for moment in each],
     )
-    return remember(db, spans, now)
+    return remember(db, ranges, now)
 
 
-def _dispute(db: duckdb.DuckDBPyConnection, rivals: str, parameters: list[datetime] | None = None) -> None:
+def _dispute(db: duckdb.DuckDBPyConnection, versions: str, parameters: list[datetime] | None = None) -> None:
     run(
         db,
         f"""
@@ -146,19 +146,19 @@ def _dispute(db: duckdb.DuckDBPyConnection, rivals: str, parameters: list[dateti
             content,
             row_id,
             row_number() over (partition by life, event_id order by occurred_at, content) = 1 as counts
-        from ({rivals})
+        from ({versions})
         """,
         parameters,
     )
 
 
-def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
-    """Name in `contradictions` those of `disputed` that do not count, and none that does; return how many there are.
+def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: datetime) -> int:
+    """Name in `contradictions` the versions of `disputed` that do not count, and no other; returns how many.
 
-    They are looked for in `fresh`, and in `stored_events` within `spans`.
+    It takes them from `fresh`, and from `stored_events` within `ranges`.
     """
     columns = f"event_id, entity, event_type, occurred_at, log_partition, log_offset, {CONTENT} as content"
-    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(spans))
+    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(ranges))
     run(
         db,
         f"""
@@ -171,7 +171,7 @@ def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) ->
         ) as told
         join disputed using (event_id, entity, content)
         """,
-        [moment for span in spans for moment in span],
+        [moment for each in ranges for moment in each],
     )
     place = "(log_partition, log_offset)"
     run(db, f"delete from contradictions where {place} in (select {place} from told)")

@@ -1,10 +1,11 @@
-"""Lives: which events of one entity belong together, so that one set of facts follows from them.
+"""Episodes: which events of one entity belong together, so that one set of facts follows from them.
 
-An entity's events in time order fall into stretches, parted where nothing was heard for longer than `SILENCE`. Two
-stretches are of one life while the entity was left open by the first: then what comes later, however much later, is how
-it went on. An entity is over once its end is heard (the hangup or the bill of a leg, the end of a conference). What
-comes after that is another life of the same name, and so is what comes more than `MONTH` later: nothing in a call
-center lasts that long.
+An entity's events in time order fall into stretches, parted by silences longer than `SILENCE`. A stretch belongs to the
+episode of the stretch before it while that one left the entity open. An entity is over with its end: the hangup or the
+bill of a leg, the end of a conference. Events after that are another episode of the same entity, and so are events more
+than `MONTH` later: nothing in a call center lasts that long.
+
+The relation of all episodes in hand is `lives`, and a row's number there is its `life`.
 """
 
 from datetime import timedelta
@@ -23,7 +24,7 @@ MAY_GO_ON = """(
         and bool_or(begins_life(event_type) and not is_evidence)
     )
 )"""
-"""Whether a life is open, of all its events, grouped; one of several stretches may be."""
+"""Whether an episode is open, of all its events, grouped; an episode of several stretches may be."""
 
 STRETCHES = """
     moments as (
@@ -70,13 +71,10 @@ STRETCHES = """
 
 
 def number(db: duckdb.DuckDBPyConnection) -> bool:
-    """Make `lives` from `found` (what `history.COLUMNS` names, is_evidence, is_seed): those of entities with a seed.
+    """Make `lives` from `found` (`columns.COLUMNS`, is_evidence, is_seed): the episodes of entities with a seed.
 
-    Returns whether any of those entities was heard of over more than a day.
-
-    Their columns: life, entity, entity_since, until, stretches, and revision, which counts the events of a life.
-
-    A life is a number that stands for an entity and the time its life began; it holds within one derivation only.
+    The columns of `lives`: life (a number that holds within one derivation), entity, entity_since, until, stretches,
+    and revision, which counts the events of an episode. Returns whether the events of an entity span more than a day.
     """
     run(
         db,
@@ -154,7 +152,7 @@ def number(db: duckdb.DuckDBPyConnection) -> bool:
 def gather(db: duckdb.DuckDBPyConnection) -> None:
     """Make `touched`: the events of `found` that belong to `lives`, each with its life in place of its entity.
 
-    Each has what there is to say of its type, too: to ask a text whether it is one of ten takes as long as to group by.
+    Each event has the roles of its type, too: to compare a text with ten others takes as long as to group by it.
     """
     run(
         db,

@@ -1,19 +1,19 @@
-"""Which leg an event is of that carries only one of the two ids that name a leg.
+"""Identity: which leg an event belongs to that carries only one of a leg's two ids.
 
-Nearly every event carries `call_control_id`, and is found by it. One that carries `call_leg_id` alone is of the leg to
-which another event ties that id: within a day of it, else within a month; where there is none, the id stands for the
-leg. Such events are few, and `legs_without_control` names them, so that an event that ties them later is known for one.
+Nearly every event carries `call_control_id`, which names its leg. An event that carries `call_leg_id` alone belongs
+to the leg that another event ties to that id: an event within a day of it, or else within a month. Where no event
+ties it, the id itself names the leg. Such events are few. `legs_without_control` lists them, so that a tie that comes
+later finds them.
 """
+
+from collections.abc import Iterable
 
 import duckdb
 
 from processors.entities.episodes import MONTH, SILENCE
-from processors.entities.time_ranges import Span, widened
-from processors.facts import FACTS
+from processors.events.columns import ALONE
+from processors.events.time_ranges import TimeRange, widened
 from warehouse.query import run, value
-
-ALONE = "call_control_id is null and call_leg_id is not null and entity is distinct from conference_id"
-"""Whether an event, given as in `stored_events`, carries a leg's `call_leg_id` alone."""
 
 _TIES = "call_control_id is not null and call_leg_id is not null and call_leg_id in (select call_leg_id from alone)"
 _DAY, _MONTH = (f"to_seconds({span.total_seconds():.0f})" for span in (SILENCE, MONTH))
@@ -44,16 +44,16 @@ _MOVED = f"""
 """The events of `alone` that are of another entity than they were: `entity`, and `was`."""
 
 
-def settle(db: duckdb.DuckDBPyConnection, spans: list[Span], *, alone: bool) -> None:
-    """Let each event that carries a leg's id alone have the entity that it is of, in `fresh` and where `fresh` ties it.
+def resolve(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], *, alone: bool, tables: Iterable[str]) -> None:
+    """Give each event that carries `call_leg_id` alone its entity, in `fresh` and, where `fresh` ties it, as stored.
 
-    `alone` says that there are such events in `fresh`, all of which is within `spans`. Entities of which stored events
-    were moved are `reopened`, with their facts under the new name.
+    `alone` says that `fresh`, which lies within `ranges`, has such events. Entities that lose or gain stored events are
+    `reopened`, and their facts, in `tables`, take the new name.
     """
     stored = value(db, "select count(*) from legs_without_control")
-    if not spans or not (alone or stored):
+    if not ranges or not (alone or stored):
         return
-    wide = widened(spans, MONTH)
+    wide = widened(ranges, MONTH)
     run(
         db,
         f"""
@@ -102,11 +102,11 @@ def settle(db: duckdb.DuckDBPyConnection, spans: list[Span], *, alone: bool) -> 
             """,
         )
     if value(db, "select count(*) from moved where not is_fresh"):
-        _move(db)
+        _move(db, tables)
 
 
-def settle_all(db: duckdb.DuckDBPyConnection) -> None:
-    """The same for all of `stored_events`, of which no facts were derived yet."""
+def resolve_all(db: duckdb.DuckDBPyConnection) -> None:
+    """The same for all of `stored_events`, before any fact is derived from them."""
     if not tie_all(db, "stored_events"):
         return
     run(db, "insert into legs_without_control select event_id, call_leg_id, occurred_at, entity from alone")
@@ -187,8 +187,8 @@ def _find_ties(db: duckdb.DuckDBPyConnection, bounds: str) -> None:
         )
 
 
-def _move(db: duckdb.DuckDBPyConnection) -> None:
-    """Give stored events of `moved`, and what was derived of them, the name of the entity that they are of."""
+def _move(db: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+    """Give stored events of `moved`, and the facts derived from them, the entity that they belong to."""
     ((start, end),) = run(db, "select min(occurred_at), max(occurred_at) from moved where not is_fresh").fetchall()
     run(
         db,
@@ -202,7 +202,7 @@ def _move(db: duckdb.DuckDBPyConnection) -> None:
         """,
         [start, end],
     )
-    for table in (*(fact.table for fact in FACTS), "open_entities"):
+    for table in (*tables, "open_entities"):
         run(
             db,
             f"""

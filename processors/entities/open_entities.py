@@ -1,11 +1,11 @@
-"""The entities that were left open, however long ago: what lets lookups stay narrow and lives be whole.
+"""Open entities, however old: with them, lookups stay narrow and episodes whole.
 
-A lookup looks a day around what it knows. An entity without its end may go on later than that, so `open_entities` names
-those that are open, and those whose life has longer silences in it, with the quarters of an hour in which something was
-heard of them. It may name more than it must; then a lookup looks where nothing is.
+A lookup looks a day around the events that it knows. An entity without its end may go on later than that. So the table
+`open_entities` names the entities that are open, and those whose episode has a longer silence, with the quarters of an
+hour in which they have events. It may name too many; then a lookup finds nothing.
 
-A live call that ends within hours is never written there: only what began before `warehouse.open_before` is, or is
-silent for long. That time moves on with the events, once in several hours; what it passes is looked up in the facts.
+A live call that ends within hours is never written there: only entities that began before `warehouse.open_before`, and
+silent ones, are. That time moves on with the events, once in several hours; the facts say which entities it passes.
 """
 
 from datetime import datetime, timedelta
@@ -17,13 +17,12 @@ from processors.entities.episodes import (
     MONTH,
     SILENCE,
 )
-from processors.entities.time_ranges import Span
+from processors.events.time_ranges import TimeRange
+from warehouse.instants import EPOCH
 from warehouse.query import run, value
 
 HOURS = timedelta(hours=8)
 """How far behind the newest event `open_before` is set: few calls last so long, and it seldom has to move."""
-
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 OF_LIVES = f"""
     select
@@ -37,16 +36,16 @@ OF_LIVES = f"""
     group by life, lives.entity, entity_since, until, stretches
     having {MAY_GO_ON}
 """
-"""The rows of `lives` that are open, or may be, given their events in `touched`."""
+"""The episodes in `lives` that are open, or may be, given their events in `touched`."""
 
 
-def advance(db: duckdb.DuckDBPyConnection, spans: list[Span], at: datetime) -> datetime:
-    """Have all open entities named that an event in `spans` can belong to; returns the time before which all are.
+def advance(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], at: datetime) -> datetime:
+    """Name all open entities that an event in `ranges` can belong to; returns the time before which all are named.
 
-    `at` is the evaluation time: a single event from the future moves no further than that what is kept from now on.
+    `at` is the evaluation time: an event from the future moves `open_before` no further than that.
     """
     before: datetime = value(db, "select coalesce(open_before, 'epoch'::timestamptz) from warehouse")
-    newest = max((end for _, end in spans), default=EPOCH)
+    newest = max((end for _, end in ranges), default=EPOCH)
     if newest - SILENCE <= before:
         return before
     reached = newest - HOURS
@@ -102,7 +101,7 @@ def advance(db: duckdb.DuckDBPyConnection, spans: list[Span], at: datetime) -> d
 
 
 def begin(db: duckdb.DuckDBPyConnection) -> None:
-    """Have a rebuild of a warehouse that never said so name all entities that are open: what landed is all there is."""
+    """Let a rebuild of a warehouse without `open_before` name all open entities of the events that have landed."""
     run(
         db,
         """
@@ -115,7 +114,7 @@ def begin(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def quarters(db: duckdb.DuckDBPyConnection) -> list[int]:
-    """In which quarters of an hour something was heard of those entities in `seeded` that are named."""
+    """The quarters of an hour in which the named entities among `seeded` have events."""
     found = value(
         db,
         """
@@ -127,7 +126,7 @@ def quarters(db: duckdb.DuckDBPyConnection) -> list[int]:
 
 
 def note(db: duckdb.DuckDBPyConnection, before: datetime, at: datetime) -> None:
-    """Name those of `lives`, with their events in `touched`, that must be; forget those that are over."""
+    """Name the episodes of `lives`, with their events in `touched`, that are open; forget those that are over."""
     run(
         db,
         """

@@ -1,7 +1,7 @@
-"""How events came: the best of the ways in which each was told, whichever delivery was first.
+"""Origins: the best way in which each event came, in whatever order its deliveries came.
 
-The row of an event keeps the origin of its first delivery. Where a later one came in a better way, a webhook after the
-reconciler say, `better_origins` names it, so that what facts show of origins depends on no order.
+The row of an event keeps the origin of its first delivery. Where a later one came in a better way, as a webhook after
+the reconciler's copy, `better_origins` names it: so the `origins` of facts depend on no order.
 """
 
 import duckdb
@@ -13,7 +13,7 @@ RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
 
 
 def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
-    """Name the better ways in which `fresh` tells a content of an id after it was told first."""
+    """Name in `better_origins` the better ways in which `fresh` repeats an event."""
     run(
         db,
         f"""
@@ -42,7 +42,7 @@ def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
 
 
 def remember_known(db: duckdb.DuckDBPyConnection, content: str, *, repeated: bool) -> None:
-    """Name the better ways in which `fresh` tells what is in `known`, and have whom it is about `reopened`.
+    """Name in `better_origins` the better ways in which `fresh` repeats `known` events; their entities are `reopened`.
 
     `repeated` says that `remember_repeated` went before.
     """

@@ -1,16 +1,16 @@
-"""Events that are equal in everything but their id: one event, told with two ids.
+"""Twins: events that are equal in everything but their id. They are one event, sent under two ids.
 
-They count once, as the one whose id comes first; `told_twice` names the others, which stay in `stored_events` and are
-left out of all facts and of the view `events`.
+The event with the first id counts. `told_twice` names the others, which stay in `stored_events` and are left out of all
+facts and of the view `events`.
 """
 
 from datetime import datetime
 
 import duckdb
 
-from processors.entities.history import SAID
 from processors.entities.origins import RANK
-from processors.entities.time_ranges import Span
+from processors.events.columns import SAID
+from processors.events.time_ranges import TimeRange
 from warehouse.query import run, value
 
 _WORDS = ", ".join(name for name in SAID.split(", ") if name not in ("event_id", "entity"))
@@ -94,13 +94,13 @@ def unite(db: duckdb.DuckDBPyConnection) -> bool:
     return True
 
 
-def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> int:
-    """Name in `told_twice` those of `twins` that do not count, and none that does; returns how many there are.
+def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: datetime) -> int:
+    """Name in `told_twice` the events of `twins` that do not count, and no other; returns how many.
 
-    They are looked for in `fresh`, and in `stored_events` within `spans`.
+    It takes them from `fresh`, and from `stored_events` within `ranges`.
     """
     columns = "event_id, entity, event_type, occurred_at, log_partition, log_offset"
-    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(spans))
+    within = " or ".join(["occurred_at >= ? and occurred_at < ?"] * len(ranges))
     run(
         db,
         f"""
@@ -113,7 +113,7 @@ def remember(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) ->
         ) as told
         join twins using (event_id, entity, occurred_at)
         """,
-        [moment for span in spans for moment in span],
+        [moment for each in ranges for moment in each],
     )
     place = "(log_partition, log_offset)"
     run(db, f"delete from told_twice where {place} in (select {place} from told)")

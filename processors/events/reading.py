@@ -1,4 +1,4 @@
-"""Reading: what the records of a batch say, from bytes to columns (`events.sql`)."""
+"""Reading: the records of a batch as events, from bytes to columns (`events.sql`)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,8 +9,9 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from processors.entities import history, identity
-from processors.entities.time_ranges import Span
+from processors.events import time_ranges
+from processors.events.columns import ALONE
+from processors.events.time_ranges import TimeRange
 from warehouse.query import run
 
 Rows = TypeVar("Rows")
@@ -20,10 +21,11 @@ STATEMENT = files(__package__).joinpath("events.sql").read_text()
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the records of a batch are, in numbers, and the spans in which its events lie.
+class Summary:
+    """The records of a batch in numbers, and the time ranges in which its events lie.
 
-    `alone`: some carry a leg's `call_leg_id` alone; `joins`: some tell that a leg joined a conference.
+    `undated`: some events carry no time of their own; `repeats`: some ids occur more than once; `alone`: some carry a
+    leg's `call_leg_id` alone; `joins`: some are joins of a conference.
     """
 
     records: int
@@ -32,45 +34,20 @@ class Said:
     repeats: bool
     alone: bool
     joins: bool
-    spans: list[Span]
+    ranges: list[TimeRange]
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What follows from a batch if nothing else was ever heard of its entities: facts by table, and what stays open."""
-
-    facts: dict[str, pa.Table]
-    open_entities: pa.Table
-
-    def tables(self) -> dict[str, pa.Table]:
-        """All of it, by the names that landing's statements use."""
-        named = {**self.facts, "open_entities": self.open_entities}
-        return {f"foreseen_{table}": rows for table, rows in named.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What a batch says. Where that was found ahead of its turn, `events` is what `fresh` is to be, with the texts.
-
-    `foreseen` is None where nobody looked.
-    """
-
-    said: Said
-    events: pa.Table | None = None
-    foreseen: Foreseen | None = None
-
-
-def read(db: duckdb.DuckDBPyConnection) -> Said:
-    """Make `fresh`, what each record of `delivered` says."""
+def read(db: duckdb.DuckDBPyConnection) -> Summary:
+    """Make `fresh`: each record of `delivered` as an event, or with the reason why it is none."""
     making = f"create or replace temp table fresh as {STATEMENT}"
     as_json(lambda known: run(db, making, known))
-    return said(db, "fresh")
+    return summary(db, "fresh")
 
 
 def as_json(ask: Callable[[dict[str, object]], Rows]) -> Rows:
-    """What `ask` returns for the parameters of `STATEMENT`.
+    """Return the answer of `ask` to the parameters of `STATEMENT`.
 
-    Nearly every text is JSON, and to ask first would be to parse it twice; so it is asked only once one was not.
+    Nearly every text is JSON, and a check would parse each twice: so the check is made only once a text was none.
     """
     try:
         return ask({"is_all_json": True})
@@ -78,8 +55,8 @@ def as_json(ask: Callable[[dict[str, object]], Rows]) -> Rows:
         return ask({"is_all_json": False})
 
 
-def said(db: duckdb.DuckDBPyConnection, fresh: str) -> Said:
-    """All that the steps of landing want to know of a relation like `fresh`, in one look: each takes a millisecond."""
+def summary(db: duckdb.DuckDBPyConnection, fresh: str) -> Summary:
+    """All that the steps of landing need to know of a relation like `fresh`, in one query: each takes a millisecond."""
     ((records, rejected, undated, repeats, alone, joins, quarters),) = run(
         db,
         f"""
@@ -88,13 +65,13 @@ def said(db: duckdb.DuckDBPyConnection, fresh: str) -> Said:
             count(rejection),
             count(*) filter (rejection is null and occurred_at_source = 'received_at'),
             count(event_id) filter (rejection is null) > count(distinct event_id) filter (rejection is null),
-            coalesce(bool_or({identity.ALONE}), false),
+            coalesce(bool_or({ALONE}), false),
             coalesce(bool_or(event_type = 'conference.participant.joined'), false),
             list(distinct quarter_of(occurred_at)) filter (rejection is null)
         from {fresh}
         """,
     ).fetchall()
-    return Said(records, rejected, undated > 0, repeats, alone, joins, history.spans_of_quarters(quarters or []))
+    return Summary(records, rejected, undated > 0, repeats, alone, joins, time_ranges.of_quarters(quarters or []))
 
 
 @contextmanager

@@ -1,21 +1,21 @@
-"""Events whose time is years away from their receipt and from all else that came with them: somebody's wrong clock.
+"""Stray events: their time is years from their receipt and from all events that came with them. A clock was wrong.
 
-They land as what they say, and `stray_events` names them, so that `holdtime doctor` can.
+They land with the time that they say. `stray_events` names them for `holdtime doctor`.
 """
 
 from datetime import datetime, timedelta
 
 import duckdb
 
-from processors.entities.time_ranges import Span
+from processors.events.time_ranges import TimeRange
 from warehouse.query import run
 
 YEAR = timedelta(days=366)
 
 
-def note(db: duckdb.DuckDBPyConnection, spans: list[Span], now: datetime) -> None:
-    """Name those in `fresh`, all of which lies in `spans`; nearly always a look at the spans is enough."""
-    if all(now - YEAR < start and end < now + YEAR for start, end in spans):
+def note(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: datetime) -> None:
+    """Name the stray events of `fresh`, which lies within `ranges`; nearly always the ranges show that it has none."""
+    if all(now - YEAR < start and end < now + YEAR for start, end in ranges):
         return
     run(
         db,

@@ -1,4 +1,4 @@
-"""Deriving facts from whole entities, and putting them in the place of what was known before."""
+"""Derivation: which facts follow from whole episodes. It writes nothing but temporary relations."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,22 +6,16 @@ from datetime import datetime, timedelta
 import duckdb
 
 from processors import facts
-from processors.entities import (
-    conflicts,
-    history,
-    identity,
-    origins,
-    twins,
-)
-from processors.entities.time_ranges import Span
+from processors.entities import conflicts, identity, origins, twins
+from processors.events import time_ranges
+from processors.events.time_ranges import TimeRange
 from processors.facts import FACTS, Fact
-from processors.outbox import outbox
-from warehouse.query import run, value
+from warehouse.query import run
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What facts depend on besides events: the clock they are judged by, and how long a visit may last."""
+class Evaluation:
+    """What facts depend on beside events: the evaluation time, and how long a visit may last."""
 
     at: datetime
     longest_wait: timedelta
@@ -37,7 +31,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A fact's rows, as the query that gives all columns of its table in order, with the parameters of that query."""
+    """The rows of a fact: the query that gives all columns of its table in order, and the query's parameters."""
 
     fact: Fact
     query: str
@@ -46,27 +40,29 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The facts that the lives in `lives` can have, the spans that hold those lives, and whether there was an id with
-    several contents among their events, or one content with several ids."""
+    """The facts that the episodes in `lives` can have, and the time ranges in which their events lie.
+
+    `disputed`: some id among their events has several contents; `twinned`: some event came under several ids.
+    """
 
     facts: list[Derivation]
-    spans: list[Span]
+    ranges: list[TimeRange]
     disputed: bool
     twinned: bool
 
 
-def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
-    """Say how every fact that `touched` can hold follows from it and `lives`, and make the tables that it needs.
+def derive(db: duckdb.DuckDBPyConnection, evaluation: Evaluation) -> Derived:
+    """Return how every fact that `touched` can hold follows from it and `lives`, with the relations that it needs made.
 
-    Lives without an event of the types that a fact rests on have none, and had none.
+    An episode without an event of the types on which a fact rests has no such fact, and never had one.
     """
     found = _inspect(db)
     twinned = resolve(db, found)
     queries = [(fact, fact.query(observed=found.observed)) for fact in found.facts]
     only_webhooks = found.only_webhooks
     return Derived(
-        [Derivation(fact, _of_lives(query, only_webhooks), judgement.parameters_of(query)) for fact, query in queries],
-        history.spans_of_quarters(found.quarters),
+        [Derivation(fact, _of_lives(query, only_webhooks), evaluation.parameters_of(query)) for fact, query in queries],
+        time_ranges.of_quarters(found.quarters),
         found.disputed,
         twinned,
     )
@@ -74,10 +70,10 @@ def derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> Derived:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Which kinds of events `touched` holds: what decides which steps there are to take.
+    """Which kinds of events `touched` holds, and so which steps derivation takes.
 
     `disputed`: an id has several contents; `half_named`: an event has one of a leg's two ids; `twinned`: two events of
-    a life are alike in type and time.
+    an episode are alike in type and time.
     """
 
     types: frozenset[str]
@@ -121,7 +117,7 @@ def resolve(db: duckdb.DuckDBPyConnection, found: Found) -> bool:
     Returns whether one event came under two ids.
     """
     if found.disputed:
-        conflicts.settle(db)
+        conflicts.resolve(db)
     if not found.only_webhooks:
         origins.improve(db, conflicts.CONTENT)
     if found.half_named:
@@ -144,61 +140,3 @@ def _of_lives(query: str, only_webhooks: bool) -> str:
         select derived.* exclude (life), revision, origins, entity, entity_since
         from ({query}) as derived join lives using (life) join life_origins using (life)
     """
-
-
-def replace(db: duckdb.DuckDBPyConnection, derived: Derived, *, noted: bool = False) -> dict[str, int]:
-    """Make the stored facts of the entities in `lives` equal to what was derived.
-
-    The spans hold all moments of those entities' lives, so every stored fact of theirs has its `entity_since` in them.
-    A fact that did not change is not written again. Returns how many rows were written, by table. With `noted`, what
-    changed is noted in the outbox too.
-    """
-    return {derivation.fact.table: _replace(db, derivation, derived.spans, noted) for derivation in derived.facts}
-
-
-def _replace(db: duckdb.DuckDBPyConnection, derivation: Derivation, spans: list[Span], noted: bool) -> int:
-    table = derivation.fact.table
-    # Each span for itself: only a plain bound keeps DuckDB from looking everywhere. A life that grew may have swallowed
-    # another that was thought to be apart: that one began within it.
-    known = " union all ".join(
-        f"""
-        select stored.rowid as row_id, stored as fact
-        from {table} as stored
-        semi join lives
-        on stored.entity = lives.entity
-        and stored.entity_since between lives.entity_since and lives.until
-        where stored.entity_since >= $start_{nth} and stored.entity_since < $end_{nth}
-        """
-        for nth in range(len(spans))
-    )
-    bounds = {
-        f"{side}_{nth}": moment
-        for nth, span in enumerate(spans)
-        for side, moment in zip(("start", "end"), span, strict=True)
-    }
-    changes = value(
-        db,
-        f"""
-        create or replace temp table changes as
-        select row_id, now.fact
-        from (select now as fact from ({derivation.query}) as now) as now
-        full join ({known}) as before on now.fact is not distinct from before.fact
-        where row_id is null or now.fact is null
-        """,
-        derivation.parameters | bounds,
-    )
-    if not changes:
-        return 0
-    if noted:
-        outbox.note(db, table, spans)
-    written = int(value(db, f"insert into {table} select fact.* from changes where row_id is null"))
-    for start, end in spans if changes > written else ():
-        run(
-            db,
-            f"""
-            delete from {table}
-            where entity_since >= ? and entity_since < ? and rowid in (select row_id from changes)
-            """,
-            [start, end],
-        )
-    return written

@@ -14,10 +14,10 @@ from typing import Any, Self, cast
 import duckdb
 
 from processors.entities import history, identity
-from processors.entities.history import EPOCH
-from processors.events import reading
+from processors.events import columns, reading
 from processors.facts import EVENT_TYPES, FACTS, derivation
-from processors.facts.derivation import Found, Judgement
+from processors.facts.derivation import Evaluation, Found
+from warehouse.instants import EPOCH
 
 DIGITS = 12
 
@@ -45,14 +45,14 @@ def rules() -> Iterator[str]:
     for types in (EVENT_TYPES, frozenset(each for each in EVENT_TYPES if not each.startswith("reconciler."))):
         recorder = Recorder()
         db = cast("duckdb.DuckDBPyConnection", recorder)  # all that the rules need of one
-        history.prepare(db)
-        identity.settle(db, [(EPOCH, EPOCH)], alone=True)
+        columns.prepare(db, EVENT_TYPES)
+        identity.resolve(db, [(EPOCH, EPOCH)], alone=True, tables=[fact.table for fact in FACTS])
         history.find_touched(db, "fresh")
         found = Found(types, only_webhooks=False, quarters=[], disputed=True, half_named=True, twinned=True)
         derivation.resolve(db, found)
         for fact in FACTS:
             query = fact.query(observed=found.observed)
-            yield f"{query} {sorted(Judgement(EPOCH, timedelta(0)).parameters_of(query))}"
+            yield f"{query} {sorted(Evaluation(EPOCH, timedelta(0)).parameters_of(query))}"
         yield from recorder.statements
 
 

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 import duckdb
 
 from eventlog.batch import Positions
-from processors.entities.history import instant
+from warehouse.instants import instant
 from warehouse.query import run, value
+
+LONGEST_WAIT = timedelta(hours=24)
+"""A visit without an end for longer than this is `unknown` (METRICS, queue visits)."""
 
 SAMPLE = 2_000
 """How many of the last positions of each partition are asked. Positions are in order, whatever clocks say."""
@@ -83,3 +86,21 @@ def landed_before(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta)
         ).fetchall()
     )
     return before, {partition: min(last, younger.get(partition, last + 1) - 1) for partition, last in landed.items()}
+
+
+def note(db: duckdb.DuckDBPyConnection, at: datetime) -> None:
+    """Note the time by which the facts are evaluated from now on."""
+    run(db, "update warehouse set judged_at = ?", [at])
+
+
+def require_longest_wait(db: duckdb.DuckDBPyConnection, longest_wait: timedelta) -> None:
+    """Note in a new warehouse how long a visit may last; raise ValueError if facts were derived with another length."""
+    wanted = longest_wait // timedelta(milliseconds=1)
+    held = value(db, "select longest_wait_ms from warehouse")
+    if held is None:
+        run(db, "update warehouse set longest_wait_ms = ?", [wanted])
+    elif held != wanted:
+        raise ValueError(
+            f"the warehouse's facts hold for a longest wait of {held} ms, the configuration says {wanted} ms: "
+            "run `holdtime rebuild`, or set it back"
+        )

@@ -1,4 +1,4 @@
-"""Reading ahead: while one batch lands, the next one is read."""
+"""The prefetcher: while one batch lands, the next one is read from the log and prepared."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -8,24 +8,25 @@ from typing import Self
 
 from eventlog.batch import Batch, Positions
 from eventlog.log import Reader
+from processors.landing.prepared import Prepared
 
-WORTH_IT = 10_000
-"""A batch of fewer records was all there was: the next one has still to come."""
+MIN_PREFETCH = 10_000
+"""A batch of fewer records was the end of the log: the next one has still to come."""
 
 
 @dataclass(slots=True)
-class ReadAhead:
+class Prefetcher:
     """Reads batches of up to `limit` records, one after the other, as a context. Used by one thread.
 
-    The first of a backlog, for which all else waits, has half of that. `prepare` is given each batch that was read
-    ahead of its turn, in the thread that read it.
+    The first of a backlog, for which all else waits, has half of that. `prepare` prepares each batch that is read ahead
+    of its turn, in the thread that reads it.
     """
 
     reader: Reader
     limit: int
-    prepare: Callable[[Batch], None]
+    prepare: Callable[[Batch], Prepared]
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "read-ahead"))
-    _next: tuple[Positions, Future[Batch]] | None = None
+    _next: tuple[Positions, Future[Prepared]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -33,22 +34,20 @@ class ReadAhead:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def read(self, after: Positions) -> Batch:
+    def read(self, after: Positions) -> Prepared:
         """The records that follow `after`, possibly none; raises what the reader raises."""
         ahead, self._next = self._next, None
         if ahead is not None:
             wait([ahead[1]])  # also where it was in vain: two who read at a time would take records from each other
-        first = max(min(WORTH_IT, self.limit), self.limit // 2)
-        read = ahead[1].result() if ahead is not None and ahead[0] == after else self.reader.read(after, first)
-        if ahead is not None and not len(read):
-            read = self.reader.read(after, first)  # there was nothing then; there may be now
-        if len(read) >= WORTH_IT:
-            reached = {**after, **read.reached()}
+        first = max(min(MIN_PREFETCH, self.limit), self.limit // 2)
+        prepared = ahead[1].result() if ahead is not None and ahead[0] == after else None
+        if prepared is None or not len(prepared.batch):
+            prepared = Prepared(self.reader.read(after, first))  # there may be records now where there were none
+        if len(prepared.batch) >= MIN_PREFETCH:
+            reached = {**after, **prepared.batch.reached()}
             self._next = (reached, self._thread.submit(self._read_ahead, reached))
-        return read
+        return prepared
 
-    def _read_ahead(self, after: Positions) -> Batch:
+    def _read_ahead(self, after: Positions) -> Prepared:
         batch = self.reader.read(after, self.limit)
-        if len(batch):
-            self.prepare(batch)
-        return batch
+        return self.prepare(batch) if len(batch) else Prepared(batch)

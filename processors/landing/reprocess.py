@@ -1,35 +1,26 @@
-"""Landing what was rejected again: after a fix, or for what was authentic and came by a wrong clock."""
+"""Reprocessing: rejected records land after a fix, or after a wrong clock is right."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import duckdb
 
-from eventlog.batch import Batch
-from processors.app import BAD_DATA
 from processors.events import rejected
-from processors.landing.landing import Landed, Landing
+from processors.landing.halving import by_halves
+from processors.landing.landed import Landed
+from processors.landing.landing import Landing
 
 
-def reland(
+def reprocess(
     db: duckdb.DuckDBPyConnection, landing: Landing, *, reason: str | None, clock: Callable[[], datetime]
 ) -> Iterator[Landed]:
-    """Land all that is in `rejected`, or all of one reason, batch after batch, each in one transaction.
+    """Land the records of `rejected`, all or those of one reason, batch after batch, each in one transaction.
 
-    A crash between two batches leaves the rest where it was, and what landed is not in `rejected` any more.
+    A crash between two batches leaves the rest in `rejected`. A record that cannot land stays there.
     """
     for batch in rejected.batches(db, reason):
-        yield _land(landing, batch, clock)
-
-
-def _land(landing: Landing, batch: Batch, clock: Callable[[], datetime]) -> Landed:
-    """Land the batch; by halves where it cannot land whole, down to a record that stays where it is."""
-    try:
-        return landing.land_again(batch, clock())
-    except (*BAD_DATA, duckdb.OutOfMemoryException) as error:
-        if len(batch) == 1:
-            if not isinstance(error, BAD_DATA):
-                raise
-            return Landed(records=1, events=0, duplicates=0, rejected=1, contradictions=0, facts={})
-    half = len(batch) // 2
-    return _land(landing, batch.part(0, half), clock) + _land(landing, batch.part(half), clock)
+        yield by_halves(
+            batch,
+            lambda part: landing.reprocess(part, clock()),
+            lambda part, _: Landed(len(part), events=0, duplicates=0, rejected=len(part), contradictions=0, facts={}),
+        )

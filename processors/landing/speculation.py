@@ -1,6 +1,6 @@
-"""Facts that were derived ahead of a batch's turn, and whether they hold in the warehouse as well.
+"""Speculation: facts that were derived ahead of a batch's turn, and the entities for which they hold in the warehouse.
 
-They do for every entity of which the warehouse knows nothing that matters: of all others they are derived anew.
+They hold for every entity of which the warehouse has no event. The facts of all others are derived anew.
 """
 
 from collections.abc import Collection
@@ -8,15 +8,15 @@ from datetime import datetime
 
 import duckdb
 
-from processors.outbox import outbox
+from processors.outbox.outbox import Outbox
 from warehouse.query import run, value
 
 
-def settle(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
-    """Make `foreseen`: the entities of which `foreseen_*`, of these tables, say what holds. Needs `look_up` before.
+def accept(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+    """Make `foreseen`: the entities whose facts in `foreseen_*`, of these tables, hold. Needs `seeded` and `stored`.
 
-    Not among them: who had been heard of before, whose visit time may have ended, and whose unconfirmed answer means
-    something else because bridges of that connection were heard before.
+    Not among them: entities with stored events, those with a visit that time may have ended, and those with an
+    unconfirmed answer on a connection that had bridges before.
     """
     visits = """
         union all
@@ -43,17 +43,17 @@ def settle(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
     )
 
 
-def keep(db: duckdb.DuckDBPyConnection, table: str, *, noted: bool) -> int:
-    """Store the rows of one table that were foreseen; returns how many. `noted` as in `derivation.replace`."""
+def store(db: duckdb.DuckDBPyConnection, table: str, outbox: Outbox | None) -> int:
+    """Store the rows of one table that hold, and note them in the outbox, where there is one; returns how many."""
     held = f"from foreseen_{table} as told semi join foreseen using (entity)"
-    if noted:
+    if outbox is not None:
         run(db, f"create or replace temp table changes as select null::bigint as row_id, told as fact {held}")
-        outbox.note(db, table, [])
+        outbox.note(table, [])
     return int(value(db, f"insert into {table} {held}"))
 
 
-def keep_open(db: duckdb.DuckDBPyConnection, before: datetime, now: datetime) -> None:
-    """Name those that were foreseen to stay open, as `open_entities.note` does."""
+def name_open(db: duckdb.DuckDBPyConnection, before: datetime, now: datetime) -> None:
+    """Name in `open_entities` those of `foreseen` that stay open."""
     run(
         db,
         """

@@ -1,39 +1,34 @@
-"""A batch by itself: what it says, and the facts that follow from it, found beside the warehouse and ahead of its turn.
+"""The speculator: it reads a batch ahead of its turn and derives the facts that follow from the batch alone.
 
-Nearly all that a batch of a backlog tells is of calls that begin and end in it. Their facts need nothing that the
-warehouse holds, so they can be derived while the batch before it lands, on the other core; which facts do need it,
-landing sees.
+Nearly all calls of a batch of a backlog begin and end in it. Their facts need nothing of the warehouse, so they are
+derived while the batch before lands, on the other core. Landing decides which of them hold (`speculation`).
 """
 
 from datetime import timedelta
 
+import duckdb
 import pyarrow as pa
+import structlog
 
 from eventlog.batch import Batch
-from processors.entities import (
-    conflicts,
-    episodes,
-    history,
-    open_entities,
-)
-from processors.events import reading
-from processors.events.reading import (
-    Foreseen,
-    Read,
-    Said,
-    registered,
-)
-from processors.facts import derivation
-from processors.facts.derivation import Judgement
+from processors.entities import conflicts, episodes, open_entities
+from processors.events import columns, reading
+from processors.events.reading import Summary, registered
+from processors.facts import EVENT_TYPES, derivation
+from processors.facts.derivation import Evaluation
+from processors.landing.prepared import Prepared, Read, Speculation
 from warehouse.connection import in_memory
 from warehouse.database import HARDENING, UNHELPFUL, create_tables
+from warehouse.instants import EPOCH
 from warehouse.query import run, value
 
 MEMORY_LIMIT = "1GB"
-"""What the largest batch takes, twice over: nearer to its limit, DuckDB gives memory back and asks for it again."""
+"""Twice as much as the largest batch takes: near its limit, DuckDB gives memory back and asks for it again."""
+
+log = structlog.get_logger("landing")
 
 
-class Aside:
+class Speculator:
     """An empty warehouse in memory, in which each batch is all there is. For one thread at a time."""
 
     def __init__(self) -> None:
@@ -43,29 +38,29 @@ class Aside:
         self._db.execute("set preserve_insertion_order = true")  # what was read is put beside the texts it was read in
         self._db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
         create_tables(self._db)
-        history.prepare(self._db)
+        columns.prepare(self._db, EVENT_TYPES)
         for setting in HARDENING:
             self._db.execute(f"set {setting}")
 
     def read(self, batch: Batch) -> Read:
-        """Read the batch, as landing would, and derive what follows from it alone; raises what reading raises."""
+        """Read the batch as landing would, and derive the facts of the batch alone. Raises the errors of reading."""
         with registered(self._db, delivered=batch.table):
             events = reading.as_json(lambda known: self._rows(reading.STATEMENT, known))
         with registered(self._db, said_ahead=events):
-            said = reading.said(self._db, "said_ahead")
-            foreseen = self._foresee(said)
-        return Read(said, events.append_column("text", batch.table["text"]), foreseen)
+            summary = reading.summary(self._db, "said_ahead")
+            speculation = self._speculate(summary)
+        return Read(summary, events.append_column("text", batch.table["text"]), speculation)
 
-    def _foresee(self, said: Said) -> Foreseen | None:
-        """What follows from `said_ahead` alone; None where not even that is plain.
+    def _speculate(self, summary: Summary) -> Speculation | None:
+        """The facts that follow from `said_ahead` alone.
 
-        That is where an event carries no time or half a leg's name, an id has several contents, one event has two ids,
-        or not all is Telnyx's own word.
+        None where the batch does not decide even that: an event has no time or only one of a leg's ids, an id has
+        several contents, one event has two ids, or an event came otherwise than as a webhook.
         """
         db, fresh = self._db, "said_ahead"
-        if said.undated or said.alone or value(db, "select count(*) from said_ahead where origin <> 'webhook'"):
+        if summary.undated or summary.alone or value(db, "select count(*) from said_ahead where origin <> 'webhook'"):
             return None
-        if said.repeats:
+        if summary.repeats:
             run(db, "create or replace temp table fresh as from said_ahead")
             conflicts.drop_repeated(db)
             fresh = "fresh"
@@ -81,19 +76,36 @@ class Aside:
             db,
             f"""
             create or replace temp view found as
-            select *, true as is_seed from ({history.relevant(f"(from {fresh} where rejection is null)")})
+            select *, true as is_seed from ({columns.relevant(f"(from {fresh} where rejection is null)")})
             """,
         )
         episodes.number(db)
         episodes.gather(db)
-        # By this clock nobody has waited for too long yet: for whom that matters, it is landing's to say.
-        derived = derivation.derive(db, Judgement(history.EPOCH, timedelta(0)))
+        # By this clock nobody has waited for too long yet; landing derives anew the visits that the clock may change.
+        derived = derivation.derive(db, Evaluation(EPOCH, timedelta(0)))
         if derived.twinned or (derived.disputed and value(db, "select count(*) from disputed where not counts")):
             return None
         rows = {each.fact.table: self._rows(each.query, each.parameters) for each in derived.facts}
-        return Foreseen(
+        return Speculation(
             {table: found for table, found in rows.items() if len(found)}, self._rows(open_entities.OF_LIVES, {})
         )
 
     def _rows(self, query: str, parameters: dict[str, object]) -> pa.Table:
         return self._db.sql(query, params=parameters).to_arrow_table()
+
+
+class Preparer:
+    """Prepares batches with a speculator that is opened for the first. In another thread than the one that lands."""
+
+    def __init__(self) -> None:
+        self._speculator: Speculator | None = None
+
+    def __call__(self, batch: Batch) -> Prepared:
+        """Read the batch ahead of its turn. Where that fails, landing reads the batch and meets the same error."""
+        try:
+            if self._speculator is None:
+                self._speculator = Speculator()
+            return Prepared(batch, self._speculator.read(batch))
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            log.warning("not_read_ahead", records=len(batch), reason=type(error).__name__)  # its text may be of a body
+            return Prepared(batch)

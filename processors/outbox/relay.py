@@ -1,4 +1,4 @@
-"""Telling: changed facts go to whoever listens, beside landing, which never waits for that."""
+"""The relay: it publishes the changes of the outbox beside landing, which never waits for it."""
 
 import time
 from collections.abc import Callable
@@ -7,23 +7,21 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from processors.landing.landing import Landing
-from processors.outbox.outbox import Change
+from processors.outbox.outbox import Change, Outbox
 
-AGAIN_S = 1.0
-"""How long after a failure to try again."""
+RETRY_S = 1.0
 
 
 @dataclass(slots=True)
-class Telling:
-    """Hands changed facts to `publish`, in a thread of its own, some at a time, as a context. Used by one thread.
+class Relay:
+    """Hands changes to `publish`, in a thread of its own, some at a time, as a context. Used by one thread.
 
-    At least once each and the latest last: what `publish` could not do is begun again, as it is then.
+    Each change at least once and the latest last: after a failure it begins again, with the facts as they are then.
     """
 
-    landing: Landing
+    outbox: Outbox
     publish: Callable[[list[Change]], None]
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "telling"))
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "relay"))
     _under_way: tuple[int, Future[None]] | None = None
     _not_before: float = 0.0
 
@@ -34,22 +32,22 @@ class Telling:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def go_on(self, *, wait_s: float = 0.0) -> bool:
-        """Note what has been told, and begin to tell what comes next; returns whether anything is under way.
+        """Mark what is published, and begin to publish the next changes; returns whether any are under way.
 
-        Waits so long for what is under way. Raises what `publish` raised, and what the warehouse raises.
+        Waits `wait_s` for those under way. Raises the errors of `publish`, and of the warehouse.
         """
         if self._under_way is not None:
             up_to, done = self._under_way
             if not wait([done], wait_s).done:
                 return True
             self._under_way = None
-            self._not_before = time.monotonic() + AGAIN_S
+            self._not_before = time.monotonic() + RETRY_S
             done.result()
-            self.landing.told(up_to)
+            self.outbox.mark_published(up_to)
             self._not_before = 0.0
         if time.monotonic() < self._not_before:
             return False
-        pending = self.landing.to_be_told()
+        pending = self.outbox.pending()
         if pending.changes:
             self._under_way = pending.up_to, self._thread.submit(self.publish, pending.changes)
         return self._under_way is not None

@@ -7,13 +7,14 @@ import duckdb
 from eventlog.batch import Positions
 from processors.entities import (
     episodes,
-    history,
     identity,
 )
 from processors.entities.conflicts import CONTENT
-from processors.facts import FACTS, derivation, digest
-from processors.facts.derivation import Judgement
+from processors.events import columns
+from processors.facts import EVENT_TYPES, FACTS, derivation, digest
+from processors.facts.derivation import Evaluation
 from warehouse import catalog
+from warehouse.instants import instant
 from warehouse.query import value
 from warehouse.scratch import SOURCE
 
@@ -38,23 +39,23 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
     landed = db.execute(f"select log_partition, log_offset from {SOURCE}.log_positions").fetchall()
     require_reached(positions, dict(landed))
     _bound(db, positions)
-    clock = history.instant(value(db, "select epoch_us(judged_at) from warehouse"))
+    clock = instant(value(db, "select epoch_us(judged_at) from warehouse"))
     waits = value(db, "select longest_wait_ms from warehouse")
-    judgement = Judgement(clock, timedelta(milliseconds=waits))
-    history.prepare(db)
+    evaluation = Evaluation(clock, timedelta(milliseconds=waits))
+    columns.prepare(db, EVENT_TYPES)
     shares = 1 + value(db, "select count(*) from stored_events") // EVENTS_A_SHARE
     for share in range(shares):
         db.execute(
             f"""
             create or replace temp table share as
-            select * from ({history.relevant("stored_events")}) where hash(entity) % ? = ?
+            select * from ({columns.relevant("stored_events")}) where hash(entity) % ? = ?
             """,
             [shares, share],
         )
         db.execute("create or replace temp view found as select *, true as is_seed from share")
         episodes.number(db)
         episodes.gather(db)
-        derived = derivation.derive(db, judgement)
+        derived = derivation.derive(db, evaluation)
         for each in derived.facts:
             db.execute(f"insert into {each.fact.table} {each.query}", each.parameters)
         if derived.twinned:
@@ -141,7 +142,7 @@ def _tie(db: duckdb.DuckDBPyConnection) -> None:
         create view stored_events as
         select landed.* replace (
             case
-                when {identity.ALONE.replace("entity", "landed.entity")} then coalesce(tied.entity, landed.call_leg_id)
+                when {columns.ALONE.replace("entity", "landed.entity")} then coalesce(tied.entity, landed.call_leg_id)
                 else landed.entity
             end as entity
         )

@@ -10,22 +10,22 @@ from pathlib import Path
 import duckdb
 
 from processors.entities import (
-    history,
     identity,
     open_entities,
 )
 from processors.entities.conflicts import CONTENT
-from processors.entities.history import EPOCH
-from processors.events import reading
-from processors.facts import FACTS
-from processors.landing.landing import LONGEST_WAIT, transaction
+from processors.events import columns, reading
+from processors.facts import EVENT_TYPES, FACTS
+from processors.landing.evaluation import LONGEST_WAIT
 from processors.replay.rebuild import MEMORY_LIMIT, rebuild
 from processors.replay.slices import BY_THE_DAY, Slicing
 from warehouse import tables
 from warehouse.copying import sync_folder
 from warehouse.database import LANDING_MEMORY, SCHEMA_VERSION, open_successor, open_writer
 from warehouse.errors import LockedError, OutdatedError, WarehouseError
+from warehouse.instants import EPOCH, instant
 from warehouse.query import value
+from warehouse.transaction import transaction
 
 ENTITY_IN_CONTENT = 3
 """The version in which the digests of what events say were of all columns, `entity` included."""
@@ -79,7 +79,7 @@ def migrate(
         total = 2 * value(db, "select count(*) from old.stored_events")
         done = value(db, "select events from migrating")
         yield done, total
-        reached = history.instant(value(db, "select epoch_us(reached) from migrating"))
+        reached = instant(value(db, "select epoch_us(reached) from migrating"))
         for end, events in rereading.cut(db, "old.stored_events", since=reached):
             with transaction(db):
                 _read_anew(db, reached, end)
@@ -111,13 +111,13 @@ def _begun(new: Path, *, old: Path) -> duckdb.DuckDBPyConnection:
         pass  # cut off when it was made; or it is the old one, which the second try will tell
     else:
         if "migrating" in tables.names(db) and value(db, "select basis from migrating") == _basis(db):
-            history.prepare(db)
+            columns.prepare(db, EVENT_TYPES)
             return db
         db.close()
     for left in (new, new.with_name(f"{new.name}.wal")):
         left.unlink(missing_ok=True)
     db = open_successor(new, old=old, memory_limit=MEMORY_LIMIT)
-    history.prepare(db)
+    columns.prepare(db, EVENT_TYPES)
     with transaction(db):
         db.execute("create table migrating (basis varchar, reached timestamptz, events bigint, kept boolean)")
         db.execute("insert into migrating values (?, ?, 0, false)", [_basis(db), EPOCH])
@@ -217,8 +217,8 @@ def _keep(db: duckdb.DuckDBPyConnection) -> None:
         db.execute(f"insert into {table} by name from old.{table}")
     if "better_origins" in old and value(db, "select count(*) from old.better_origins"):
         _keep_better_origins(db)
-    db.execute(f"insert into participant_joins {history.joins('stored_events', history.STORED)}")
-    identity.settle_all(db)
+    db.execute(f"insert into participant_joins {columns.joins('stored_events', columns.STORED)}")
+    identity.resolve_all(db)
     db.execute("delete from warehouse")
     db.execute(
         "insert into warehouse by name select * replace (?::integer as schema_version) from old.warehouse",
@@ -239,7 +239,7 @@ def _keep_better_origins(db: duckdb.DuckDBPyConnection) -> None:
         select better.event_id, anew.content, better.origin, better.log_partition, better.log_offset
         from old.better_origins as better
         join (
-            select event_id, md5(row({history.SAID}, said_in(details))::varchar) as content, log_partition, log_offset
+            select event_id, md5(row({columns.SAID}, said_in(details))::varchar) as content, log_partition, log_offset
             from old.stored_events
             where event_id in (select event_id from old.better_origins)
         ) as before

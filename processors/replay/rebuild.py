@@ -12,7 +12,6 @@ import duckdb
 
 from processors.entities import (
     episodes,
-    history,
     open_entities,
     twins,
 )
@@ -21,15 +20,17 @@ from processors.entities.episodes import (
     MONTH,
     SILENCE,
 )
-from processors.entities.history import EPOCH
-from processors.facts import FACTS, derivation, digest
-from processors.facts.derivation import Judgement
+from processors.events import columns
+from processors.facts import EVENT_TYPES, FACTS, derivation, digest
+from processors.facts.derivation import Evaluation
 from processors.landing import evaluation
-from processors.landing.landing import LONGEST_WAIT, transaction
+from processors.landing.evaluation import LONGEST_WAIT
 from processors.replay.slices import BY_THE_DAY, Slicing
 from processors.replay.workers import Lane
 from warehouse import tables
+from warehouse.instants import EPOCH, instant
 from warehouse.query import value
+from warehouse.transaction import transaction
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB needs for slices of the usual size; with less it uses the disk."""
@@ -56,10 +57,10 @@ def rebuild(
     The facts are evaluated by the time that they were last evaluated by, so a rebuild changes nothing but mistakes; and
     where the clock says `now`, not by a later one, so it mends what a clock that had jumped left behind.
     """
-    judgement = Judgement(_evaluation_time(db, now), longest_wait)
-    _begin(db, _basis(db, judgement))
+    evaluated = Evaluation(_evaluation_time(db, now), longest_wait)
+    _begin(db, _basis(db, evaluated))
     ((reached_us, done),) = db.execute("select epoch_us(max(reached)), max(events) from rebuilding").fetchall()
-    reached, total = history.instant(reached_us), value(db, "select count(*) from stored_events")
+    reached, total = instant(reached_us), value(db, "select count(*) from stored_events")
     yield done, total
     slices = list(slicing.cut(db, "stored_events", since=reached))
     with ExitStack() as opened:
@@ -74,12 +75,12 @@ def rebuild(
                 yield _committed(*derived.popleft()), total
             done += events
             carried = lane.after(carried, _carry, reached, end)
-            derived.append((lane, lane.after(carried, _derive, judgement), reached, end, done))
+            derived.append((lane, lane.after(carried, _derive, evaluated), reached, end, done))
             reached = end
         while derived:
             yield _committed(*derived.popleft()), total
     with transaction(db):
-        _put_in_place(db, judgement)
+        _put_in_place(db, evaluated)
 
 
 def _evaluation_time(db: duckdb.DuckDBPyConnection, now: datetime | None) -> datetime:
@@ -89,12 +90,12 @@ def _evaluation_time(db: duckdb.DuckDBPyConnection, now: datetime | None) -> dat
     return last if now is None else evaluation.evaluation_time(db, min(now, last))
 
 
-def _basis(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> str:
+def _basis(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> str:
     """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
     held = value(db, "select count(*) from stored_events")
-    at = evaluation.last(db) and judgement.at.isoformat()
+    at = evaluation.last(db) and evaluated.at.isoformat()
     landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
-    return json.dumps([digest.digest(), judgement.longest_wait // timedelta(milliseconds=1), held, at, landed])
+    return json.dumps([digest.digest(), evaluated.longest_wait // timedelta(milliseconds=1), held, at, landed])
 
 
 def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
@@ -109,7 +110,7 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
         db.execute(
             f"""
             create or replace table rebuilt_carried as
-            select null::timestamptz as since, {history.COLUMNS}, false as is_evidence from stored_events limit 0
+            select null::timestamptz as since, {columns.COLUMNS}, false as is_evidence from stored_events limit 0
             """
         )
         for table in ALSO:
@@ -128,20 +129,20 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
 
 def _prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Let a lane see what its slice is made of, and the connections on which bridges are heard in all of history."""
-    history.prepare(db)
+    columns.prepare(db, EVENT_TYPES)
     db.execute("create temp view bridged_connections as from rebuilt_bridged_connections")
     # A view takes no parameters, and a plain bound is what keeps DuckDB from looking everywhere.
     db.execute(
         f"""
         create temp view found as
-        select {history.COLUMNS}, false as is_evidence, true as is_seed from stored_events
+        select {columns.COLUMNS}, false as is_evidence, true as is_seed from stored_events
         where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
         and event_type in (from relevant_types)
         union all
-        select {history.COLUMNS}, true, true from participant_joins
+        select {columns.COLUMNS}, true, true from participant_joins
         where occurred_at >= getvariable('slice_begins') and occurred_at < getvariable('slice_ends')
         union all
-        select {history.COLUMNS}, is_evidence, true from rebuilt_carried
+        select {columns.COLUMNS}, is_evidence, true from rebuilt_carried
         where since = getvariable('slice_begins')
         """
     )
@@ -168,7 +169,7 @@ def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime) -> Non
     db.execute(
         f"""
         insert into rebuilt_carried
-        select ?::timestamptz, {history.COLUMNS}, is_evidence from found
+        select ?::timestamptz, {columns.COLUMNS}, is_evidence from found
         semi join going_on
         on found.entity = going_on.entity and found.occurred_at between going_on.entity_since and going_on.until
         """,
@@ -177,11 +178,11 @@ def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime) -> Non
     db.execute("delete from lives where life in (select life from going_on)")
 
 
-def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+def _derive(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> None:
     """Derive the facts of the lives that were numbered, in a transaction that is left open."""
     episodes.gather(db)
     db.begin()
-    derived = derivation.derive(db, judgement)
+    derived = derivation.derive(db, evaluated)
     for each in derived.facts:
         # Lookups rely on tables that are in time order.
         db.execute(f"insert into rebuilt_{each.fact.table} from ({each.query}) order by entity_since", each.parameters)
@@ -193,7 +194,7 @@ def _derive(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
         select *, $at from ({open_entities.OF_LIVES})
         where is_silent or entity_since < (select least(open_before, $at) from warehouse)
         """,
-        {"at": judgement.at},
+        {"at": evaluated.at},
     )
 
 
@@ -206,15 +207,15 @@ def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime
     return done
 
 
-def _put_in_place(db: duckdb.DuckDBPyConnection, judgement: Judgement) -> None:
+def _put_in_place(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> None:
     """Make what was rebuilt the facts, and leave nothing else of it."""
     for table in (*(fact.table for fact in FACTS), "bridged_connections", *ALSO):
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
-    db.execute("update warehouse set longest_wait_ms = ?", [judgement.longest_wait // timedelta(milliseconds=1)])
+    db.execute("update warehouse set longest_wait_ms = ?", [evaluated.longest_wait // timedelta(milliseconds=1)])
     # What is later than the evaluation time was noted by a clock that had jumped.
     for noted in ("judged_at", "open_before"):
-        db.execute(f"update warehouse set {noted} = $at where {noted} > $at", {"at": judgement.at})
+        db.execute(f"update warehouse set {noted} = $at where {noted} > $at", {"at": evaluated.at})
     digest.note_only(db)
     db.execute("drop table rebuilt_carried")
     db.execute("drop table rebuilding")

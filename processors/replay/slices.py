@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
-from processors.entities.history import EPOCH, MICROSECOND
+from warehouse.instants import EPOCH, MICROSECOND
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 """After all events: the last slice ends there."""

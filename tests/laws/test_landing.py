@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from processors import facts
 from processors.facts import FACTS
-from processors.facts.derivation import Judgement
-from processors.landing.landing import LONGEST_WAIT, Landing
+from processors.facts.derivation import Evaluation
+from processors.landing.evaluation import LONGEST_WAIT
+from processors.landing.landing import Landing
 from tests.laws import model
 from tests.laws.model import happening, rows
 from tests.support.builders import (
@@ -110,9 +111,7 @@ def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
     """The warehouse, after all of it has arrived; every other batch is read before its turn."""
     for number, each in enumerate(arrived.batches):
         batch = warehouse.batch(each.bodies, received=each.received, origin=each.origins)
-        if number % 2:
-            warehouse.landing.read_ahead(batch)
-        warehouse.landing.land(batch, each.now)
+        warehouse.landing.land(warehouse.prepared(batch) if number % 2 else batch, each.now)
     return warehouse
 
 
@@ -178,7 +177,7 @@ def test_what_definitions_leave_out_where_nothing_was_observed_would_add_nothing
 
 def derived(warehouse: Warehouse, *, observed: bool) -> dict[str, list[tuple[Any, ...]]]:
     """All facts of the batch that landed last, by definitions that reckon with observed events, or do not."""
-    judgement = Judgement(LATER, LONGEST_WAIT)
+    judgement = Evaluation(LATER, LONGEST_WAIT)
     for name in dict.fromkeys(need for fact in FACTS for need in fact.needs):
         warehouse.db.execute(facts.statement(name, observed=observed))
     found = {}

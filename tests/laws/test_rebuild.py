@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.landing.landing import LONGEST_WAIT
+from processors.landing.evaluation import LONGEST_WAIT
 from processors.replay.rebuild import rebuild
 from processors.replay.slices import Slicing
 from tests.laws.test_landing import WAYS, Fragile, InterruptedLandingError, everything, landed, tried

@@ -18,7 +18,10 @@ from typing import Any, Literal, Self
 import duckdb
 
 from eventlog.batch import Batch, Positions
-from processors.landing.landing import Landed, Landing
+from processors.landing.landed import Landed
+from processors.landing.landing import Landing
+from processors.landing.prepared import Prepared
+from processors.landing.speculator import Preparer
 from processors.replay.rebuild import rebuild
 from warehouse.database import UNHELPFUL, create_tables
 
@@ -373,6 +376,7 @@ class Warehouse:
     db: duckdb.DuckDBPyConnection
     landing: Landing
     offsets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    preparer: Preparer | None = None
 
     def land(
         self,
@@ -395,9 +399,13 @@ class Warehouse:
     ) -> Landed:
         """Land bodies as one batch, after what landed before; `ahead` says that it is read before its turn."""
         batch = self.batch(said, received=received, origin=origin)
-        if ahead:
-            self.landing.read_ahead(batch)
-        return self.landing.land(batch, now)
+        return self.landing.land(self.prepared(batch) if ahead else batch, now)
+
+    def prepared(self, batch: Batch) -> Prepared:
+        """The batch, read before its turn."""
+        if self.preparer is None:
+            self.preparer = Preparer()
+        return self.preparer(batch)
 
     def batch(
         self,

@@ -16,7 +16,7 @@ from tests.support.builders import NOON, Warehouse, a_call, a_conference, bodies
 from warehouse.database import open_writer
 
 db = open_writer(Path(sys.argv[1]))
-warehouse = Warehouse(db, Landing(db, tells=True))
+warehouse = Warehouse(db, Landing(db, publishes=True))
 warehouse.land(a_call("first").queued(at=NOON))
 
 held = []

@@ -24,9 +24,11 @@ from eventlog.log import (
 )
 from eventlog.sqlite.log import SqliteLog
 from processors.app import Processor
-from processors.landing.landing import Landed, Landing
+from processors.landing.landed import Landed
+from processors.landing.landing import Landing
+from processors.landing.prepared import Prepared
 from processors.metrics import ProcessorMetrics
-from processors.outbox.publishing import Publisher
+from processors.publishing import Publisher
 from tests.support.builders import (
     LATER,
     NOON,
@@ -349,9 +351,10 @@ def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_read
 class Picky(Landing):
     """A landing that cannot take one word, as a database that meets a value beyond its types."""
 
-    def land(self, batch: Batch, now: datetime) -> Landed:
+    def land(self, batch: Batch | Prepared, now: datetime) -> Landed:
         """Land, or not."""
-        for body, rejection in zip(batch.bodies, batch.rejections, strict=True):
+        records = batch.batch if isinstance(batch, Prepared) else batch
+        for body, rejection in zip(records.bodies, records.rejections, strict=True):
             if b"poison" in body and rejection is None:
                 raise duckdb.DataError("no such value")
         return super().land(batch, now)

@@ -12,14 +12,13 @@ from processors import facts
 from processors.entities import (
     conflicts,
     episodes,
-    history,
     identity,
     twins,
 )
-from processors.events import reading
+from processors.events import columns, reading
 from processors.facts import derivation
 from processors.facts import digest as digests
-from processors.facts.derivation import Judgement
+from processors.facts.derivation import Evaluation
 from processors.facts.digest import digest
 from processors.landing.landing import Landing
 from tests.support.builders import (
@@ -55,8 +54,8 @@ def test_facts_of_other_definitions_are_remembered_until_all_are_rebuilt(warehou
     ("owner", "name", "changed"),
     [
         (reading, "STATEMENT", "select 1"),
-        (history, "_MACROS", "create or replace temp macro quarter_of(moment) as (0)"),
-        (facts, "EVENT_TYPES", frozenset({"call.hangup"})),
+        (columns, "MACROS", "create or replace temp macro quarter_of(moment) as (0)"),
+        (digests, "EVENT_TYPES", frozenset({"call.hangup"})),
         (episodes, "SILENCE", timedelta(hours=23)),
         (episodes, "MONTH", timedelta(days=30)),
         (episodes, "STRETCHES", "moments as (select 1)"),
@@ -95,7 +94,7 @@ def test_a_warehouse_that_was_made_when_digests_covered_files_needs_no_rebuild(w
 def test_what_derivation_asks_a_database_is_in_the_digest(warehouse: Warehouse) -> None:
     recorded = Recording(warehouse.db)
     rules = set(map(digests.words, digests.rules()))
-    asked = derivation.derive(cast("duckdb.DuckDBPyConnection", recorded), Judgement(NOON, timedelta(hours=24)))
+    asked = derivation.derive(cast("duckdb.DuckDBPyConnection", recorded), Evaluation(NOON, timedelta(hours=24)))
     assert asked.facts
     assert recorded.statements[1:]
     for statement in recorded.statements[1:]:  # the first looks which of the others there are to give

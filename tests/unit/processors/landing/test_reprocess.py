@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from processors.events import rejected
-from processors.landing.landing import Landed
-from processors.landing.reprocess import reland
+from processors.landing.landed import Landed
+from processors.landing.reprocess import reprocess
 from tests.support.builders import (
     LATER,
     NOON,
@@ -45,7 +45,7 @@ def warehouse() -> Iterator[Warehouse]:
 
 def again(warehouse: Warehouse, reason: str | None = None) -> Landed:
     total = NOTHING_LANDED
-    for landed in reland(warehouse.db, warehouse.landing, reason=reason, clock=lambda: TOMORROW):
+    for landed in reprocess(warehouse.db, warehouse.landing, reason=reason, clock=lambda: TOMORROW):
         total += landed
     return total
 
@@ -130,12 +130,12 @@ def test_a_record_that_cannot_land_stays_and_keeps_nobody_else(warehouse: Wareho
     class Landing:
         """A landing in which one body breaks every batch that it is in."""
 
-        def land_again(self, batch: object, now: object) -> Landed:
+        def reprocess(self, batch: object, now: object) -> Landed:
             if ENQUEUED.body() in batch.bodies:  # type: ignore[attr-defined]
                 raise duckdb.ConversionException("that one")
-            return warehouse.landing.land_again(batch, now)  # type: ignore[arg-type]
+            return warehouse.landing.reprocess(batch, now)  # type: ignore[arg-type]
 
-    landings = reland(warehouse.db, Landing(), reason=None, clock=lambda: TOMORROW)  # type: ignore[arg-type]
+    landings = reprocess(warehouse.db, Landing(), reason=None, clock=lambda: TOMORROW)  # type: ignore[arg-type]
     total = sum(landings, NOTHING_LANDED)
     assert (total.records, total.events, total.rejected) == (4, 1, 3)
     assert ("stale", ENQUEUED.body()) in kept(warehouse)

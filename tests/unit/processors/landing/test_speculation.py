@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from processors.landing.landing import LONGEST_WAIT, Landing
-from processors.landing.speculator import Aside
+from processors.landing.evaluation import LONGEST_WAIT
+from processors.landing.landing import Landing
+from processors.landing.speculator import Speculator
 from tests.support.builders import (
     LATER,
     NOON,
@@ -56,11 +57,12 @@ TABLES = ("events", "contradictions", "log_positions", "undated_events", "bridge
 def landed(batches: list[list[Event]], *, ahead: bool) -> Iterator[Any]:
     """What each batch changed, then all that is told and shown."""
     with opened_warehouse() as warehouse:
-        warehouse.landing = Landing(warehouse.db, tells=True)
+        warehouse.landing = Landing(warehouse.db, publishes=True)
         for batch in batches:
             changed = warehouse.land(*batch, ahead=ahead)
             yield replace(changed, facts={table: rows for table, rows in changed.facts.items() if rows})
-        yield sorted(warehouse.landing.to_be_told().changes, key=str)
+        assert warehouse.landing.outbox is not None
+        yield sorted(warehouse.landing.outbox.pending().changes, key=str)
         yield warehouse.facts()
         yield {table: warehouse.rows(table) for table in TABLES}
 
@@ -73,7 +75,7 @@ def test_facts_derived_ahead_are_those_that_landing_derives(batches: list[list[E
 
 def foreseen(*said: Event, origin: str = "webhook") -> dict[str, int] | None:
     """How many facts of each table are seen in the batch, or None if nobody looked."""
-    found = Aside().read(a_batch(bodies(*said), origin=origin)).foreseen
+    found = Speculator().read(a_batch(bodies(*said), origin=origin)).speculation
     return None if found is None else {table: len(rows) for table, rows in found.facts.items()}
 
 

@@ -1,4 +1,4 @@
-"""Facts that changed are told, whatever comes between changing and telling."""
+"""Facts that changed are told, whatever comes between changing and relay."""
 
 import json
 import threading
@@ -11,9 +11,8 @@ import pytest
 from eventlog.batch import NOTHING
 from eventlog.log import LogUnavailableError
 from processors.landing.landing import Landing
-from processors.outbox import outbox
-from processors.outbox.outbox import Change
-from processors.outbox.relay import Telling
+from processors.outbox.outbox import Change, Outbox
+from processors.outbox.relay import Relay
 from tests.support.builders import (
     LATER,
     NOON,
@@ -33,11 +32,16 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConn
     connection.close()
 
 
+def outbox(landing: Landing) -> Outbox:
+    assert landing.outbox is not None
+    return landing.outbox
+
+
 def told(landing: Landing) -> list[Change]:
     heard: list[Change] = []
-    while (pending := landing.to_be_told()).changes:
+    while (pending := outbox(landing).pending()).changes:
         heard += pending.changes
-        landing.told(pending.up_to)
+        outbox(landing).mark_published(pending.up_to)
     return heard
 
 
@@ -46,7 +50,7 @@ def visits(changes: list[Change]) -> list[dict[str, object]]:
 
 
 def test_a_fact_is_told_when_it_is_new_and_when_it_changes_and_not_when_it_stays(db: duckdb.DuckDBPyConnection) -> None:
-    landing = Landing(db, tells=True)
+    landing = Landing(db, publishes=True)
     events = list(a_call().queued(at=NOON).answered(after=41))
     landing.land(a_batch(bodies(*events[:1])), NOON)
     assert [visit["outcome"] for visit in visits(told(landing))] == ["waiting"]
@@ -60,7 +64,7 @@ def test_a_fact_is_told_when_it_is_new_and_when_it_changes_and_not_when_it_stays
 
 
 def test_a_fact_that_is_no_more_is_told_to_be_none(db: duckdb.DuckDBPyConnection) -> None:
-    landing = Landing(db, tells=True)
+    landing = Landing(db, publishes=True)
     enqueued, dequeued = list(a_call().queued(at=NOON).answered(after=41))[:2]
     landing.land(a_batch(bodies(dequeued)), NOON)
     (alone,) = [change for change in told(landing) if change.fact == "queue_visits"]
@@ -71,49 +75,49 @@ def test_a_fact_that_is_no_more_is_told_to_be_none(db: duckdb.DuckDBPyConnection
 
 
 def test_what_could_not_be_told_is_told_later_and_only_as_it_is_then(db: duckdb.DuckDBPyConnection) -> None:
-    landing = Landing(db, tells=True)
+    landing = Landing(db, publishes=True)
     events = list(a_call().queued(at=NOON).answered(after=41))
 
     def away(_: list[Change]) -> None:
         raise LogUnavailableError("away")
 
     landing.land(a_batch(bodies(*events[:1])), NOON)
-    with Telling(landing, away) as telling:
-        assert telling.go_on()
+    with Relay(outbox(landing), away) as relay:
+        assert relay.go_on()
         with pytest.raises(LogUnavailableError):
-            telling.go_on(wait_s=PATIENCE_S)
-        assert not telling.go_on()
+            relay.go_on(wait_s=PATIENCE_S)
+        assert not relay.go_on()
     landing.land(a_batch(bodies(*events), first_offset=10), NOON)
     heard: list[Change] = []
-    with Telling(landing, heard.extend) as telling:
-        while telling.go_on(wait_s=PATIENCE_S):
+    with Relay(outbox(landing), heard.extend) as relay:
+        while relay.go_on(wait_s=PATIENCE_S):
             pass
     assert [visit["outcome"] for visit in visits(heard)] == ["answered"]
-    assert landing.untold() == 0
+    assert outbox(landing).backlog() == 0
 
 
 def test_landing_goes_on_while_somebody_is_slow_to_be_told(db: duckdb.DuckDBPyConnection) -> None:
-    landing, listening, heard = Landing(db, tells=True), threading.Event(), list[Change]()
+    landing, listening, heard = Landing(db, publishes=True), threading.Event(), list[Change]()
     events = list(a_call().queued(at=NOON).answered(after=41))
 
     def slow(changes: list[Change]) -> None:
         listening.wait(PATIENCE_S)
         heard.extend(changes)
 
-    with Telling(landing, slow) as telling:
+    with Relay(outbox(landing), slow) as relay:
         landing.land(a_batch(bodies(*events[:1])), NOON)
-        assert telling.go_on()
+        assert relay.go_on()
         landing.land(a_batch(bodies(*events), first_offset=10), NOON)
-        assert telling.go_on()
+        assert relay.go_on()
         assert heard == []
         listening.set()
-        while telling.go_on(wait_s=PATIENCE_S):
+        while relay.go_on(wait_s=PATIENCE_S):
             pass
     assert [visit["outcome"] for visit in visits(heard)] == ["waiting", "answered"]
 
 
 def test_what_time_alone_changes_is_told(db: duckdb.DuckDBPyConnection) -> None:
-    landing = Landing(db, tells=True)
+    landing = Landing(db, publishes=True)
     landing.land(a_batch(bodies(a_call().queued(at=NOON))), NOON)
     told(landing)
     landing.land(NOTHING, NOON + timedelta(hours=25))
@@ -122,5 +126,4 @@ def test_what_time_alone_changes_is_told(db: duckdb.DuckDBPyConnection) -> None:
 
 def test_nobody_is_told_unless_it_was_asked_for(db: duckdb.DuckDBPyConnection) -> None:
     Landing(db).land(a_batch(bodies(a_call().queued(at=NOON))), NOON)
-    outbox.prepare(db)
-    assert outbox.pending(db).changes == []
+    assert Outbox(db).pending().changes == []

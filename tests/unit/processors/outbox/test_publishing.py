@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from processors.metrics import ProcessorMetrics
-from processors.outbox.publishing import Publishing
 from processors.progress import Progress
+from processors.publishing import Publishing
 from warehouse.errors import DamagedError, UnavailableError
 from warehouse.replica import DamagedCopyError
 
