@@ -162,7 +162,7 @@ def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: dateti
     run(
         db,
         f"""
-        create or replace temp table told as
+        create or replace temp table versions as
         select told.* exclude (content), counts
         from (
             select {columns} from fresh where event_id in (select event_id from disputed)
@@ -174,13 +174,14 @@ def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: dateti
         [moment for each in ranges for moment in each],
     )
     place = "(log_partition, log_offset)"
-    run(db, f"delete from contradictions where {place} in (select {place} from told)")
+    run(db, f"delete from contradictions where {place} in (select {place} from versions)")
     return int(
         value(
             db,
             """
             insert into contradictions
-            select event_id, entity, event_type, occurred_at, ?, log_partition, log_offset from told where not counts
+            select event_id, entity, event_type, occurred_at, ?, log_partition, log_offset
+            from versions where not counts
             """,
             [now],
         )

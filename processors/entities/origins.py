@@ -51,7 +51,7 @@ def remember_known(db: duckdb.DuckDBPyConnection, content: str, *, repeated: boo
     run(
         db,
         f"""
-        create or replace temp table better as
+        create or replace temp table better_known as
         with held as (
             select event_id, content, min({RANK}) as rank
             from (
@@ -79,8 +79,8 @@ def remember_known(db: duckdb.DuckDBPyConnection, content: str, *, repeated: boo
         join held on told.event_id = held.event_id and told.content = held.content and told.rank < held.rank
         """,
     )
-    run(db, "insert into better_origins select event_id, content, origin, log_partition, log_offset from better")
-    run(db, "insert into reopened select entity, occurred_at from better")
+    run(db, "insert into better_origins select event_id, content, origin, log_partition, log_offset from better_known")
+    run(db, "insert into reopened select entity, occurred_at from better_known")
     if repeated:
         run(
             db,

@@ -104,7 +104,7 @@ def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: dateti
     run(
         db,
         f"""
-        create or replace temp table told as
+        create or replace temp table copies as
         select told.*, is_told_again
         from (
             select {columns} from fresh where event_id in (select event_id from twins)
@@ -116,14 +116,14 @@ def remember(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], now: dateti
         [moment for each in ranges for moment in each],
     )
     place = "(log_partition, log_offset)"
-    run(db, f"delete from told_twice where {place} in (select {place} from told)")
+    run(db, f"delete from told_twice where {place} in (select {place} from copies)")
     return int(
         value(
             db,
             """
             insert into told_twice
             select event_id, entity, event_type, occurred_at, ?, log_partition, log_offset
-            from told where is_told_again
+            from copies where is_told_again
             """,
             [now],
         )
