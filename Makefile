@@ -48,6 +48,8 @@ check: $(STAMP) ## lint, format, types, import rules: what CI runs before the te
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@! grep -rnE '^ *(from|import) tests\.([a-z_]+\.)*(test_|conftest)' tests bench supply --include '*.py' \
+		|| { echo 'A test is no library: what others use of it belongs in tests/support.'; exit 1; }
 
 bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 	$(BIN)/python -m bench

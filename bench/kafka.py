@@ -37,7 +37,7 @@ from simulator import (
     post,
     simulate,
 )
-from tests.e2e.test_up import KEY
+from tests.support.center import KEY
 from tests.support.kafka.cluster import Cluster
 from tests.support.kafka.node import Nodes
 from warehouse.database import open_writer

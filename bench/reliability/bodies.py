@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.reliability.campaign import Campaign, Tally
 from simulator import Plan, simulate
-from tests.e2e.test_hostile_deliveries import faults_over_http
 from tests.support.builders import NOON
 from tests.support.hostile import drawn
+from tests.support.hostile_deliveries import faults_over_http
 from tests.support.reading import landed_among
 
 POSTED = 200

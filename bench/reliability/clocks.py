@@ -27,13 +27,14 @@ import duckdb
 from bench.reliability.campaign import Campaign, Tally
 from eventlog.sqlite.log import SqliteLog
 from processors.facts import FACTS
-from tests.e2e.test_up import KEY, Center, until
 from tests.support.builders import (
     Event,
     a_call,
     a_conference,
     opened_warehouse,
 )
+from tests.support.center import KEY, Center
+from tests.support.waiting import until
 
 JUMPS = tuple(timedelta(days=days) for days in (-400, -1, 1, 400))
 CALLS_A_JUMP = 12

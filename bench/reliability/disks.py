@@ -30,7 +30,8 @@ from simulator import (
     deliver,
     post,
 )
-from tests.e2e.test_up import KEY, Center, a_world, truth_of
+from tests.support.center import KEY, Center
+from tests.support.worlds import a_quiet_world, truth_of
 
 PLACES = ("log", "warehouse", "temp", "replica", "output", "ledger")
 """The warehouse's write-ahead log is beside it; `temp` is where DuckDB puts what does not fit into memory."""
@@ -103,7 +104,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 def _tried(center: SmallDisk, seed: int, tally: Tally) -> None:
     if center.place == "ledger":
         (center.folder / "holdtime.toml").write_text(SCHEDULE)
-    world = a_world(seed=seed, duration=timedelta(hours=1))
+    world = a_quiet_world(seed=seed, duration=timedelta(hours=1))
     deliveries = deliver(world.events)
     random.Random(seed).shuffle(deliveries)
     try:

@@ -23,9 +23,10 @@ from simulator import (
     deliver,
     post,
 )
-from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of
+from tests.support.center import KEY, ROUGH
 from tests.support.kafka.cluster import Cluster
 from tests.support.kafka.node import Node, Nodes
+from tests.support.worlds import a_quiet_world, truth_of
 
 PATIENT = Retries(limit=10_000, first_s=0.05, most_s=0.5, total_s=1_800)
 HOURS_A_FAULT = 1.0
@@ -58,7 +59,7 @@ def run(seed: int, faults: int) -> Tally:
 async def _suffered(
     cluster: Cluster, ingests: list[Node], processors: list[Node], *, faults: int, rng: random.Random, tally: Tally
 ) -> None:
-    world = a_world(seed=rng.randrange(1 << 30), duration=timedelta(hours=faults * HOURS_A_FAULT))
+    world = a_quiet_world(seed=rng.randrange(1 << 30), duration=timedelta(hours=faults * HOURS_A_FAULT))
     deliveries = deliver(world.events, ROUGH, seed=1)
     for node in (*ingests, processors[0]):
         await asyncio.to_thread(node.start)

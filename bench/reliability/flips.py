@@ -36,7 +36,9 @@ from schedules.record import (
     State,
 )
 from simulator import deliver
-from tests.e2e.test_up import Center, a_world, truth_of, until
+from tests.support.center import Center
+from tests.support.waiting import until
+from tests.support.worlds import a_quiet_world, truth_of
 
 HELD = 400
 RUN = RunId("daily", Kind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
@@ -71,7 +73,7 @@ class Made:
         self.sent: dict[int, Record] = {}
         asyncio.run(self._make_log())
         self._make_ledger()
-        world = a_world(seed=seed, duration=timedelta(minutes=20))
+        world = a_quiet_world(seed=seed, duration=timedelta(minutes=20))
         self.truth = truth_of(world)
         self.last = deliver(world.events)[-1]
         self.center = a_center(folder / "center")

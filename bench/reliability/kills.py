@@ -25,7 +25,8 @@ from simulator import (
     deliver,
     post,
 )
-from tests.e2e.test_up import KEY, ROUGH, Center, a_world, truth_of
+from tests.support.center import KEY, ROUGH, Center
+from tests.support.worlds import a_quiet_world, truth_of
 
 PATIENT = Retries(limit=10_000, first_s=0.05, most_s=0.2, total_s=600)
 A_KILL_S = 2.0
@@ -38,7 +39,7 @@ WHILE_SERVING = 0.7
 def run(seed: int, kills: int) -> Tally:
     """Kill a server so many times."""
     tally = Tally(trials=kills)
-    world = a_world(seed=seed, duration=timedelta(hours=2))
+    world = a_quiet_world(seed=seed, duration=timedelta(hours=2))
     with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         center = Center(Path(name), probe.getsockname()[1])

@@ -13,7 +13,7 @@ import structlog
 from bench.reliability.campaign import Campaign, Tally
 from tests.support.documented import FIELDS
 from tests.support.generated import Generated
-from tests.unit.reconciler.test_pages import reconciled
+from tests.support.nonsense import reconciled
 
 
 def run(seed: int, pages: int) -> Tally:

@@ -29,15 +29,15 @@ from processors.facts import FACTS
 from processors.landing.landing import Landing
 from simulator import TABLES, World
 from simulator.api import Account, Manners
-from tests.laws.test_truth import a_world
-from tests.laws.test_truth import found as facts_of
-from tests.laws.test_truth import rows as truth_of
 from tests.support.builders import Warehouse
 from tests.support.served import (
     KEY,
     frozen,
     telnyx,
 )
+from tests.support.worlds import a_world
+from tests.support.worlds import found as facts_of
+from tests.support.worlds import rows as truth_of
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
@@ -156,7 +156,7 @@ class Trial:
             assert self.lost <= {event_id for event_id, _ in events}, "not all that was lost is back"
             warehouse: Any = type("Shown", (), {"db": db})
             for table in TABLES:
-                assert facts_of(warehouse, table) == truth_of(self.world.truth, table), table
+                assert facts_of(warehouse.db, table) == truth_of(self.world.truth, table), table
         return state
 
 

@@ -25,9 +25,11 @@ from simulator import (
     deliver,
     post,
 )
-from tests.e2e.test_up import KEY, ROUGH, a_world, truth_of, until
+from tests.support.center import KEY, ROUGH
 from tests.support.kafka.cluster import Broker, Cluster
 from tests.support.kafka.node import Node, Nodes
+from tests.support.waiting import until
+from tests.support.worlds import a_quiet_world, truth_of
 
 A_SECOND = 300
 HOURS_A_RESTART = 4.0
@@ -58,7 +60,7 @@ def run(seed: int, restarts: int) -> Tally:
 async def _rolled(
     cluster: Cluster, ingests: list[Node], processors: list[Node], *, restarts: int, seed: int, tally: Tally
 ) -> None:
-    world = a_world(seed=seed % 1000, duration=timedelta(hours=restarts * HOURS_A_RESTART))
+    world = a_quiet_world(seed=seed % 1000, duration=timedelta(hours=restarts * HOURS_A_RESTART))
     deliveries = deliver(world.events, ROUGH, seed=seed)
     for node in (*ingests, processors[0]):
         await asyncio.to_thread(node.start)

@@ -27,13 +27,13 @@ from simulator import (
     deliver,
     simulate,
 )
-from tests.laws.claims import TABLES, Losses, claims
 from tests.support import deliveries as requests
 from tests.support.builders import (
     NOON,
     Warehouse,
     opened_warehouse,
 )
+from tests.support.claims import TABLES, Losses, claims
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     field.name: typing.get_args(typing.get_type_hints(Truth)[field.name])[0]._fields for field in fields(Truth)

@@ -2,34 +2,26 @@
 
 import asyncio
 import contextlib
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 import pytest
 
-from eventlog.batch import Batch, Positions
+from eventlog.batch import Positions
 from eventlog.kafka import address as kafka_address
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import (
-    Appender,
     Origin,
-    Reader,
     Record,
     records_of,
 )
 from eventlog.sqlite.log import SqliteLog
 from ingest.signing.signature import Seal
-
-
-class Log(Appender, Reader, Protocol):
-    """Both sides of a log."""
-
+from tests.support.logs import Log, an_event, bodies, read_all
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[Log]]
 """Opens the same log each time; leaving the context closes it."""
@@ -76,32 +68,12 @@ def forgetful_opener(tmp_path: Path) -> Opener:
     return sqlite_log(tmp_path)
 
 
-def an_event(number: int, *, size: int = 0) -> Record:
-    """Return a record of one session, so that a log with partitions keeps all of them in one."""
-    body = json.dumps({"data": {"id": str(number), "payload": {"call_session_id": "s", "more": "x" * size}}})
-    return Record(body.encode(), received_us=1_000 + number)
-
-
 def run(scenario: Callable[[Log], Awaitable[None]], opener: Opener) -> None:
     async def main() -> None:
         async with opener() as log:
             await scenario(log)
 
     asyncio.run(main())
-
-
-async def read_all(log: Log, after: Positions | None = None, *, limit: int = 1000) -> list[Batch]:
-    """Read batch after batch to the end, the way a processor does."""
-    positions, batches = dict(after or {}), []
-    while len(batch := await asyncio.to_thread(log.read, dict(positions), limit)):
-        batches.append(batch)
-        positions.update(zip(batch.partitions, batch.offsets, strict=True))
-    return batches
-
-
-async def bodies(log: Log, after: Positions | None = None, *, limit: int = 1000) -> list[bytes]:
-    """Return every body that follows `after`."""
-    return [body for batch in await read_all(log, after, limit=limit) for body in batch.bodies]
 
 
 def test_an_empty_log_gives_an_empty_batch_and_has_no_end(opener: Opener) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.support.deliveries import (
     KEY,
     signed,
 )
+from tests.support.waiting import until
 
 PATIENCE_S = 30.0
 DESCRIPTORS = 100
@@ -71,13 +72,6 @@ def exchange(port: int, request: bytes) -> bytes:
         while more := connection.recv(65_536):
             came += more
         return came
-
-
-def until(happened: Callable[[], bool], words: Callable[[], str]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < give_up, words()
-        time.sleep(0.05)
 
 
 def free_port() -> int:

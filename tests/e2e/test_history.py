@@ -19,7 +19,9 @@ import duckdb
 import pytest
 
 from simulator import deliver
-from tests.e2e.test_up import KEY, PATIENCE_S, Center, a_world, truth_of, until
+from tests.support.center import KEY, Center
+from tests.support.waiting import PATIENCE_S, until
+from tests.support.worlds import a_quiet_world, truth_of
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def deliver_late(center: Center, body: bytes, *, by: timedelta) -> int:
 
 
 def test_history_is_mended_between_two_runs_of_a_server_and_looked_into_beside_it(center: Center) -> None:
-    world = a_world(seed=5, duration=timedelta(minutes=20))
+    world = a_quiet_world(seed=5, duration=timedelta(minutes=20))
     events = [event.body for event in world.events]
     third = len(events) // 3
     heard, stale, missed = events[:third], events[third : third + 10], events[third + 10 :]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,10 +34,10 @@ from tests.support.post import (
     a_mail_server,
     a_web_server,
 )
+from tests.support.waiting import PATIENCE_S, until
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
-PATIENCE_S = 60.0
 SECRET = "hunter2-not-to-be-seen"
 KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
 
@@ -114,14 +114,6 @@ def center(tmp_path: Path, replica: Path) -> Iterator[Center]:
     for process in found.processes:
         process.kill()
         process.communicate()
-
-
-def until(happened: Callable[[], bool], seen: Callable[[], object], *, patience_s: float = PATIENCE_S) -> None:
-    """Wait until it happened, at most so long; what was `seen` last is in the failure."""
-    give_up = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < give_up, f"still {seen()} after {patience_s:.0f} s"
-        time.sleep(0.05)
 
 
 @contextmanager

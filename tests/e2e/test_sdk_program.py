@@ -17,7 +17,7 @@ from telnyx import AsyncTelnyx
 from holdtime.commands.server import Server
 from holdtime.commands.simulate import Simulation
 from holdtime.commands.simulate_api import API_KEY
-from tests.e2e.test_up import until
+from tests.support.waiting import until
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from simulator import (
     World,
     deliver,
 )
-from tests.e2e.test_up import Center, a_world, center, truth_of, until
+from tests.support.center import Center
+from tests.support.waiting import until
+from tests.support.worlds import a_quiet_world, truth_of
 from warehouse import wal
 from warehouse.blocks import mismatches
-
-__all__ = ["center"]
 
 Halves = tuple[World, tuple[list[Delivery], list[Delivery]]]
 
@@ -39,7 +39,7 @@ def flip(path: Path, at: int) -> None:
 
 @pytest.fixture
 def halves() -> Halves:
-    world = a_world(seed=11, duration=timedelta(minutes=12))
+    world = a_quiet_world(seed=11, duration=timedelta(minutes=12))
     deliveries = deliver(world.events)
     middle = len(deliveries) // 2
     return world, (deliveries[:middle], deliveries[middle:])

@@ -15,8 +15,7 @@ import pytest
 
 from holdtime.commands.simulate import Simulation
 from tests.support.post import a_free_port
-
-PATIENCE_S = 60.0
+from tests.support.waiting import PATIENCE_S, until
 
 
 @dataclass
@@ -55,14 +54,15 @@ class Place:
         return self.run("simulate", "--hours", "0.1", "--url", url, *more)
 
     def status(self) -> Any:
-        give_up = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/status", timeout=5) as answer:
-                    return json.load(answer)
-            except OSError:
-                assert time.monotonic() < give_up, "nothing answers"
-                time.sleep(0.1)
+        until(lambda: self.answer("/status"), lambda: "no answer")
+        return json.loads(self.answer("/status"))
+
+    def answer(self, path: str) -> bytes:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            return b""
 
 
 @pytest.fixture

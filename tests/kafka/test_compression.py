@@ -7,8 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from eventlog.kafka.connection import Connection
-from tests.contract.test_log import bodies
-from tests.kafka.test_log import a_connection, an_event, opened
+from tests.support.logs import a_connection, an_event, bodies, opened
 
 pytestmark = pytest.mark.kafka
 

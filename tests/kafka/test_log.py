@@ -20,9 +20,6 @@ from structlog.testing import capture_logs
 
 from eventlog.batch import Positions
 from eventlog.kafka import (
-    address as kafka_address,
-)
-from eventlog.kafka import (
     appender as kafka_appender,
 )
 from eventlog.kafka import (
@@ -32,7 +29,6 @@ from eventlog.kafka import (
     topics as kafka_topics,
 )
 from eventlog.kafka.connection import Connection
-from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.session import require_manual
 from eventlog.kafka.spool import SpooledLog
 from eventlog.kafka.topics import (
@@ -49,29 +45,14 @@ from eventlog.log import (
 )
 from eventlog.sqlite.log import SqliteLog
 from ingest.signing.signature import Seal
-from tests.contract.test_log import bodies, read_all
 from tests.support.kafka.cluster import (
     PASSWORD,
     USERNAME,
     Cluster,
 )
+from tests.support.logs import a_connection, an_event, bodies, opened, read_all
 
 pytestmark = pytest.mark.kafka
-
-
-def a_connection(servers: str, **layout: int) -> Connection:
-    """A connection to topics that nobody else has."""
-    return Connection(kafka_address.servers(servers), layout=Layout(prefix=f"{uuid4().hex}.", **layout))
-
-
-@contextlib.asynccontextmanager
-async def opened(connection: Connection) -> AsyncIterator[KafkaLog]:
-    log = KafkaLog(connection)
-    await log.start()
-    try:
-        yield log
-    finally:
-        await log.close()
 
 
 @contextlib.asynccontextmanager
@@ -82,11 +63,6 @@ async def administered(connection: Connection) -> AsyncIterator[AIOKafkaAdminCli
         yield admin
     finally:
         await admin.close()
-
-
-def an_event(number: int, session: str = "s") -> Record:
-    body = b'{"data":{"id":"%d","event_type":"call.enqueued","payload":{"call_session_id":"%s"}}}'
-    return Record(body % (number, session.encode()), received_us=number)
 
 
 def test_what_belongs_together_is_in_one_partition_and_what_nobody_can_read_is_apart(kafka: str) -> None:

@@ -11,9 +11,11 @@ from aiokafka import AIOKafkaConsumer
 
 from processors.facts import FACTS
 from simulator import Faults, deliver
-from tests.e2e.test_up import ROUGH, Center, a_world, truth_of, until
+from tests.support.center import ROUGH, Center
 from tests.support.kafka.cluster import Cluster
 from tests.support.kafka.node import Node, Nodes
+from tests.support.waiting import until
+from tests.support.worlds import a_quiet_world, truth_of
 
 pytestmark = pytest.mark.kafka
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.kafka
 def test_two_ingests_and_a_standby_tell_what_one_process_tells_though_processes_are_killed_and_restarted(
     tmp_path: Path, kafka: str
 ) -> None:
-    world = a_world(seed=21)
+    world = a_quiet_world(seed=21)
     deliveries = deliver(world.events, ROUGH, seed=21)
     with Nodes.around(tmp_path, kafka) as nodes:
         ingests = [nodes.node("ingest"), nodes.node("ingest")]
@@ -103,7 +105,7 @@ async def latest_told(servers: str, topic: str) -> list[dict[str, object]]:
 def test_deliveries_while_the_cluster_is_away_are_taken_or_asked_for_again_and_none_is_lost(
     tmp_path: Path, spooled: bool
 ) -> None:
-    world = a_world(seed=22)
+    world = a_quiet_world(seed=22)
     deliveries = deliver(world.events, Faults(), seed=22)
     configuration = 'spool = "spool.sqlite"\n' if spooled else ""
     with (

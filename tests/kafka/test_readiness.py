@@ -16,7 +16,7 @@ from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
 from holdtime.service import event_log
 from holdtime.service.outage import keep_telling
-from tests.kafka.test_log import an_event
+from tests.support.logs import an_event
 
 pytestmark = pytest.mark.kafka
 

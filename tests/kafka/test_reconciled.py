@@ -19,14 +19,14 @@ from eventlog.kafka.liveness import Liveness
 from eventlog.kafka.topics import Layout
 from simulator import Faults, deliver
 from simulator.api import Account
-from tests.e2e.test_up import truth_of, until
-from tests.laws.test_truth import a_recent_world
 from tests.support.kafka.node import Node, Nodes
 from tests.support.served import (
     KEY,
     now_us,
     telnyx,
 )
+from tests.support.waiting import until
+from tests.support.worlds import a_recent_world, truth_of
 
 pytestmark = pytest.mark.kafka
 

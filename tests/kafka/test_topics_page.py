@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from processors.facts import FACTS
-from tests.e2e.test_up import until
 from tests.support.kafka.node import Nodes
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("role", ["ingest", "process"])

@@ -11,7 +11,7 @@ from eventlog.kafka import address as kafka_address
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.topics import Layout
 from holdtime.service import tracing
-from tests.kafka.test_log import an_event, opened
+from tests.support.logs import an_event, opened
 
 pytestmark = pytest.mark.kafka
 

@@ -1,15 +1,13 @@
 """The laws of landing: whatever comes, in whatever way, the warehouse shows what METRICS says, and nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
-import duckdb
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from processors import facts
@@ -17,8 +15,6 @@ from processors.facts import FACTS
 from processors.facts.derivation import Evaluation
 from processors.landing.evaluation import LONGEST_WAIT
 from processors.landing.landing import Landing
-from tests.laws import model
-from tests.laws.model import happening, rows
 from tests.support.builders import (
     LATER,
     NOON,
@@ -29,120 +25,17 @@ from tests.support.builders import (
     a_conference,
     opened_warehouse,
 )
+from tests.support.effort import tried
+from tests.support.fragile import Fragile, InterruptedLandingError
 from tests.support.histories import (
-    CLOCKS,
     HISTORIES,
     JUMPS,
     UNOBSERVED,
-    Delivery,
     Told,
     delivery,
 )
-
-EVERY_DAY = settings.get_current_profile_name() != "campaign"
-WAYS = st.integers(0, 10_000)
-CLOCK = st.sampled_from(CLOCKS)
-LEDGERS = (
-    "stored_events",
-    "events",
-    "better_origins",
-    "contradictions",
-    "rejected",
-    "log_positions",
-    "bridged_connections",
-    "undated_events",
-)
-NOTED = {"told_twice": "* exclude (found_at)", "warehouse": "* exclude (open_before)"}
-
-
-def tried(every_day: int) -> settings:
-    """So many examples every day (each lands a few batches, a tenth of a second each), all of them in a campaign."""
-    return settings(max_examples=every_day) if EVERY_DAY else settings()
-
-
-class InterruptedLandingError(Exception):
-    """What the tests make a statement fail with."""
-
-
-class Fragile:
-    """A connection of which the n-th statement, counted from now, fails before it does anything.
-
-    The statements of connections made of it count as its own.
-    """
-
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Work until told otherwise."""
-        self._db = db
-        self._made_of: Fragile | None = None
-        self.left: int | None = None
-
-    def cursor(self) -> "Fragile":
-        """Another connection, as fragile as this one."""
-        made = Fragile(self._db.cursor())
-        made._made_of = self
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything that is not a statement works."""
-        return getattr(self._db, name)
-
-    def execute(self, *arguments: Any) -> Any:
-        """Do it, unless it is the one."""
-        self._counted()
-        return self._db.execute(*arguments)
-
-    def begin(self) -> Self:
-        """Do it, unless it is the one."""
-        self._counted()
-        self._db.begin()
-        return self
-
-    def _counted(self) -> None:
-        (self._made_of or self)._count()
-
-    def _count(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise InterruptedLandingError
-
-
-def landed(warehouse: Warehouse, arrived: Delivery) -> Warehouse:
-    """The warehouse, after all of it has arrived; every other batch is read before its turn."""
-    for number, each in enumerate(arrived.batches):
-        batch = warehouse.batch(each.bodies, received=each.received, origin=each.origins)
-        warehouse.landing.land(warehouse.prepared(batch) if number % 2 else batch, each.now)
-    return warehouse
-
-
-def shown(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
-    """What the warehouse shows, in the columns that the rules determine."""
-    found = {}
-    for table, of in model.TABLES.items():
-        names = model.columns(of)
-        rows = warehouse.db.execute(f"select {', '.join(names)} from {table}").fetchall()
-        found[table] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=in_order)
-    return found
-
-
-def expected(history: Iterable[Told], *, judged_at: datetime) -> dict[str, list[dict[str, Any]]]:
-    """What the rules say, in the same form."""
-    facts = model.facts((told.happening for told in history), judged_at=judged_at)
-    return {table: sorted((asdict(row) for row in getattr(facts, table)), key=in_order) for table in model.TABLES}
-
-
-def in_order(row: dict[str, Any]) -> tuple[str, ...]:
-    """By what tells rows apart, then by everything."""
-    return (
-        str(row.get("visit_id") or row.get("stay_id") or row.get("conference_id")),
-        *(f"{row[name]:%s}" if isinstance(row[name], datetime) else str(row[name]) for name in sorted(row)),
-    )
-
-
-def everything(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, but for when it was noted, which a rebuild may do at another time."""
-    noted = {table: warehouse.rows(f"(select {columns} from {table})") for table, columns in NOTED.items()}
-    return warehouse.facts() | {table: warehouse.rows(table) for table in LEDGERS} | noted
+from tests.support.landing import CLOCK, WAYS, everything, expected, landed, shown
+from tests.support.model import happening, rows
 
 
 @tried(60)

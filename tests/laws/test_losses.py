@@ -1,7 +1,7 @@
 """The law on lost events: whatever is lost, no fact says more than what came proves.
 
 Each claim of each fact is what is true of the whole history, or is marked as not known, or is excused by a rule of
-METRICS that is named (`tests.laws.claims`), and only where exactly that was lost which the rule is about.
+METRICS that is named (`tests.support.claims`), and only where exactly that was lost which the rule is about.
 """
 
 import random
@@ -23,8 +23,6 @@ from simulator.history import (
     Stay,
     Visit,
 )
-from tests.laws.claims import TABLES, Claim, Losses, claims
-from tests.laws.test_truth import a_world
 from tests.support.builders import (
     NOON,
     Event,
@@ -32,6 +30,8 @@ from tests.support.builders import (
     opened_warehouse,
     stamp,
 )
+from tests.support.claims import TABLES, Claim, Losses, claims
+from tests.support.worlds import a_world
 
 EVERY_DAY = settings.get_current_profile_name() != "campaign"
 EVENTUALLY = NOON + timedelta(days=300)

@@ -8,18 +8,20 @@ from hypothesis import strategies as st
 from processors.landing.evaluation import LONGEST_WAIT
 from processors.replay.rebuild import rebuild
 from processors.replay.slices import Slicing
-from tests.laws.test_landing import WAYS, Fragile, InterruptedLandingError, everything, landed, tried
 from tests.support.builders import (
     FACT_TABLES,
     Warehouse,
     opened_warehouse,
 )
+from tests.support.effort import tried
+from tests.support.fragile import Fragile, InterruptedLandingError
 from tests.support.histories import (
     CLOCKS,
     HISTORIES,
     Told,
     delivery,
 )
+from tests.support.landing import WAYS, everything, landed
 
 CLOCK = st.sampled_from(CLOCKS)
 SLICINGS = st.builds(

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from tests.laws.test_landing import tried
+from tests.support.effort import tried
 from tests.support.machine import (
     STEPS,
     CenterMachine,

@@ -13,8 +13,8 @@ from reports.formats import render
 from reports.request.request import parse
 from reports.source import Source
 from tests.support.browser import started
-from tests.support.centers import AFTERWARDS, a_busy_center
-from tests.unit.reports.test_formats import HOSTILE
+from tests.support.busy_center import AFTERWARDS, a_busy_center
+from tests.support.hostile_names import HOSTILE
 
 DESK: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}

@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.laws.model.happening import (
+from tests.support.builders import (
+    NOON,
+    SHAPES,
+    Event,
+    Shape,
+)
+from tests.support.model.happening import (
     CALL_RECORDED,
     CALL_RECORDING_SEEN,
     CONFERENCE_BILLED,
@@ -35,12 +41,6 @@ from tests.laws.model.happening import (
     SEEN_WAITING,
     TALKED_TO_A_MACHINE,
     Happening,
-)
-from tests.support.builders import (
-    NOON,
-    SHAPES,
-    Event,
-    Shape,
 )
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000

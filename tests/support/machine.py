@@ -26,19 +26,20 @@ from eventlog.batch import Batch
 from processors.facts import FACTS
 from processors.landing.landing import Landing
 from processors.replay.rebuild import rebuild
-from tests.laws.model.happening import ORIGINS
-from tests.laws.test_landing import Fragile, InterruptedLandingError, expected, shown
 from tests.support.builders import (
     NOON,
     Warehouse,
     microseconds,
     opened_warehouse,
 )
+from tests.support.fragile import Fragile, InterruptedLandingError
 from tests.support.histories import (
     HISTORIES,
     JUMPS,
     Told,
 )
+from tests.support.landing import expected, shown
+from tests.support.model.happening import ORIGINS
 from warehouse.database import open_writer
 
 STEPS = 12

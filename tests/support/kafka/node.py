@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from tests.e2e.test_up import PATIENCE_S, Center, until
+from tests.support.center import Center
+from tests.support.waiting import PATIENCE_S, until
 
 
 @dataclass

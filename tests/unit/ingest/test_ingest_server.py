@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tests.support.deliveries import (
     signed,
 )
 from tests.support.mangled_http import conversation
+from tests.support.waiting import until
 
 CRLF = b"\r\n"
 
@@ -79,13 +80,6 @@ def everything(connection: socket.socket) -> bytes:
 def statuses(came: bytes) -> list[int]:
     """Return the status of every response in what came."""
     return [int(line.split()[1]) for line in came.split(CRLF) if line.startswith(b"HTTP/1.1 ")]
-
-
-def until(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < give_up, "not within 20 s"
-        time.sleep(0.05)
 
 
 def head(*headers: tuple[bytes, bytes], path: bytes = b"/webhooks/telnyx") -> bytes:
@@ -376,7 +370,11 @@ def test_a_client_that_does_not_read_is_closed_and_costs_others_nothing(fresh: R
             for _ in range(10_000):
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
         assert statuses(fresh.exchange(delivery(EVENT, CLOSE))) == [200]
-        until(lambda: 'connections_shed_total{why="reader_late"} 1.0' in fresh.get("/metrics")[1])
+
+        def metrics() -> str:
+            return fresh.get("/metrics")[1]
+
+        until(lambda: 'connections_shed_total{why="reader_late"} 1.0' in metrics(), metrics)
 
 
 def test_requests_that_were_sent_before_their_turn_wait_for_it(fresh: Running) -> None:

@@ -36,12 +36,11 @@ from tests.support.builders import (
     bodies,
     microseconds,
 )
+from tests.support.waiting import PATIENCE_S, until_async
 from warehouse import replica
 from warehouse.database import open_reader, open_writer
 from warehouse.query import value
 from warehouse.replica import DamagedCopyError
-
-PATIENCE_S = 30.0
 
 
 @dataclass
@@ -146,18 +145,9 @@ class Quick:
         """There is nothing to keep."""
 
 
-async def until(happened: Callable[[], object], seen: Callable[[], object]) -> None:
-    """Wait until it happened, at most PATIENCE_S; what was `seen` last is in the failure."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + PATIENCE_S
-    while not happened():
-        assert loop.time() < give_up, f"still {seen()!r} after {PATIENCE_S:.0f} s"
-        await asyncio.sleep(0.02)
-
-
 async def all_landed(center: Center, processor: Processor) -> None:
     """Wait until the processor has landed all that its log holds."""
-    await until(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)
+    await until_async(lambda: processor.progress.landed == center.log.end(), lambda: processor.progress)
 
 
 def call_bodies() -> list[bytes]:
@@ -169,7 +159,7 @@ def test_what_the_log_says_lands_and_is_published(tmp_path: Path) -> None:
         async with a_center(tmp_path) as center:
             processor = center.processor()
             async with running(processor):
-                await until(lambda: processor.progress.replica_at, lambda: processor.progress)
+                await until_async(lambda: processor.progress.replica_at, lambda: processor.progress)
                 assert center.published("select count(*) from events") == 0, "an empty replica comes first"
                 first, *rest = call_bodies()
                 for part in ([first], [*rest, b"not an event"]):
@@ -182,7 +172,7 @@ def test_what_the_log_says_lands_and_is_published(tmp_path: Path) -> None:
                     return center.published("select outcome from queue_visits") == "answered"
 
                 assert processor.progress.last_landed_at == LATER
-                await until(was_answered, lambda: center.published("select count(*) from events"))
+                await until_async(was_answered, lambda: center.published("select count(*) from events"))
             counted = [
                 center.registry.get_sample_value("holdtime_records_landed_total", {"outcome": outcome})
                 for outcome in ("event", "duplicate", "rejected")
@@ -232,7 +222,7 @@ def test_what_has_landed_long_ago_is_forgotten_by_the_log_and_kept_by_the_wareho
                 await all_landed(center, processor)
                 center.clock.now = LATER + timedelta(hours=1)
                 left = [2, 3, 4, 5, 6, 7]
-                await until(
+                await until_async(
                     lambda: list(center.log.read({}, 9).offsets) == left, lambda: center.log.read({}, 9).offsets
                 )
             assert value(center.db, "select count(*) from events") == 7
@@ -276,7 +266,7 @@ def test_a_clock_that_jumps_makes_the_log_forget_nothing(tmp_path: Path) -> None
                     await center.append(b"?", received=LATER + timedelta(days=days))
                     before = len(asked.before_us)
                     center.clock.now = LATER + timedelta(days=days)
-                    await until(lambda before=before: len(asked.before_us) > before, lambda: asked.before_us)  # type: ignore[misc]
+                    await until_async(lambda before=before: len(asked.before_us) > before, lambda: asked.before_us)  # type: ignore[misc]
             assert max(asked.before_us) <= microseconds(NOON - timedelta(days=7))
             assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4, 5, 6, 7]
 
@@ -300,7 +290,7 @@ def test_the_log_is_never_told_to_forget_what_no_replica_holds(tmp_path: Path) -
             async with running(processor):
                 await all_landed(center, processor)
                 asked.up_to.clear()
-                await until(asked_again, lambda: asked.up_to)
+                await until_async(asked_again, lambda: asked.up_to)
             assert set(map(str, asked.up_to)) == {"{}"}
             assert list(center.log.read({}, 9).offsets) == [1, 2, 3, 4]
 
@@ -320,7 +310,7 @@ def test_time_passes_in_an_idle_center_too(tmp_path: Path) -> None:
 
             async with running(processor):
                 await all_landed(center, processor)
-                await until(became_unknown, lambda: center.published("select outcome from queue_visits"))
+                await until_async(became_unknown, lambda: center.published("select outcome from queue_visits"))
 
     asyncio.run(scenario())
 
@@ -341,9 +331,9 @@ def test_a_clock_that_jumps_while_the_replica_is_put_out_keeps_nothing_from_read
             first, *rest = call_bodies()
             await center.append(first)
             async with running(center.processor(publisher=Quick(put_out))):
-                await until(lambda: 1 in seen, lambda: seen)
+                await until_async(lambda: 1 in seen, lambda: seen)
                 await center.append(*rest)
-                await until(lambda: seen[-1] > 1, lambda: seen)
+                await until_async(lambda: seen[-1] > 1, lambda: seen)
 
     asyncio.run(scenario())
 

@@ -15,8 +15,8 @@ from simulator import (
     simulate,
 )
 from simulator.api import Manners
-from tests.laws.test_truth import a_world, found, rows
 from tests.support.reconciling import ORIGINAL_SOURCES, Center
+from tests.support.worlds import a_world, found, rows
 
 AFTERWARDS = datetime(2026, 3, 2, 18, 20, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def at_random(world: World, share: float) -> set[str]:
 
 def assert_true(center: Center, world: World) -> None:
     for table in TABLES:
-        assert found(center.warehouse, table) == rows(world.truth, table), table
+        assert found(center.warehouse.db, table) == rows(world.truth, table), table
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 1.0])

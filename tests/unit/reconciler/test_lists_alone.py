@@ -11,8 +11,8 @@ import pytest
 
 from simulator import TABLES, World
 from simulator.api import Manners
-from tests.laws.test_truth import a_world, found, rows
 from tests.support.reconciling import Center
+from tests.support.worlds import a_world, found, rows
 
 AFTERWARDS = datetime(2026, 3, 2, 18, 20, tzinfo=UTC)
 OTHERS = frozenset({"webhook_deliveries", "call_events", "detail_records", "recordings"})
@@ -137,7 +137,7 @@ def test_every_time_was_told_or_is_marked_and_what_was_heard_is_right(center: Ce
     arrived = {event.event_id for event in world.events} - lost
     intact = world.truth.intact(world.events, arrived)
     for table in TABLES:
-        there = found(center.warehouse, table)
+        there = found(center.warehouse.db, table)
         assert not [row for row in rows(intact, table) if row not in there], table
     listed = {row["conference_id"]: row for row in center.warehouse.dicts("conferences")}
     assert listed.keys() == judge.rooms.keys()

@@ -21,8 +21,8 @@ from reconciler.errors import (
 )
 from reconciler.pace import Pace
 from simulator.api import Manners
-from tests.laws.test_truth import a_world
 from tests.support.reconciling import Center
+from tests.support.worlds import a_world
 
 AFTERWARDS = datetime(2026, 3, 2, 18, 20, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from reconciler.metrics import METRICS, ReconcilerMetrics
 from reconciler.pace import Pace
 from reconciler.status import SourceStanding, Standing
 from simulator.api import Manners
-from tests.laws.test_truth import a_world
 from tests.support.reconciling import PLENTY, Center
+from tests.support.worlds import a_world
 
 AFTERWARDS = datetime(2026, 3, 2, 18, 20, tzinfo=UTC)
 

@@ -1,29 +1,17 @@
 """A warehouse in memory, from the real schema, with the visits and conferences that a test names."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from reports.source import Source
+from tests.support.report_facts import NOON, Row, insert
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-Row = Mapping[str, Any]
 Fill = Callable[..., Source]
 Visit = Callable[..., Row]
-
-# What a column that must not be empty holds where a test does not care.
-_ANYTHING = {
-    "BOOLEAN": "true",
-    "VARCHAR": "'x'",
-    "INTEGER": "1",
-    "BIGINT": "0",
-    "TIMESTAMP WITH TIME ZONE": "timestamptz '2026-01-01'",
-}
 
 
 @pytest.fixture
@@ -64,16 +52,3 @@ def fill() -> Iterator[Fill]:
 
     yield filled
     db.close()
-
-
-def insert(db: duckdb.DuckDBPyConnection, table: str, rows: tuple[Row, ...]) -> None:
-    if not rows:
-        return
-    given = pa.Table.from_pylist([dict(row) for row in rows])
-    required = db.execute(
-        "select column_name, data_type from duckdb_columns() where table_name = ? and not is_nullable", [table]
-    ).fetchall()
-    others = [f", {_ANYTHING[kind]} as {name}" for name, kind in required if name not in given.column_names]
-    db.register("given", given)
-    db.execute(f"insert into {table} by name select * {''.join(others)} from given")
-    db.unregister("given")

@@ -16,7 +16,7 @@ from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
 from tests.support.builders import opened_warehouse
-from tests.support.centers import AFTERWARDS, a_busy_center
+from tests.support.busy_center import AFTERWARDS, a_busy_center
 from warehouse.catalog import describe
 
 TZ = "Asia/Kolkata"

@@ -9,7 +9,7 @@ from reports.catalogue.registry import run
 from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
-from tests.unit.reports.conftest import NOON, Row
+from tests.support.report_facts import NOON, Row
 
 ANN = "+12025550143"
 SECOND = timedelta(seconds=1)

@@ -14,6 +14,7 @@ from reports.formats import encoded
 from reports.request.request import parse
 from reports.tables.report import Report
 from reports.tables.visits import Period
+from tests.support.report_facts import COUNTED, everything
 
 CHANGES = [
     ("Europe/Athens", "2026-03-29", 23),
@@ -24,35 +25,7 @@ CHANGES = [
     ("Australia/Lord_Howe", "2026-04-05", 24.5),
 ]
 TEN_MINUTES = timedelta(minutes=10)
-# Of every report with intervals: the section that has them, and what it counts there.
-COUNTED = {
-    "sla": ("queue_intervals", "offered"),
-    "queues": ("queue_intervals", "offered"),
-    "abandonment": ("queue_intervals", "abandoned"),
-    "waits": ("queue_intervals", "waits"),
-    "intervals": ("happened", "began"),
-    "depth": ("queue_intervals", "peak"),
-    "staffing": ("staffing", "offered"),
-    "conferences": ("intervals", "conferences"),
-    "participants": ("intervals", "stays"),
-    "end-reasons": ("visits", "visits"),
-    "recordings": ("intervals", "recordings"),
-    "calls": ("intervals", "calls"),
-}
 NOT_BY_INTERVAL = {"heatmap", "compare", "completeness"}
-
-
-def everything(visit: Any, moments: list[datetime]) -> tuple[list[Any], dict[str, Any]]:
-    """A visit that is given up, a conference, a stay, a recording and a call of each moment, a second long."""
-    second = timedelta(seconds=1)
-    return [visit("abandoned", 1, at=at) for at in moments], {
-        "conferences": tuple(
-            {"created_at": at, "ended_at": at + second, "duration_ms": 1000, "status": "completed"} for at in moments
-        ),
-        "participant_stays": tuple({"joined_at": at, "left_at": at + second, "duration_ms": 1000} for at in moments),
-        "recordings": tuple({"started_at": at, "ended_at": at + second, "duration_ms": 1000} for at in moments),
-        "calls": tuple({"initiated_at": at, "ended_at": at + second, "status": "ended"} for at in moments),
-    }
 
 
 def test_every_report_is_among_those_tried_here() -> None:

@@ -13,7 +13,7 @@ from reports.formats import encoded
 from reports.request.effective_policy import Agreement
 from reports.request.request import parse
 from reports.tables.report import Report
-from tests.unit.reports.test_clocks import COUNTED, everything
+from tests.support.report_facts import COUNTED, everything
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LATER = MONDAY + timedelta(days=400)

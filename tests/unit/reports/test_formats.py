@@ -24,39 +24,10 @@ from reports.measures.measures import AGGREGATES
 from reports.request.effective_policy import Agreement
 from reports.request.request import Origin, parse
 from reports.tables.report import Report
-from tests.unit.reports.conftest import insert
+from tests.support.hostile_names import HOSTILE
+from tests.support.report_facts import insert
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<svg/onload=alert(1)>",
-    '" onmouseover="alert(1)',
-    "</style><img src=x onerror=alert(1)>",
-    "{{ 7 * 7 }}",
-    "\x1b[31mred\x1b]8;;http://evil.example\x07link",
-    "\u202egnp.exe",
-    "\u2066hidden\u2069\u200b",
-    "=1+1",
-    "+15551234567",
-    "-2+3",
-    "@SUM(A1)",
-    "\t=1+1",
-    "\r=1+1",
-    "\n=1+1",
-    "  =1+1",
-    "x;=1+1",
-    "x\t=1+1",
-    'x|"=1+1"',
-    'x, ""@SUM(A1)',
-    'x\r\n=1+1;"\n-2+3',
-    "\u3000=1+1",
-    "＝1+1",  # noqa: RUF001 -- a spreadsheet takes the full-width sign, too
-    '"quoted", and, comma',
-    "[bold red]markup[/]",
-    "\x00\x9b31m",
-    "x" * 300,
-    "",
-]
 _INVISIBLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -10,7 +10,7 @@ from reports.errors import RequestError
 from reports.request import queue_names
 from reports.request.effective_policy import Agreement
 from reports.request.request import Request, parse
-from tests.unit.reports.conftest import NOON
+from tests.support.report_facts import NOON
 
 
 def asked(*queues: str, defined: tuple[str, ...] = ()) -> Request:

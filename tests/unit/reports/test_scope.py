@@ -15,7 +15,7 @@ from reports.request import scope
 from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
-from tests.unit.reports.conftest import NOON
+from tests.support.report_facts import NOON
 
 NAMES = ("support", "sales", "billing", "night", "weekend")
 

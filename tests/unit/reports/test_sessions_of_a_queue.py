@@ -7,7 +7,7 @@ import pytest
 
 from reports.catalogue.registry import run
 from reports.request.request import parse
-from tests.unit.reports.conftest import NOON, Row
+from tests.support.report_facts import NOON, Row
 
 TABLES = {
     "calls": ("calls", "initiated_at", "directions", "calls"),

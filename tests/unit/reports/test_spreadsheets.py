@@ -15,7 +15,7 @@ from reports.errors import RequestError
 from reports.formats import encoded, parquet
 from reports.request.request import parse
 from reports.tables.report import Report
-from tests.unit.reports.test_formats import HOSTILE
+from tests.support.hostile_names import HOSTILE
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from reports.errors import RequestError
 from reports.measures.erlang import ErlangA, ErlangC
 from reports.request.request import parse
 from reports.tables.report import Report
-from tests.unit.reports.conftest import insert
+from tests.support.report_facts import insert
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PERIOD = {"from_": "2026-03-02", "to": "2026-03-03"}

@@ -7,7 +7,7 @@ import pytest
 
 from reports.catalogue.registry import REPORTS, run
 from reports.request.request import parse
-from tests.unit.reports.test_clocks import everything
+from tests.support.report_facts import everything
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 18, tzinfo=UTC)

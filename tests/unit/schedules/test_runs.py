@@ -1,7 +1,5 @@
 """Runs against real servers, a real replica and a real ledger, by a clock that is told what time it is."""
 
-import threading
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -51,6 +49,7 @@ from tests.support.post import (
     a_mail_server,
     a_web_server,
 )
+from tests.support.waiting import until
 from warehouse.database import open_writer
 from warehouse.replica import publish
 
@@ -302,7 +301,7 @@ def test_one_who_cannot_be_reached_holds_up_nobody_else(place: Place) -> None:
         schedule = a_schedule(ill.url(), well.url())
         runner = place.runner(schedule)
         runner.begin_due()
-        until(lambda: len(well.came) == 1 and len(ill.came) > 2)
+        until(lambda: len(well.came) == 1 and len(ill.came) > 2, lambda: (well.came, ill.came))
         stopped(runner)
     state, deliveries = place.came_to()
     assert state is RunState.SENDING
@@ -314,7 +313,7 @@ def test_a_stop_leaves_the_rest_to_the_next_process_with_the_same_words(place: P
         schedule = a_schedule(server.url())
         runner = place.runner(schedule)
         runner.begin_due()
-        until(lambda: bool(server.came))
+        until(lambda: server.came, lambda: "nothing sent")
         stopped(runner)
         place.now += timedelta(minutes=5)  # "landed 5 min ago" would be other words
         place.run(schedule)
@@ -369,9 +368,13 @@ def test_runs_that_are_due_while_one_waits_are_made_too_and_say_that_they_waited
     hour = timedelta(hours=1)
     with a_web_server() as server, capture_logs() as lines:
         runner = place.runner(a_schedule(server.url(), cron="0 * * * *", patience_minutes=600))
+
+        def waits() -> int:
+            return [line["event"] for line in lines].count("waiting_for_period")
+
         for number in (1, 2, 3):
             runner.begin_due()
-            until(lambda wanted=number: [line["event"] for line in lines].count("waiting_for_period") == wanted)  # type: ignore[misc]
+            until(lambda wanted=number: waits() == wanted, waits)  # type: ignore[misc]
             place.now += hour
         assert server.came == []
         place.log_end = {0: 1}
@@ -390,7 +393,7 @@ def test_one_who_cannot_be_reached_keeps_no_later_run_from_the_others(place: Pla
         runner = place.runner(a_schedule(ill.url(), well.url(), cron="0 * * * *"))
         for number in (1, 2, 3):
             runner.begin_due()
-            until(lambda wanted=number: len(well.came) == wanted)  # type: ignore[misc]
+            until(lambda wanted=number: len(well.came) == wanted, lambda: well.came)  # type: ignore[misc]
             place.now += timedelta(hours=1)
         stopped(runner)
 
@@ -530,7 +533,7 @@ def test_who_is_not_configured_any_more_gets_nothing(place: Place) -> None:
     with a_web_server(*[500] * 1000) as server:
         runner = place.runner(a_schedule(server.url(), server.url("other")))
         runner.begin_due()
-        until(lambda: len(server.came) > 2)
+        until(lambda: len(server.came) > 2, lambda: server.came)
         stopped(runner)
         server.answers.clear()
         server.came.clear()
@@ -567,13 +570,3 @@ def stopped(runner: Runner) -> None:
     runner.join()
     runner.runs.sending.drain(timedelta(seconds=5))
     runner.runs.sending.ledger.close()
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Wait until it happened, at most 20 s."""
-    waiting = threading.Event()
-    for _ in range(2_000):
-        if happened():
-            return
-        waiting.wait(0.01)
-    pytest.fail("it did not happen")

@@ -2,82 +2,26 @@
 
 import base64
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import typer
-from nacl.signing import SigningKey
 from rich.text import Text
 
 from holdtime.cli.main import app
-from processors.landing.landing import Landing
 from tests.support.builders import (
-    LATER,
     NOON,
-    a_batch,
-    a_call,
-    bodies,
 )
+from tests.support.command_line import Machine, a_replica
 from warehouse.database import open_writer
 
 SECRET = "KEY0123456789_not-to-be-seen"
-KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
 COMMANDS = ("demo", "up", "schedule", "report", "call", "rebuild", "replay", "rejected", "doctor", "simulate")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> str:
-        """All of it on one line: boxes and line ends depend on the width."""
-        return " ".join((self.out + self.err).split())
-
-
-@dataclass(frozen=True)
-class Machine:
-    """An empty folder, and an environment that says nothing but what it is told."""
-
-    folder: Path
-
-    def run(self, *arguments: str, **environment: str) -> Said:
-        """Run a command to its end."""
-        clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
-        ended = subprocess.run(
-            [sys.executable, "-m", "holdtime", *arguments],
-            cwd=self.folder,
-            env={**clean, **environment},
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in ended.stderr, ended.stderr.strip().splitlines()[-1]
-        return Said(ended.returncode, ended.stdout, ended.stderr)
-
-    @property
-    def files(self) -> set[str]:
-        """What is in the folder."""
-        return {str(each.relative_to(self.folder)) for each in self.folder.rglob("*")}
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
 
 
 @pytest.fixture
@@ -202,12 +146,6 @@ def test_a_report_on_a_missing_replica_says_what_to_do(machine: Machine) -> None
     for word in ("data/replica.duckdb", "holdtime up", "HOLDTIME_REPLICA"):
         assert word in said.words
     assert machine.files == set()
-
-
-def a_replica(machine: Machine) -> None:
-    db = open_writer(machine.folder / "data" / "replica.duckdb")
-    Landing(db).land(a_batch(bodies(a_call().queued(at=NOON).answered(after=4).talked(9))), LATER)
-    db.close()
 
 
 def test_a_report_is_printed_and_exits_with_0(machine: Machine) -> None:

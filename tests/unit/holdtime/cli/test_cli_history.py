@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,19 +13,10 @@ from tests.support.builders import (
     a_call,
     bodies,
 )
-from tests.unit.holdtime.cli.test_cli import (
-    KEY,
-    Machine,
-    a_replica,
-)
+from tests.support.command_line import KEY, Machine, a_replica
 from warehouse.database import open_writer
 
 CALL = bodies(a_call().queued(at=NOON).answered(after=4).talked(9))
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
 
 
 @pytest.mark.parametrize("asked", ["session-of-ann", "ann", "v3:ann"])

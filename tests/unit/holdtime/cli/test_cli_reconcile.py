@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from simulator.api import Account, Manners
-from tests.laws.test_truth import a_recent_world
 from tests.support.answers import a_server, answering
 from tests.support.served import (
     KEY,
     now_us,
     telnyx,
 )
+from tests.support.worlds import a_recent_world
 
 
 def an_account() -> Account:

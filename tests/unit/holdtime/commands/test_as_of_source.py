@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,23 @@ import pytest
 from holdtime.commands.as_of_source import known_at, positions_of
 from holdtime.commands.report import (
     request_of,
-    write_difference,
-    write_report,
 )
 from holdtime.config.settings import (
     Configuration,
     Environment,
     Settings,
 )
-from processors.landing.landing import Landing
 from processors.replay.as_of import UnreachedError
 from reports.errors import RequestError
 from reports.formats import FORMATS
 from tests.support.builders import (
     NOON,
-    Said,
-    a_batch,
     a_call,
     a_conference,
-    bodies,
 )
-from warehouse.database import open_writer
+from tests.support.replica_folder import ReplicaFolder
 
 MINUTE = timedelta(minutes=1)
-SETTINGS = Settings(environment=Environment(), configuration=Configuration())
 EARLY = (
     a_call("ann").queued(at=NOON).answered(after=4).talked(9),
     a_call("bob").queued(at=NOON + 3 * MINUTE),
@@ -53,75 +46,18 @@ LATE = (
 )
 
 
-class Center:
-    """A replica in a folder, into which batches land."""
-
-    def __init__(self, folder: Path) -> None:
-        self.replica = folder / "replica.duckdb"
-        self.last = 0
-        self.outputs = folder
-
-    def land(self, *said: Said, now: datetime) -> int:
-        """Land all of it as received now; returns the position it reached."""
-        found = bodies(*said)
-        with open_writer(self.replica) as db:
-            Landing(db).land(a_batch(found, first_offset=self.last + 1, received=now), now)
-        self.last += len(found)
-        return self.last
-
-    def report(self, name: str = "sla", *, form: str = "json", as_of: str | None = None, **asked: Any) -> bytes:
-        output = self.outputs / "out"
-        write_report(
-            name,
-            settings=SETTINGS,
-            source=self.replica,
-            asked=asked,
-            as_of=as_of,
-            form=form,
-            output=output,
-            raw=False,
-            now=NOON + 40 * MINUTE if as_of is None else datetime.now(NOON.tzinfo),
-        )
-        return output.read_bytes()
-
-    def difference(
-        self,
-        first: str,
-        last: str | None = None,
-        *,
-        name: str = "sla",
-        form: str = "json",
-        events: bool = False,
-        **asked: Any,
-    ) -> Any:
-        output = self.outputs / "out"
-        write_difference(
-            name,
-            first,
-            last,
-            settings=SETTINGS,
-            source=self.replica,
-            asked={"interval": "30m", **asked},
-            events=events,
-            form=form,
-            output=output,
-            raw=False,
-            now=datetime.now(NOON.tzinfo),
-        )
-        text = output.read_text(encoding="utf-8")
-        return json.loads(text) if form == "json" else text
-
-
 @pytest.fixture
-def center(tmp_path: Path) -> Center:
-    opened = Center(tmp_path)
+def center(tmp_path: Path) -> ReplicaFolder:
+    opened = ReplicaFolder(tmp_path)
     opened.land(*EARLY, now=NOON + 40 * MINUTE)
     return opened
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", ["sla", "conferences"])
-def test_a_report_as_of_a_position_is_the_same_bytes_whatever_lands_later(center: Center, name: str, form: str) -> None:
+def test_a_report_as_of_a_position_is_the_same_bytes_whatever_lands_later(
+    center: ReplicaFolder, name: str, form: str
+) -> None:
     position = str(center.last)
     before = center.report(name, form=form, as_of=position, interval="30m")
     assert center.report(name, form=form, as_of=position, interval="30m") == before
@@ -132,7 +68,7 @@ def test_a_report_as_of_a_position_is_the_same_bytes_whatever_lands_later(center
 
 
 @pytest.mark.parametrize("name", ["sla", "conferences", "completeness"])
-def test_its_figures_are_those_that_a_report_told_at_the_time(center: Center, name: str) -> None:
+def test_its_figures_are_those_that_a_report_told_at_the_time(center: ReplicaFolder, name: str) -> None:
     position = str(center.last)
     asked = {} if name == "completeness" else {"interval": "30m"}
     live = json.loads(center.report(name, **asked))
@@ -145,7 +81,7 @@ def test_its_figures_are_those_that_a_report_told_at_the_time(center: Center, na
     assert again["basis"]["events"] == live["basis"]["events"]
 
 
-def test_a_report_as_of_a_position_says_so_and_tells_no_ages(center: Center) -> None:
+def test_a_report_as_of_a_position_says_so_and_tells_no_ages(center: ReplicaFolder) -> None:
     said = json.loads(center.report(as_of="3"))
     assert said["basis"] == {
         "events": 3,
@@ -159,11 +95,11 @@ def test_a_report_as_of_a_position_says_so_and_tells_no_ages(center: Center) -> 
     assert not any(" ago" in note for note in said["notes"])
 
 
-def test_before_the_first_record_nothing_is_known(center: Center) -> None:
+def test_before_the_first_record_nothing_is_known(center: ReplicaFolder) -> None:
     assert json.loads(center.report(as_of="0"))["basis"]["events"] == 0
 
 
-def test_a_difference_names_figures_and_the_late_events_behind_them(center: Center) -> None:
+def test_a_difference_names_figures_and_the_late_events_behind_them(center: ReplicaFolder) -> None:
     first = center.last
     center.land(*LATE, now=NOON + 50 * MINUTE)
     said = center.difference(str(first))
@@ -190,14 +126,14 @@ def test_a_difference_names_figures_and_the_late_events_behind_them(center: Cent
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_difference_can_be_had_in_every_format_and_again(center: Center, form: str) -> None:
+def test_a_difference_can_be_had_in_every_format_and_again(center: ReplicaFolder, form: str) -> None:
     first, last = center.last, center.land(*LATE, now=NOON + 50 * MINUTE)
     before = center.difference(str(first), str(last), form=form)
     center.land(a_call("eve").queued(at=NOON), now=NOON + 60 * MINUTE)
     assert center.difference(str(first), str(last), form=form) == before
 
 
-def test_a_difference_of_conferences_names_their_events(center: Center) -> None:
+def test_a_difference_of_conferences_names_their_events(center: ReplicaFolder) -> None:
     first = center.last
     center.land(*LATE, now=NOON + 50 * MINUTE)
     rows = list(csv.DictReader(io.StringIO(center.difference(str(first), name="conferences", form="csv"), newline="")))
@@ -207,7 +143,7 @@ def test_a_difference_of_conferences_names_their_events(center: Center) -> None:
     assert events == ["conference.participant.left", "conference.ended"]
 
 
-def test_nothing_between_two_positions_makes_no_difference(center: Center) -> None:
+def test_nothing_between_two_positions_makes_no_difference(center: ReplicaFolder) -> None:
     said = center.difference(str(center.last))
     assert {section["name"]: section["rows"] for section in said["sections"]} == {
         "read": [],
@@ -216,7 +152,7 @@ def test_nothing_between_two_positions_makes_no_difference(center: Center) -> No
     }
 
 
-def test_what_time_alone_changed_is_said_to_have_no_event(center: Center) -> None:
+def test_what_time_alone_changed_is_said_to_have_no_event(center: ReplicaFolder) -> None:
     first = center.last
     center.land(a_call("zoe").queued(at=NOON + timedelta(days=2), queue="night"), now=NOON + timedelta(days=2))
     said = center.difference(str(first))
@@ -224,7 +160,7 @@ def test_what_time_alone_changed_is_said_to_have_no_event(center: Center) -> Non
 
 
 def test_a_clock_that_ran_ahead_does_not_make_all_that_follows_late(tmp_path: Path) -> None:
-    center = Center(tmp_path)
+    center = ReplicaFolder(tmp_path)
     first = center.land(a_call("ahead").queued(at=NOON + timedelta(days=300)), now=NOON)
     center.land(a_call("bob").queued(at=NOON + MINUTE), now=NOON + MINUTE)
     rows = center.difference(str(first))["sections"][2]["rows"]
@@ -245,7 +181,7 @@ def test_what_is_no_position_is_refused(text: str) -> None:
         positions_of(text, {0: 9, 1: 9})
 
 
-def test_positions_that_were_not_reached_or_come_in_the_wrong_order_are_refused(center: Center) -> None:
+def test_positions_that_were_not_reached_or_come_in_the_wrong_order_are_refused(center: ReplicaFolder) -> None:
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: center.report(as_of="999"), f"0:999 has not landed yet: the last that did is 0:{center.last}"),
         (lambda: center.report(as_of="4:1"), "partition 4 of the log has never landed"),
@@ -259,7 +195,7 @@ def test_positions_that_were_not_reached_or_come_in_the_wrong_order_are_refused(
         pass
 
 
-def test_a_queue_is_known_from_the_position_on_at_which_it_was_heard_of(center: Center) -> None:
+def test_a_queue_is_known_from_the_position_on_at_which_it_was_heard_of(center: ReplicaFolder) -> None:
     asked: dict[str, Any] = {"queues": ("night",)}
     first = center.last
     with pytest.raises(RequestError, match="no queue is called 'night'; there "):

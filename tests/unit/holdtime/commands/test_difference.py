@@ -12,14 +12,14 @@ from tests.support.builders import (
     a_call,
     a_conference,
 )
-from tests.unit.holdtime.commands.test_as_of_source import Center
+from tests.support.replica_folder import ReplicaFolder
 
 MINUTE = timedelta(minutes=1)
 
 
 def difference(folder: Path, before: list[Said], after: list[Said], **asked: Any) -> dict[str, Any]:
     """The difference that landing some events after others makes."""
-    center = Center(folder)
+    center = ReplicaFolder(folder)
     first = center.land(*before, now=NOON + 60 * MINUTE)
     center.land(*after, now=NOON + 61 * MINUTE)
     said: dict[str, Any] = center.difference(str(first), **asked)

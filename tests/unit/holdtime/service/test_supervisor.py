@@ -19,7 +19,7 @@ from tests.support.builders import (
     bodies,
     microseconds,
 )
-from tests.unit.processors.test_processor import until
+from tests.support.waiting import until_async
 from warehouse.database import open_writer
 
 
@@ -64,7 +64,7 @@ def test_an_error_that_nobody_foresaw_keeps_no_delivery_away_and_is_there_to_rea
     async def scenario() -> None:
         async with serving(break_landing) as service:
             await append(service)
-            await until(lambda: service.supervisor.away, service.status)
+            await until_async(lambda: service.supervisor.away, service.status)
             assert service.unready() is None
             await append(service)
             away = service.status()["landing_away"]
@@ -79,10 +79,10 @@ def test_a_warehouse_that_is_gone_is_made_from_its_replica_before_the_replica_co
     async def scenario() -> None:
         async with serving() as service:
             await append(service)
-            await until(lambda: service.status()["lag_events"] == 0, service.status)
+            await until_async(lambda: service.status()["lag_events"] == 0, service.status)
         remove_warehouse()
         async with serving() as service:
-            await until(lambda: service.status()["replica_at"], service.status)
+            await until_async(lambda: service.status()["replica_at"], service.status)
             assert service.status()["lag_events"] == 0
 
     asyncio.run(scenario())

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tests.laws.model.happening import JOINED, MONTH, ORIGINS, RELEVANT, SILENCE, Happening
-from tests.laws.model.walk import grouped
+from tests.support.model.happening import JOINED, MONTH, ORIGINS, RELEVANT, SILENCE, Happening
+from tests.support.model.walk import grouped
 
 
 def tied(happenings: list[Happening]) -> list[Happening]:

@@ -7,10 +7,10 @@ where exactly that was lost which the rule is about. Any other claim says more t
 
 from collections.abc import Iterator
 
-from tests.laws.claims.calls import of_calls
-from tests.laws.claims.claim import Claim, Decided, Losses, Rows
-from tests.laws.claims.rooms import of_conferences, of_stays
-from tests.laws.claims.visits import of_visits
+from tests.support.claims.calls import of_calls
+from tests.support.claims.claim import Claim, Decided, Losses, Rows
+from tests.support.claims.rooms import of_conferences, of_stays
+from tests.support.claims.visits import of_visits
 
 __all__ = ["TABLES", "Claim", "Decided", "Losses", "claims"]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from simulator import Event, World
-from tests.laws.model.happening import EPOCH
+from tests.support.model.happening import EPOCH
 
 Row = dict[str, Any]
 Rows = list[Row]

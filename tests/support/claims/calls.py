@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from simulator.history import Leg
-from tests.laws.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, one_of
+from tests.support.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, one_of
 
 
 def of_calls(losses: Losses, rows: Rows) -> Iterator[Claim]:

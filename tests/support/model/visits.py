@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tests.laws.model.calls import told_numbers
-from tests.laws.model.happening import (
+from tests.support.model.calls import told_numbers
+from tests.support.model.happening import (
     BRIDGED,
     DEQUEUED,
     ENQUEUED,
@@ -16,9 +16,9 @@ from tests.laws.model.happening import (
     SEEN_WAITING,
     Happening,
 )
-from tests.laws.model.observed import between, told_by_waiting
-from tests.laws.model.rows import Visit
-from tests.laws.model.walk import Pair, earliest, grouped, ms, near, walked
+from tests.support.model.observed import between, told_by_waiting
+from tests.support.model.rows import Visit
+from tests.support.model.walk import Pair, earliest, grouped, ms, near, walked
 
 SECOND = timedelta(seconds=1)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from tests.laws.model.calls import calls
-from tests.laws.model.conferences import conference
-from tests.laws.model.happening import (
+from tests.support.model.calls import calls
+from tests.support.model.conferences import conference
+from tests.support.model.happening import (
     BRIDGED,
     CALL_RECORDED,
     CALL_RECORDING_SEEN,
@@ -26,12 +26,12 @@ from tests.laws.model.happening import (
     SEEN_WAITING,
     Happening,
 )
-from tests.laws.model.identity import named_in_full, tied, told_once, with_joins
-from tests.laws.model.media import playbacks, recordings
-from tests.laws.model.rows import Conference, Leg, Playback, Recording, Stay, Visit
-from tests.laws.model.stays import presences, stays
-from tests.laws.model.visits import visits
-from tests.laws.model.walk import lives
+from tests.support.model.identity import named_in_full, tied, told_once, with_joins
+from tests.support.model.media import playbacks, recordings
+from tests.support.model.rows import Conference, Leg, Playback, Recording, Stay, Visit
+from tests.support.model.stays import presences, stays
+from tests.support.model.visits import visits
+from tests.support.model.walk import lives
 
 
 @dataclass(frozen=True)

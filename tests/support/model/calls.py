@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.laws.model.happening import (
+from tests.support.model.happening import (
     ANSWERED,
     BRIDGED,
     COST,
@@ -16,8 +16,8 @@ from tests.laws.model.happening import (
     UNHELD,
     Happening,
 )
-from tests.laws.model.rows import Leg
-from tests.laws.model.walk import Pair, forward_ms, last_told, least, walked
+from tests.support.model.rows import Leg
+from tests.support.model.walk import Pair, forward_ms, last_told, least, walked
 
 
 def calls(events: list[Happening]) -> list[Leg]:

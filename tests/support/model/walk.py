@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import TypeVar
 
-from tests.laws.model.happening import (
+from tests.support.model.happening import (
     CONFERENCE_BILLED,
     CONFERENCE_SEEN,
     CONFERENCE_TYPES,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from simulator.history import Conference, Stay
-from tests.laws.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, micros, one_of
+from tests.support.claims.claim import Claim, Decided, Losses, Row, Rows, instant, length_ms, micros, one_of
 
 
 def of_conferences(losses: Losses, rows: Rows) -> Iterator[Claim]:

@@ -2,10 +2,17 @@
 
 from functools import partial
 
-from tests.laws.model.happening import CALL_RECORDED, CALL_RECORDING_SEEN, PLAYED, RECORDED, RECORDING_SEEN, Happening
-from tests.laws.model.observed import kind_of_recording, told_twice
-from tests.laws.model.rows import Playback, Recording
-from tests.laws.model.walk import Pair, forward_ms, grouped, ms, walked
+from tests.support.model.happening import (
+    CALL_RECORDED,
+    CALL_RECORDING_SEEN,
+    PLAYED,
+    RECORDED,
+    RECORDING_SEEN,
+    Happening,
+)
+from tests.support.model.observed import kind_of_recording, told_twice
+from tests.support.model.rows import Playback, Recording
+from tests.support.model.walk import Pair, forward_ms, grouped, ms, walked
 
 
 def recordings(events: list[Happening]) -> list[Recording]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from tests.laws.model.happening import (
+from tests.support.model.happening import (
     ENQUEUED,
     EPOCH,
     NEVER,
@@ -21,7 +21,7 @@ from tests.laws.model.happening import (
     SEEN_WAITING,
     Happening,
 )
-from tests.laws.model.walk import Pair, grouped, ms, near
+from tests.support.model.walk import Pair, grouped, ms, near
 
 T = TypeVar("T")
 Distance = tuple[int, int]

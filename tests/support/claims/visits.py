@@ -11,7 +11,7 @@ from simulator.history import (
     Leg,
     Visit,
 )
-from tests.laws.claims.claim import Claim, Decided, Losses, Rows, instant, length_ms, micros
+from tests.support.claims.claim import Claim, Decided, Losses, Rows, instant, length_ms, micros
 
 SECOND = 1_000_000
 

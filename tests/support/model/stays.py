@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.laws.model.happening import (
+from tests.support.model.happening import (
     CONFERENCE_BILLED,
     CONFERENCE_SEEN,
     ENDED,
@@ -15,9 +15,9 @@ from tests.laws.model.happening import (
     NEVER,
     Happening,
 )
-from tests.laws.model.observed import bills_of, bills_of_stays, first_seen_by_leg, parted_stay, people_seen
-from tests.laws.model.rows import Stay
-from tests.laws.model.walk import Pair, earliest, grouped, ms, walked
+from tests.support.model.observed import bills_of, bills_of_stays, first_seen_by_leg, parted_stay, people_seen
+from tests.support.model.rows import Stay
+from tests.support.model.walk import Pair, earliest, grouped, ms, walked
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.laws.model.happening import (
+from tests.support.model.happening import (
     CONFERENCE_BILLED,
     CONFERENCE_SEEN,
     CREATED,
@@ -13,9 +13,9 @@ from tests.laws.model.happening import (
     RECORDING_SEEN,
     Happening,
 )
-from tests.laws.model.rows import Conference
-from tests.laws.model.stays import Presence, end_of
-from tests.laws.model.walk import least, ms
+from tests.support.model.rows import Conference
+from tests.support.model.stays import Presence, end_of
+from tests.support.model.walk import least, ms
 
 
 def conference(events: list[Happening], there: list[Presence]) -> Conference:

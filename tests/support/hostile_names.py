@@ -1,0 +1,32 @@
+"""Names of queues that do harm where they are not escaped."""
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<svg/onload=alert(1)>",
+    '" onmouseover="alert(1)',
+    "</style><img src=x onerror=alert(1)>",
+    "{{ 7 * 7 }}",
+    "\x1b[31mred\x1b]8;;http://evil.example\x07link",
+    "\u202egnp.exe",
+    "\u2066hidden\u2069\u200b",
+    "=1+1",
+    "+15551234567",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "  =1+1",
+    "x;=1+1",
+    "x\t=1+1",
+    'x|"=1+1"',
+    'x, ""@SUM(A1)',
+    'x\r\n=1+1;"\n-2+3',
+    "\u3000=1+1",
+    "＝1+1",  # noqa: RUF001 -- a spreadsheet takes the full-width sign, too
+    '"quoted", and, comma',
+    "[bold red]markup[/]",
+    "\x00\x9b31m",
+    "x" * 300,
+    "",
+]
