@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, Self
 
 from eventlog.batch import Batch, Positions
-from ingest.signing.signature import Seal
+from eventlog.signature_headers import SignatureHeaders
 
 DAMAGED = "damaged"
 """The rejection of a record that the log cannot give back as it came: its body is what is left, often nothing."""
@@ -23,8 +23,8 @@ class Record(NamedTuple):
     """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
 
     `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is
-    kept but not landed as an event (a wrong clock, say); None for all others. `seal` is what vouched for a webhook, so
-    that it can be verified again; None where nothing did, and in records of older versions.
+    kept but not landed as an event (a wrong clock, say); None for all others. `signature_headers` vouched for a webhook
+    and are kept to be verified again; None for all other origins, and in records of older versions.
     """
 
     body: bytes
@@ -32,15 +32,22 @@ class Record(NamedTuple):
     origin: Origin = Origin.WEBHOOK
     verified: bool = True
     rejection: str | None = None
-    seal: Seal | None = None
+    signature_headers: SignatureHeaders | None = None
 
 
 def records_of(batch: Batch) -> list[Record]:
     """Return a batch's records one by one: for a few, because landing takes them in columns."""
-    columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections, batch.seals)
+    columns = (
+        batch.bodies,
+        batch.received_us,
+        batch.origins,
+        batch.verified,
+        batch.rejections,
+        batch.signature_headers,
+    )
     return [
-        Record(body, received_us, Origin(origin), verified, rejection, seal)
-        for body, received_us, origin, verified, rejection, seal in zip(*columns, strict=True)
+        Record(body, received_us, Origin(origin), verified, rejection, headers)
+        for body, received_us, origin, verified, rejection, headers in zip(*columns, strict=True)
     ]
 
 
@@ -55,7 +62,7 @@ class Appender(Protocol):
         """Return once the record is durable; raise LogUnavailableError when that cannot be had in time."""
 
 
-class Reader(Protocol):
+class LogReader(Protocol):
     """The reading side, used by processors in a thread of their own."""
 
     FIRST_OFFSET: int
@@ -71,7 +78,7 @@ class Reader(Protocol):
         """Drop records at or before `landed` that were received before `before_us`; return how many."""
 
 
-class Log(Appender, Reader, Protocol):
+class Log(Appender, LogReader, Protocol):
     """Both sides, as a process opens them."""
 
     async def start(self) -> None:
@@ -86,14 +93,14 @@ class Log(Appender, Reader, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class LogExtent:
     """How far a log reaches: the last offset of every partition, and the offset that a partition begins with."""
 
     ends: Positions
     first: int
 
     @classmethod
-    def of(cls, log: Reader) -> Self:
+    def of(cls, log: LogReader) -> Self:
         """Ask the log. Raises LogUnavailableError."""
         return cls(log.end(), log.FIRST_OFFSET)
 

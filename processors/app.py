@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import structlog
 
-from eventlog.batch import NOTHING, Batch
-from eventlog.log import LogUnavailableError, Reader
+from eventlog.batch import EMPTY_BATCH, Batch
+from eventlog.log import LogReader, LogUnavailableError
 from processors.landing.landing import Landed, Landing
 from processors.landing.prefetcher import ReadAhead
 from processors.metrics import ProcessorMetrics
@@ -48,7 +48,7 @@ class Processor:
     as a copy takes. `tell` publishes facts that changed, for a landing that tells.
     """
 
-    reader: Reader
+    reader: LogReader
     landing: Landing
     publisher: Publisher
     metrics: ProcessorMetrics
@@ -148,7 +148,7 @@ class Processor:
 
     def _let_time_pass(self, now: datetime) -> bool:
         """Land nothing but the time; returns whether that changed a fact."""
-        return any(self.landing.land(NOTHING, now).facts.values())
+        return any(self.landing.land(EMPTY_BATCH, now).facts.values())
 
     def _land(self, batch: Batch) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""

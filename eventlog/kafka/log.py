@@ -10,7 +10,7 @@ from eventlog.log import LogUnavailableError, Record
 
 
 class KafkaLog:
-    """An Appender and a Reader over the cluster's topics, many of either at a time.
+    """A Log over the cluster's topics, many of either at a time.
 
     To write, `await start()` on the event loop that will append. To read, from any thread, nothing is needed.
     `await close()` at the end.
@@ -46,9 +46,9 @@ class KafkaLog:
             raise LogUnavailableError("the log on Kafka is not open for writing")
         await self._appender.append(record)
 
-    def proven(self, began: float) -> None:
+    def confirm_writable(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
-        self._appender.proven(began)
+        self._appender.confirm_writable(began)
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""

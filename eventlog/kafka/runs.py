@@ -36,7 +36,7 @@ _LAST_US = 9_999_999_999_999_999
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class Found(Protocol):
+class FetchedRecord(Protocol):
     """A record as aiokafka's parser finds it."""
 
     offset: int
@@ -46,7 +46,7 @@ class Found(Protocol):
 
 
 @dataclass(slots=True)
-class Run:
+class RecordRun:
     """Records of one partition in the order of their offsets: a list for each column of a batch, all of one length.
 
     Only the bodies are put together, a few at a time, and known by their `sizes`: so the objects that they come in are
@@ -79,7 +79,7 @@ class Run:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def extend(self, found: Sequence[Found]) -> None:
+    def extend(self, found: Sequence[FetchedRecord]) -> None:
         """Add records that follow.
 
         What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it
@@ -100,12 +100,12 @@ class Run:
         self.sizes += map(len, bodies)
         self.bodies.append(b"".join(bodies))
 
-    def since(self, offset: int) -> "Run":
+    def since(self, offset: int) -> "RecordRun":
         """Return the records from that offset on: nearly always all of them, and then this very run."""
         known = bisect_left(self.offsets, offset)
         if not known:
             return self
-        return Run(
+        return RecordRun(
             self.topic,
             self.partition,
             self.headers[known:],
@@ -121,7 +121,7 @@ class Run:
         )
 
 
-def chunk(runs: Sequence[Run]) -> pa.RecordBatch:
+def chunk(runs: Sequence[RecordRun]) -> pa.RecordBatch:
     """Return the records of those runs, one run after the other, as a chunk of a batch."""
 
     def all_of(name: str) -> Iterator[Any]:
@@ -145,7 +145,7 @@ def chunk(runs: Sequence[Run]) -> pa.RecordBatch:
     )
 
 
-def hand_out(consumer: AIOKafkaConsumer) -> None:
+def yield_columns(consumer: AIOKafkaConsumer) -> None:
     """Make `getmany` of a consumer that has started give a run for each fetch, in place of its records.
 
     It has no setting for it. What it has fetched until now it fetches again.
@@ -164,8 +164,8 @@ class _Fetched(dict[Any, Any]):
         super().__setitem__(partition, result)
 
 
-def _run(of: PartitionRecords, found: Iterable[Found]) -> Iterator[Run]:
-    run, following = Run(*of._tp), iter(found)
+def _run(of: PartitionRecords, found: Iterable[FetchedRecord]) -> Iterator[RecordRun]:
+    run, following = RecordRun(*of._tp), iter(found)
     while some := list(islice(following, _AT_ONCE)):
         run.extend(some)
     if run.offsets:

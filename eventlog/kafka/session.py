@@ -21,8 +21,8 @@ from eventlog.kafka.connection import FAILURES
 from eventlog.kafka.runs import (
     LINKS,
     Headers,
-    Run,
-    hand_out,
+    RecordRun,
+    yield_columns,
 )
 from eventlog.kafka.topics import Layout, partition_number
 from eventlog.log import LogUnavailableError
@@ -89,7 +89,7 @@ class Session:
         try:
             await self.broker.start()
             self._consumer = subscriber.consumer
-            hand_out(self._subscribed())
+            yield_columns(self._subscribed())
             for topic, count in self.partitions.items():
                 for number in range(count):
                     self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
@@ -137,7 +137,7 @@ class Session:
     def _partition(self, number: int) -> Partition:
         return Partition(*self.layout.topic_and_partition(number))
 
-    async def _take_in(self, runs: Sequence[Run]) -> None:
+    async def _take_in(self, runs: Sequence[RecordRun]) -> None:
         """Put what the subscriber read, a run for each partition, into the buffer; wait until that has room again."""
         try:
             for run in runs:
@@ -153,7 +153,7 @@ class Session:
         except FAILURES:
             raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
         except Exception as error:
-            self.buffer.break_off(f"{type(error).__name__} while taking in records", error)
+            self.buffer.fail(f"{type(error).__name__} while taking in records", error)
             raise
         await self._room.wait()
 
@@ -170,10 +170,10 @@ class Session:
                 return True
         return False
 
-    def _is_gap(self, run: Run) -> bool:
+    def _is_gap(self, run: RecordRun) -> bool:
         return run.offsets[0] > self.next_read[run.number] >= 0 and run.number not in self._gaps
 
-    def _what_follows(self, run: Run) -> list[Run]:
+    def _what_follows(self, run: RecordRun) -> list[RecordRun]:
         """The part of a run that comes next; none where something else has to come before it."""
         number = run.number
         following = self.next_read[number]
@@ -216,7 +216,7 @@ def require_manual(broker: KafkaBroker) -> None:
             raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
 
 
-class _Counted(tuple[Run, ...]):
+class _Counted(tuple[RecordRun, ...]):
     """Runs that count as their records do: a span says how many were read."""
 
     __slots__ = ()
@@ -225,12 +225,12 @@ class _Counted(tuple[Run, ...]):
         return sum(map(len, self))
 
 
-async def _as_it_is(runs: tuple[Run, ...]) -> KafkaMessage:
+async def _as_it_is(runs: tuple[RecordRun, ...]) -> KafkaMessage:
     """Spare the parsing of each record's headers: who takes the batch has read them."""
     return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
 
 
-async def _linked(runs: tuple[Run, ...]) -> KafkaMessage:
+async def _linked(runs: tuple[RecordRun, ...]) -> KafkaMessage:
     """The same, for middlewares that follow where records come from."""
     message = await _as_it_is(_Counted(runs))
     first = islice(chain.from_iterable(run.headers for run in runs), LINKS)

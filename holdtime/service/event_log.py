@@ -58,13 +58,13 @@ def set_aside(log: Log) -> list[Path]:
     return log.set_aside() if isinstance(log, SpooledLog) else []
 
 
-def proven(log: Log, began: float) -> None:
+def confirm_writable(log: Log, began: float) -> None:
     """Let a log on Kafka know that the cluster took a write that began then, by the monotonic clock."""
     from eventlog.kafka.log import KafkaLog
     from eventlog.kafka.spool import SpooledLog
 
     if isinstance(log, KafkaLog | SpooledLog):
-        log.proven(began)
+        log.confirm_writable(began)
 
 
 def connection_of(settings: Settings) -> Connection:

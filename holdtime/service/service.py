@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from eventlog.log import Extent, LogUnavailableError
+from eventlog.log import LogExtent, LogUnavailableError
 from holdtime.config.settings import Settings
 from holdtime.service import event_log
 from holdtime.service.components import Parts
@@ -61,7 +61,7 @@ class Service:
         progress, away = self.supervisor.progress, self.supervisor.away
         held = lag = None
         try:
-            extent = Extent.of(self.parts.log)
+            extent = LogExtent.of(self.parts.log)
             held, lag = extent.held, extent.lag(progress.landed if progress else {})
         except LogUnavailableError as error:
             log.warning("log_unreadable", reason=str(error))

@@ -15,8 +15,8 @@ import duckdb
 import structlog
 
 from eventlog.log import (
-    Extent,
     Log,
+    LogExtent,
     LogUnavailableError,
     Record,
 )
@@ -245,7 +245,7 @@ class Supervisor:
                 os._exit(1)  # all else has stopped, and a thread that is stuck would keep the process for ever
             done = dict(processor.progress.landed)  # before the log's end is: what lands meanwhile is not beyond it
             try:
-                extent = await asyncio.to_thread(Extent.of, self.log)
+                extent = await asyncio.to_thread(LogExtent.of, self.log)
             except LogUnavailableError:
                 watchdog.excuse()
                 continue

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from eventlog.batch import Batch, Positions
-from eventlog.log import Reader
+from eventlog.log import LogReader
 
 WORTH_IT = 10_000
 """A batch of fewer records was all there was: the next one has still to come."""
@@ -21,7 +21,7 @@ class ReadAhead:
     ahead of its turn, in the thread that read it.
     """
 
-    reader: Reader
+    reader: LogReader
     limit: int
     prepare: Callable[[Batch], None]
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "read-ahead"))

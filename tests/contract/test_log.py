@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 import pytest
@@ -17,19 +16,13 @@ from eventlog.kafka.connection import Connection
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import (
-    Appender,
+    Log,
     Origin,
-    Reader,
     Record,
     records_of,
 )
+from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite.log import SqliteLog
-from ingest.signing.signature import Seal
-
-
-class Log(Appender, Reader, Protocol):
-    """Both sides of a log."""
-
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[Log]]
 """Opens the same log each time; leaving the context closes it."""
@@ -119,8 +112,8 @@ def test_a_record_comes_back_as_it_was_appended(opener: Opener) -> None:
         Record("תמיכה".encode(), 3, Origin.RECONCILER, verified=False),
         Record(b'{"data":', 4, rejection="stale"),
         Record(b"\xff\xfe", 2**53, Origin.WEBHOOK, verified=True),
-        Record(b"{}", 5, seal=Seal(bytes(range(64)), b"1800000000")),
-        Record(b"stale", 6, rejection="stale", seal=Seal(bytes(64), b"000000000007")),
+        Record(b"{}", 5, signature_headers=SignatureHeaders(bytes(range(64)), b"1800000000")),
+        Record(b"stale", 6, rejection="stale", signature_headers=SignatureHeaders(bytes(64), b"000000000007")),
     ]
 
     async def scenario(log: Log) -> None:
