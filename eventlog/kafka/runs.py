@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, repeat
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
-from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from eventlog.batch import packed, records
+from eventlog.kafka.internals import FetchedRecord, Headers, convert_fetches
 from eventlog.kafka.topics import partition_number
 from eventlog.log import Origin
 
@@ -32,17 +32,6 @@ _DIGITS = 16
 """Microseconds of so many digits end in the year 2286: later times that another program may say mean nothing."""
 
 _LAST_US = 9_999_999_999_999_999
-
-Headers = Sequence[tuple[str, bytes | None]]
-
-
-class FetchedRecord(Protocol):
-    """A record as aiokafka's parser finds it."""
-
-    offset: int
-    timestamp: int
-    value: bytes | None
-    headers: Headers
 
 
 @dataclass(slots=True)
@@ -146,26 +135,12 @@ def chunk(runs: Sequence[RecordRun]) -> pa.RecordBatch:
 
 
 def yield_columns(consumer: AIOKafkaConsumer) -> None:
-    """Make `getmany` of a consumer that has started give a run for each fetch, in place of its records.
-
-    It has no setting for it. What it has fetched until now it fetches again.
-    """
-    consumer._fetcher._records = _Fetched()
+    """Make `getmany` of a consumer that has started give a run for each fetch, in place of its records."""
+    convert_fetches(consumer, _run)
 
 
-class _Fetched(dict[Any, Any]):
-    """What the consumer has fetched and not given out, by partition."""
-
-    def __setitem__(self, partition: Any, result: Any) -> None:
-        if isinstance(result, FetchResult):
-            found = result._partition_records
-            found._consumer_record = lambda _, record: record
-            found._records_iterator = _run(found, found._records_iterator)
-        super().__setitem__(partition, result)
-
-
-def _run(of: PartitionRecords, found: Iterable[FetchedRecord]) -> Iterator[RecordRun]:
-    run, following = RecordRun(*of._tp), iter(found)
+def _run(of: TopicPartition, found: Iterable[FetchedRecord]) -> Iterator[RecordRun]:
+    run, following = RecordRun(*of), iter(found)
     while some := list(islice(following, _AT_ONCE)):
         run.extend(some)
     if run.offsets:

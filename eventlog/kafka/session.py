@@ -18,12 +18,8 @@ from faststream.middlewares import AckPolicy
 from eventlog.batch import Positions
 from eventlog.kafka.buffer import Buffer
 from eventlog.kafka.connection import FAILURES
-from eventlog.kafka.runs import (
-    LINKS,
-    Headers,
-    RecordRun,
-    yield_columns,
-)
+from eventlog.kafka.internals import Headers, SummedLength, commits_by_itself
+from eventlog.kafka.runs import LINKS, RecordRun, yield_columns
 from eventlog.kafka.topics import Layout, partition_number
 from eventlog.log import LogUnavailableError
 
@@ -211,28 +207,19 @@ def require_manual(broker: KafkaBroker) -> None:
     """
     for subscriber in cast("list[LogicSubscriber[Any]]", broker.subscribers):
         policy = subscriber.ack_policy
-        commits = subscriber._connection_args.get("enable_auto_commit", True)
-        if policy is not AckPolicy.MANUAL or commits or subscriber.group_id is not None:
+        if policy is not AckPolicy.MANUAL or commits_by_itself(subscriber) or subscriber.group_id is not None:
             raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
 
 
-class _Counted(tuple[RecordRun, ...]):
-    """Runs that count as their records do: a span says how many were read."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self))
-
-
-async def _as_it_is(runs: tuple[RecordRun, ...]) -> KafkaMessage:
+async def _as_it_is(runs: Sequence[RecordRun]) -> KafkaMessage:
     """Spare the parsing of each record's headers: who takes the batch has read them."""
     return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
 
 
-async def _linked(runs: tuple[RecordRun, ...]) -> KafkaMessage:
+async def _linked(runs: Sequence[RecordRun]) -> KafkaMessage:
     """The same, for middlewares that follow where records come from."""
-    message = await _as_it_is(_Counted(runs))
+    message = await _as_it_is(runs)
+    message.raw_message = SummedLength(runs)
     first = islice(chain.from_iterable(run.headers for run in runs), LINKS)
     message.batch_headers = [_text_headers(each) for each in first]
     return message

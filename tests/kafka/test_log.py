@@ -32,6 +32,7 @@ from eventlog.kafka import (
     topics as kafka_topics,
 )
 from eventlog.kafka.connection import Connection
+from eventlog.kafka.internals import fail_pending, producer_of
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.session import require_manual
 from eventlog.kafka.spool import SpooledLog
@@ -120,7 +121,7 @@ def test_a_producer_that_failed_for_good_is_replaced(kafka: str) -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:
             await log.append(an_event(1))
             broker: Any = log._appender._broker
-            broker.config.producer._producer.producer._message_accumulator.fail_all(OutOfOrderSequenceNumber())
+            fail_pending(producer_of(broker), OutOfOrderSequenceNumber())
             with pytest.raises(LogUnavailableError, match="OutOfOrderSequenceNumber"):
                 await log.append(an_event(2))
             async with asyncio.timeout(30):

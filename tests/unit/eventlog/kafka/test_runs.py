@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from eventlog.batch import Batch
 from eventlog.kafka.buffer import Buffer
+from eventlog.kafka.internals import Headers
 from eventlog.kafka.records import address, headers
 from eventlog.kafka.runs import (
-    Headers,
     RecordRun,
     chunk,
 )
