@@ -1,7 +1,9 @@
 """The event log's port: what ingest appends and processors read, whichever log is behind it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from eventlog.batch import Batch, Positions
@@ -90,6 +92,44 @@ class Log(Appender, LogReader, Protocol):
     @property
     def unavailable(self) -> str | None:
         """Why the log cannot take records now, or None."""
+
+    def exists(self) -> bool:
+        """Say whether the log is known, before it is started, to be there, so that starting makes nothing new."""
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is this log's, and not of a log of another kind before it."""
+
+    def resumable(self) -> "ResumableLog | None":
+        """Return this log where it gives positions by itself; None where a cluster gives them."""
+
+    def spooled(self) -> int:
+        """Return how many records wait in the log's spool; 0 where it has none."""
+
+    def set_aside(self) -> list[Path]:
+        """Return the damaged files of the log, or of its spool, that were set aside and are still there."""
+
+    def last_received_at(self) -> datetime | None:
+        """Return when the log took its last record in.
+
+        None where the log is empty or cannot be read now, and where other processes may take deliveries as well: then
+        one record says nothing of them.
+        """
+
+    def confirm_writable(self, began: float) -> None:
+        """Note that the log's cluster took a write that began then, by the monotonic clock, whoever wrote."""
+
+
+class ResumableLog(Log, Protocol):
+    """A log in a file, of one partition: a new file can go on where a lost one ended."""
+
+    PARTITION: int
+    """The log's only partition."""
+
+    def may_go_on(self) -> bool:
+        """Say whether nobody knows where the log ended, because it was damaged: it may go on after a later position."""
+
+    async def continue_after(self, position: int) -> None:
+        """Give positions after `position` from now on; raise LogUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)

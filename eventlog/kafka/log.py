@@ -1,11 +1,13 @@
 """The event log on Kafka: both sides of it, each connected only when it is used."""
 
 import asyncio
+from pathlib import Path
 
 from eventlog.batch import Batch, Positions
 from eventlog.kafka.appender import DEADLINE_S, KafkaAppender
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.reader import KafkaReader
+from eventlog.kafka.topics import EVENTS_PARTITIONS
 from eventlog.log import LogUnavailableError, Record
 
 
@@ -45,6 +47,28 @@ class KafkaLog:
         if not self._started:
             raise LogUnavailableError("the log on Kafka is not open for writing")
         await self._appender.append(record)
+
+    def exists(self) -> bool:
+        """Return False: starting may make topics."""
+        return False
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is of one of the cluster's topics."""
+        return partition >= EVENTS_PARTITIONS
+
+    def resumable(self) -> None:
+        """Return None: the cluster gives positions."""
+
+    def spooled(self) -> int:
+        """Return 0: this log has no spool."""
+        return 0
+
+    def set_aside(self) -> list[Path]:
+        """Return nothing: the log's files are the cluster's."""
+        return []
+
+    def last_received_at(self) -> None:
+        """Return None: other processes may take deliveries as well."""
 
     def confirm_writable(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""

@@ -22,7 +22,9 @@ from eventlog.sqlite.log import PARTITION, SqliteLog
 MAX_RECORDS = 5_000_000
 """When so many wait, the spool is full: the cluster has been away for hours."""
 
-_DIRECT_S = 0.7
+DIRECT_S = 0.7
+"""How long the cluster has to confirm a record, so that the spool can still take it within the log's 1.5 s."""
+
 _DRAIN_RECORDS = 1_000
 _PAUSE_S = 0.5
 _PIECE_BYTES = 1 << 20
@@ -39,9 +41,12 @@ class SpooledLog:
 
     FIRST_OFFSET = KafkaLog.FIRST_OFFSET
 
-    def __init__(self, connection: Connection, spool: SqliteLog, *, max_records: int = MAX_RECORDS) -> None:
+    def __init__(
+        self, connection: Connection, spool: SqliteLog, *, max_records: int = MAX_RECORDS, direct_s: float = DIRECT_S
+    ) -> None:
+        """Begin with the cluster: what it does not confirm within `direct_s` goes to the spool."""
         self._layout = connection.layout
-        self._log = KafkaLog(connection, deadline_s=_DIRECT_S)
+        self._log = KafkaLog(connection, deadline_s=direct_s)
         self._spool = spool
         self._max_records = max_records
         self._drained: Positions = {}
@@ -93,6 +98,24 @@ class SpooledLog:
         finally:  # one that was given up on may be there all the same
             self._came.set()
         return None
+
+    def exists(self) -> bool:
+        """Return False: starting may make topics and the spool."""
+        return False
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is of one of the cluster's topics."""
+        return self._log.owns(partition)
+
+    def resumable(self) -> None:
+        """Return None: the cluster gives positions."""
+
+    def spooled(self) -> int:
+        """Return how many records are in the spool."""
+        return self.waiting
+
+    def last_received_at(self) -> None:
+        """Return None: other processes may take deliveries as well."""
 
     def set_aside(self) -> list[Path]:
         """Return the damaged files of the spool that were set aside and are still there."""

@@ -1,6 +1,7 @@
 """The event log in one SQLite file, for one machine: WAL, synchronous=FULL, and one fsync for many records."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ class SqliteLog:
     """
 
     FIRST_OFFSET = 1
+    PARTITION = PARTITION
 
     def __init__(
         self,
@@ -136,6 +138,34 @@ class SqliteLog:
         if self._writer is None:
             raise LogUnavailableError(f"{self._path} is not open for writing")
         await self._writer.append(record)
+
+    def exists(self) -> bool:
+        """Say whether the file is there; never an error, also where its folder is another user's."""
+        return os.path.exists(self._path)
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is this log's."""
+        return partition == PARTITION
+
+    def resumable(self) -> "SqliteLog":
+        """Return this log: it gives positions by itself."""
+        return self
+
+    def spooled(self) -> int:
+        """Return 0: what a log in a file takes needs no spool."""
+        return 0
+
+    def last_received_at(self) -> datetime | None:
+        """Return when the last record was received; None where there is none, or it cannot be read now."""
+        try:
+            last = self.read({partition: end - 1 for partition, end in self.end().items()}, 1)
+        except LogUnavailableError:
+            return None
+        times: list[datetime] = last.table["received_at"].to_pylist()
+        return times[-1] if times else None
+
+    def confirm_writable(self, began: float) -> None:
+        """Do nothing: nobody else writes to a log in a file."""
 
     async def continue_after(self, position: int) -> None:
         """Give positions after `position` from now on: for a new log beside a warehouse that remembers an older one."""

@@ -5,7 +5,6 @@ import importlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 from holdtime.service import event_log
 from holdtime.service.outage import keep_telling
@@ -62,7 +61,7 @@ async def telling(service: Service) -> AsyncIterator[None]:
     from eventlog.kafka.liveness import KafkaLiveness  # noqa: PLC0415 - only those who use Kafka wait for its import
 
     to = service.parts.log
-    liveness = KafkaLiveness(event_log.connection_of(service.settings), on_beat=partial(event_log.confirm_writable, to))
+    liveness = KafkaLiveness(event_log.connection_of(service.settings), on_beat=to.confirm_writable)
     beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
     try:
         yield

@@ -8,7 +8,6 @@ import structlog
 
 from eventlog.log import LogExtent, LogUnavailableError
 from holdtime.config.settings import Settings
-from holdtime.service import event_log
 from holdtime.service.components import Parts
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.supervisor import DRAIN, Supervisor
@@ -76,7 +75,7 @@ class Service:
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
             "deliveries": self.parts.refusals.status() if self.ingests else None,
             "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
-            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
+            "set_aside": [str(path) for path in self.parts.log.set_aside()],
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 
