@@ -23,7 +23,7 @@ from bench.landing import START, _fill
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
-from eventlog.log import Reader, Record
+from eventlog.log import LogReader, Record
 from eventlog.sqlite.log import SqliteLog
 from holdtime.service import allocator
 from ingest.app import favour_the_loop
@@ -109,7 +109,7 @@ async def _consume(connection: Connection, count: int) -> float:
         await consumer.stop()
 
 
-def _land(log: Reader, folder: Path, count: int) -> float:
+def _land(log: LogReader, folder: Path, count: int) -> float:
     """Seconds to land that many records, checkpoint included."""
     warehouse = folder / "warehouse.duckdb"
     db = open_writer(warehouse)

@@ -7,12 +7,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.signing.signature import (
-    SIGNATURE_LENGTH,
-    Distrust,
-    Seal,
-    seal,
-)
+from eventlog.signature_headers import SignatureHeaders
 
 Positions = dict[int, int]
 """The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
@@ -44,7 +39,7 @@ class Batch:
     `table` has a row a record: log_partition, log_offset (greater than every earlier one of its partition),
     received_at, origin, verified, rejection (why it is kept and not landed, mostly null), body (the bytes as they
     came), text (the body where it is UTF-8, else null; the two share their bytes), and signature and timestamp as the
-    log holds them (`seals` reads them).
+    log holds them (`signature_headers` reads them).
     """
 
     table: pa.Table
@@ -61,7 +56,7 @@ class Batch:
         rejections: Sequence[str | None],
         bodies: Sequence[bytes],
     ) -> Self:
-        """Return the batch with those columns, all of one length; `received_us` in Unix microseconds. No seals."""
+        """Return the batch with those columns, all of one length; `received_us` in Unix microseconds. No signatures."""
         none = (None,) * len(offsets)
         columns = (partitions, offsets, received_us, origins, verified, rejections, bodies, none, none)
         return cls.joined(
@@ -100,9 +95,9 @@ class Batch:
 
     def rejected(self, reason: str) -> "Batch":
         """Return the same records, to be kept and not landed."""
-        place = _SCHEMA.get_field_index("rejection")
+        index = _SCHEMA.get_field_index("rejection")
         reasons = pa.array([reason] * len(self), pa.string())
-        return Batch(self.table.set_column(place, _SCHEMA.field(place), reasons))
+        return Batch(self.table.set_column(index, _SCHEMA.field(index), reasons))
 
     def reached(self) -> Positions:
         """Return the last offset of each partition that has records here."""
@@ -139,9 +134,13 @@ class Batch:
         return self._values("body")
 
     @property
-    def seals(self) -> list[Seal | None]:
-        """The seal of each record, None where it has none; one that cannot be read proves nothing."""
-        return [_seal(*each) for each in zip(self._values("signature"), self._values("timestamp"), strict=True)]
+    def signature_headers(self) -> list[SignatureHeaders | None]:
+        """The headers that vouch for each record; None where a record has none."""
+        pairs = zip(self._values("signature"), self._values("timestamp"), strict=True)
+        return [
+            None if signature is None or timestamp is None else SignatureHeaders.parse_stored(signature, timestamp)
+            for signature, timestamp in pairs
+        ]
 
     def _values(self, name: str) -> list[Any]:
         values: list[Any] = self.table.column(name).to_pylist()
@@ -152,8 +151,8 @@ _PLAIN = (pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_(), pa.string
 
 
 def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
-    """Return a chunk of a batch: the columns of `Batch.of`, as arrays, and those of the seals."""
-    partitions, offsets, received_us, origins, verified, rejections, bodies, *seals = columns
+    """Return a chunk of a batch: the columns of `Batch.of`, as arrays, and those of the signatures."""
+    partitions, offsets, received_us, origins, verified, rejections, bodies, *signatures = columns
     return pa.record_batch(
         [
             partitions,
@@ -164,7 +163,7 @@ def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
             rejections,
             _texts(bodies),
             bodies,
-            *seals,
+            *signatures,
         ],
         schema=_SCHEMA,
     )
@@ -188,15 +187,6 @@ def slots(size: int, count: int, values: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(size), count, [None, pa.py_buffer(values)]).cast(pa.binary())
 
 
-def _seal(signature: bytes | None, timestamp: bytes | None) -> Seal | None:
-    """A file holds the signature as 64 bytes and the timestamp with zeros behind it; Kafka, both as they came."""
-    if signature is None or timestamp is None:
-        return None
-    timestamp = timestamp.rstrip(b"\0")
-    read = Seal(signature, timestamp) if len(signature) == SIGNATURE_LENGTH else seal(signature, timestamp)
-    return Seal(b"", b"") if isinstance(read, Distrust) else read
-
-
 def _texts(bodies: pa.Array) -> pa.Array:
     try:
         return bodies.cast(pa.string())
@@ -211,5 +201,4 @@ def _text(body: bytes) -> str | None:
         return None
 
 
-NOTHING = Batch.joined([])
-"""A batch without records."""
+EMPTY_BATCH = Batch.joined([])

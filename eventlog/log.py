@@ -1,11 +1,13 @@
 """The event log's port: what ingest appends and processors read, whichever log is behind it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from eventlog.batch import Batch, Positions
-from ingest.signing.signature import Seal
+from eventlog.signature_headers import SignatureHeaders
 
 DAMAGED = "damaged"
 """The rejection of a record that the log cannot give back as it came: its body is what is left, often nothing."""
@@ -23,8 +25,8 @@ class Record(NamedTuple):
     """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
 
     `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is
-    kept but not landed as an event (a wrong clock, say); None for all others. `seal` is what vouched for a webhook, so
-    that it can be verified again; None where nothing did, and in records of older versions.
+    kept but not landed as an event (a wrong clock, say); None for all others. `signature_headers` vouched for a webhook
+    and are kept to be verified again; None for all other origins, and in records of older versions.
     """
 
     body: bytes
@@ -32,15 +34,22 @@ class Record(NamedTuple):
     origin: Origin = Origin.WEBHOOK
     verified: bool = True
     rejection: str | None = None
-    seal: Seal | None = None
+    signature_headers: SignatureHeaders | None = None
 
 
 def records_of(batch: Batch) -> list[Record]:
     """Return a batch's records one by one: for a few, because landing takes them in columns."""
-    columns = (batch.bodies, batch.received_us, batch.origins, batch.verified, batch.rejections, batch.seals)
+    columns = (
+        batch.bodies,
+        batch.received_us,
+        batch.origins,
+        batch.verified,
+        batch.rejections,
+        batch.signature_headers,
+    )
     return [
-        Record(body, received_us, Origin(origin), verified, rejection, seal)
-        for body, received_us, origin, verified, rejection, seal in zip(*columns, strict=True)
+        Record(body, received_us, Origin(origin), verified, rejection, headers)
+        for body, received_us, origin, verified, rejection, headers in zip(*columns, strict=True)
     ]
 
 
@@ -55,7 +64,7 @@ class Appender(Protocol):
         """Return once the record is durable; raise LogUnavailableError when that cannot be had in time."""
 
 
-class Reader(Protocol):
+class LogReader(Protocol):
     """The reading side, used by processors in a thread of their own."""
 
     FIRST_OFFSET: int
@@ -71,7 +80,7 @@ class Reader(Protocol):
         """Drop records at or before `landed` that were received before `before_us`; return how many."""
 
 
-class Log(Appender, Reader, Protocol):
+class Log(Appender, LogReader, Protocol):
     """Both sides, as a process opens them."""
 
     async def start(self) -> None:
@@ -84,16 +93,54 @@ class Log(Appender, Reader, Protocol):
     def unavailable(self) -> str | None:
         """Why the log cannot take records now, or None."""
 
+    def exists(self) -> bool:
+        """Say whether the log is known, before it is started, to be there, so that starting makes nothing new."""
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is this log's, and not of a log of another kind before it."""
+
+    def resumable(self) -> "ResumableLog | None":
+        """Return this log where it gives positions by itself; None where a cluster gives them."""
+
+    def spooled(self) -> int:
+        """Return how many records wait in the log's spool; 0 where it has none."""
+
+    def set_aside(self) -> list[Path]:
+        """Return the damaged files of the log, or of its spool, that were set aside and are still there."""
+
+    def last_received_at(self) -> datetime | None:
+        """Return when the log took its last record in.
+
+        None where the log is empty or cannot be read now, and where other processes may take deliveries as well: then
+        one record says nothing of them.
+        """
+
+    def confirm_writable(self, began: float) -> None:
+        """Note that the log's cluster took a write that began then, by the monotonic clock, whoever wrote."""
+
+
+class ResumableLog(Log, Protocol):
+    """A log in a file, of one partition: a new file can go on where a lost one ended."""
+
+    PARTITION: int
+    """The log's only partition."""
+
+    def may_go_on(self) -> bool:
+        """Say whether nobody knows where the log ended, because it was damaged: it may go on after a later position."""
+
+    async def continue_after(self, position: int) -> None:
+        """Give positions after `position` from now on; raise LogUnavailableError."""
+
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class LogExtent:
     """How far a log reaches: the last offset of every partition, and the offset that a partition begins with."""
 
     ends: Positions
     first: int
 
     @classmethod
-    def of(cls, log: Reader) -> Self:
+    def of(cls, log: LogReader) -> Self:
         """Ask the log. Raises LogUnavailableError."""
         return cls(log.end(), log.FIRST_OFFSET)
 

@@ -21,7 +21,7 @@ from ingest.http.limits import Limits
 from ingest.http.protocol import HttpConnection
 from ingest.http.turns import Turns
 from ingest.metrics import HttpMetrics
-from ingest.pages import Page, Turn
+from ingest.pages import Page, PageTurn
 from ingest.site import Site
 from ingest.webhook import WebhookEndpoint
 
@@ -81,9 +81,12 @@ def build(
     def show_status(_: Request) -> Response:
         return JSONResponse(dict(status()))
 
-    turn = Turn()
+    turn = PageTurn()
     shown = {"/metrics": metrics, "/status": show_status, **(pages or {})}
-    answers: dict[str, Callable[[Request], Awaitable[Response]]] = {"/livez": livez, "/readyz": Page(readyz, Turn())}
+    answers: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/livez": livez,
+        "/readyz": Page(readyz, PageTurn()),
+    }
     answers |= {path: Page(page, turn) for path, page in shown.items()}
     routes = [Route(path, _endpoint(answer)) for path, answer in answers.items()]
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from ingest.signing.signature import Distrust
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """How a delivery ended. Every delivery ends in exactly one of these."""
 
     ACCEPTED = "accepted"
@@ -53,46 +53,46 @@ class Shed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class IngestMetric:
     """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
 
     name: str
     meaning: str
 
 
-DELIVERIES = Metric(
+DELIVERIES = IngestMetric(
     "holdtime_ingest_deliveries",
     "Deliveries by outcome: accepted is durable in the log; stale is authentic, kept as rejected, more than 300 s off; "
     "forged was signed by none of our keys; overloaded and unavailable were told to come again.",
 )
-AUTHENTIC_BY_KEY = Metric(
+AUTHENTIC_BY_KEY = IngestMetric(
     "holdtime_ingest_authentic_by_key",
     "Authentic deliveries by the public key that signed them, 1 is the newest. "
     "After a rotation, drop the old key when its count stands still.",
 )
-APPEND_SECONDS = Metric(
+APPEND_SECONDS = IngestMetric(
     "holdtime_ingest_append_seconds",
     "Seconds from handing a record to the log until it was durable. Telnyx gives up on a delivery after 2 s.",
 )
-GROUP_RECORDS = Metric(
+GROUP_RECORDS = IngestMetric(
     "holdtime_ingest_group_records",
     "Records made durable by one commit of the SQLite log. One each under load means that groups do not form.",
 )
-CLOCK_SKEW_SECONDS = Metric(
+CLOCK_SKEW_SECONDS = IngestMetric(
     "holdtime_ingest_clock_skew_seconds",
     "Our clock minus the sender's, at the latest authentic delivery; includes its travel. Beyond 300 s all are stale.",
 )
-SPOOL_RECORDS = Metric(
+SPOOL_RECORDS = IngestMetric(
     "holdtime_ingest_spool_records",
     "Deliveries that wait in the spool for the Kafka cluster; always 0 where there is no spool.",
 )
-CONNECTIONS = Metric("holdtime_http_connections", "Open connections, of all clients and on all addresses.")
-CONNECTIONS_SHED = Metric(
+CONNECTIONS = IngestMetric("holdtime_http_connections", "Open connections, of all clients and on all addresses.")
+CONNECTIONS_SHED = IngestMetric(
     "holdtime_http_connections_shed",
     "Connections that holdtime ended, by why: full, address_full, refused and bytes when there was too much; "
     "head_late, body_late, reader_late and closing_late when the client took too long; idle when no request came.",
 )
-REQUESTS_REFUSED = Metric(
+REQUESTS_REFUSED = IngestMetric(
     "holdtime_http_requests_refused",
     "Requests that were refused before they reached anything, by status. Refused deliveries are in "
     "holdtime_ingest_deliveries.",
@@ -130,7 +130,7 @@ class _Buckets:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def family(self, metric: Metric) -> HistogramMetricFamily:
+    def family(self, metric: IngestMetric) -> HistogramMetricFamily:
         names = [*(repr(float(bound)) for bound in self._bounds), "+Inf"]
         up_to = list(zip(names, accumulate(map(float, self._counts)), strict=True))
         return HistogramMetricFamily(metric.name, metric.meaning, buckets=up_to, sum_value=self._sum)
@@ -146,7 +146,7 @@ class IngestMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry, *, keys: int = 1) -> None:
         """Count for `keys` public keys."""
-        self._deliveries = dict.fromkeys(Outcome, 0)
+        self._deliveries = dict.fromkeys(DeliveryOutcome, 0)
         self._by_key = [0] * keys
         self._append = _Buckets(_APPEND_BOUNDS)
         self._groups = _Buckets(_GROUP_BOUNDS)
@@ -155,13 +155,13 @@ class IngestMetrics(Collector):
         """How many deliveries wait in the spool, for a log that has one."""
         registry.register(self)
 
-    def delivery_ended(self, outcome: Outcome) -> None:
+    def delivery_ended(self, outcome: DeliveryOutcome) -> None:
         """Count one delivery."""
         self._deliveries[outcome] += 1
 
-    def authenticated(self, place: int, skew_us: int) -> None:
-        """Count an authentic delivery for the key at `place`, and note how far our clock is ahead of its signature."""
-        self._by_key[place] += 1
+    def authenticated(self, index: int, skew_us: int) -> None:
+        """Count an authentic delivery for the key at `index`, and note how far our clock is ahead of its signature."""
+        self._by_key[index] += 1
         self._skew_us = skew_us
 
     def appended(self, seconds: float) -> None:
@@ -178,8 +178,8 @@ class IngestMetrics(Collector):
         for outcome, count in self._deliveries.items():
             deliveries.add_metric([outcome.value], count)
         by_key = CounterMetricFamily(AUTHENTIC_BY_KEY.name, AUTHENTIC_BY_KEY.meaning, labels=["key"])
-        for place, count in enumerate(self._by_key, start=1):
-            by_key.add_metric([str(place)], count)
+        for number, count in enumerate(self._by_key, start=1):
+            by_key.add_metric([str(number)], count)
         yield deliveries
         yield by_key
         yield self._append.family(APPEND_SECONDS)

@@ -15,7 +15,7 @@ _REST = 3.0
 """Times what a page took: a quarter of a core is the most that pages can take."""
 
 
-class Turn:
+class PageTurn:
     """Whose page is made now; pages that share it are made one after the other."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Turn:
 class Page:
     """One page: all who ask while one waits get the same answer, made after all of them had asked."""
 
-    def __init__(self, make: Callable[[Request], Response], turn: Turn) -> None:
+    def __init__(self, make: Callable[[Request], Response], turn: PageTurn) -> None:
         """Have it made by `make`, in its `turn`."""
         self._make = make
         self._turn = turn

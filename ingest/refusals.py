@@ -36,8 +36,8 @@ class Refusals:
     lately: int = 0
     accepted_us: int | None = None
     refused_us: int | None = None
-    _untold: int = 0
-    _told_s: float | None = None
+    _unreported: int = 0
+    _reported_s: float | None = None
     _timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -61,28 +61,28 @@ class Refusals:
         if timely:
             self.timely += 1
             self.lately += 1
-        self._untold += 1
-        waits_s = 0.0 if self._told_s is None else self._told_s + EVERY_S - self.elapsed()
+        self._unreported += 1
+        waits_s = 0.0 if self._reported_s is None else self._reported_s + EVERY_S - self.elapsed()
         if waits_s <= 0:
-            self.tell()
+            self.report()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(waits_s, self.tell)
+            self._timer = asyncio.get_running_loop().call_later(waits_s, self.report)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Say in the log what has not been said there yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._untold:
+        if not self._unreported:
             return
         log.warning(
             "deliveries_refused",
-            count=self._untold,
+            count=self._unreported,
             refused=self.refused,
             accepted=self.accepted,
             reason="signed by none of the keys in TELNYX_PUBLIC_KEY: is it this account's?",
         )
-        self._untold, self._told_s = 0, self.elapsed()
+        self._unreported, self._reported_s = 0, self.elapsed()
 
     def status(self) -> dict[str, object]:
         """Return it as JSON has it: instants as text."""

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ingest.http.answers import COME_AGAIN, Answer
 from ingest.http.request import Head
 from ingest.metrics import HttpMetrics
-from ingest.webhook import Delivery, WebhookEndpoint
+from ingest.webhook import WebhookDelivery, WebhookEndpoint
 
 WEBHOOK_PATH = "/webhooks/telnyx"
 PROBES = frozenset(("/livez", "/readyz"))
@@ -51,7 +51,7 @@ class Site:
         self._pages = 0
         self.accepting = True
 
-    def admit(self, head: Head, *, port: int) -> Delivery | Answer | None:
+    def admit(self, head: Head, *, port: int) -> WebhookDelivery | Answer | None:
         """Return the delivery that the head begins, or the answer that refuses it, or None for the shell."""
         path = head.path
         is_admin = port == self._admin_port

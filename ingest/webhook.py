@@ -13,20 +13,17 @@ from eventlog.log import (
     LogUnavailableError,
     Record,
 )
+from eventlog.signature_headers import SignatureHeaders
 from ingest.http.answers import COME_AGAIN, TOO_LARGE, TOO_SLOW, Answer
 from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.http.deadline import Deadlines
 from ingest.http.request import CHUNKED, Head
-from ingest.metrics import IngestMetrics, Outcome
+from ingest.metrics import DeliveryOutcome, IngestMetrics
 from ingest.refusals import Refusals
-from ingest.signing.signature import (
-    Distrust,
-    Seal,
-    Verifier,
-    seal,
-)
+from ingest.signing.signature import Distrust, Verifier, parse_headers
 
-Signer = Callable[[bytes, Seal], Awaitable[int | None]]
+KeyMatcher = Callable[[bytes, SignatureHeaders], Awaitable[int | None]]
+"""Finds the index of the key that signed a body; None if none did."""
 
 _SIGNATURE = b"telnyx-signature-ed25519"
 _TIMESTAMP = b"telnyx-timestamp"
@@ -41,19 +38,21 @@ def unix_us() -> int:
 
 # One text for both: a forger does not learn that the signature was right and only the time was not.
 _NOT_AUTHENTIC = Answer.of(401, b"not authentic\n")
-ANSWERS: dict[Outcome, Answer] = {
-    Outcome.ACCEPTED: Answer.of(200, b""),
-    Outcome.MISSING: Answer.of(400, b"telnyx-signature-ed25519 and telnyx-timestamp are required\n", closes=True),
-    Outcome.MALFORMED: Answer.of(400, b"headers are malformed\n", closes=True),
-    Outcome.FORGED: _NOT_AUTHENTIC,
-    Outcome.STALE: _NOT_AUTHENTIC,
-    Outcome.WRONG_METHOD: Answer.of(
+ANSWERS: dict[DeliveryOutcome, Answer] = {
+    DeliveryOutcome.ACCEPTED: Answer.of(200, b""),
+    DeliveryOutcome.MISSING: Answer.of(
+        400, b"telnyx-signature-ed25519 and telnyx-timestamp are required\n", closes=True
+    ),
+    DeliveryOutcome.MALFORMED: Answer.of(400, b"headers are malformed\n", closes=True),
+    DeliveryOutcome.FORGED: _NOT_AUTHENTIC,
+    DeliveryOutcome.STALE: _NOT_AUTHENTIC,
+    DeliveryOutcome.WRONG_METHOD: Answer.of(
         405, b"POST only: set webhook_url_method to POST at Telnyx\n", (b"allow", b"POST"), closes=True
     ),
-    Outcome.TOO_SLOW: TOO_SLOW,
-    Outcome.TOO_LARGE: TOO_LARGE,
-    Outcome.OVERLOADED: COME_AGAIN,
-    Outcome.UNAVAILABLE: Answer.of(503, b"come again\n", (b"retry-after", b"2")),
+    DeliveryOutcome.TOO_SLOW: TOO_SLOW,
+    DeliveryOutcome.TOO_LARGE: TOO_LARGE,
+    DeliveryOutcome.OVERLOADED: COME_AGAIN,
+    DeliveryOutcome.UNAVAILABLE: Answer.of(503, b"come again\n", (b"retry-after", b"2")),
 }
 """What each outcome answers. A sender that disconnected gets no answer."""
 
@@ -65,7 +64,7 @@ class WebhookEndpoint:
         self,
         *,
         verifier: Verifier,
-        signer: Signer | None = None,
+        matching_key: KeyMatcher | None = None,
         appender: Appender,
         metrics: IngestMetrics,
         refusals: Refusals | None = None,
@@ -76,12 +75,12 @@ class WebhookEndpoint:
     ) -> None:
         """Bind the endpoint to its log; `clock` gives Unix microseconds.
 
-        `signer` finds the key that signed a delivery, elsewhere than here: see `checker`. Without it `verifier` does.
+        `matching_key` checks a delivery in another process: see `checker`. Without it `verifier` does, on the loop.
         `keep_deadline_s` is for the check and the log, and stays below the 2 s after which Telnyx gives up on us.
         `max_held_bytes` is for the large bodies in flight: complete, over 16 KiB, not known to be authentic yet.
         """
         self._verifier = verifier
-        self.signer = signer or self._signer_here
+        self.matching_key = matching_key or self._matching_key_here
         self._appender = appender
         self._metrics = metrics
         self._refusals = refusals or Refusals(clock)
@@ -93,66 +92,67 @@ class WebhookEndpoint:
         self.in_flight = self.held_bytes = 0
         self.accepting = True
 
-    def admit(self, head: Head) -> "Delivery | Answer":
+    def admit(self, head: Head) -> "WebhookDelivery | Answer":
         """Return the delivery that the head begins, or the answer that refuses it."""
-        sealed = self._judged(head)
-        if isinstance(sealed, Outcome):
-            return self._ended(sealed)
-        return Delivery(self, sealed)
+        headers = self._judge(head)
+        if isinstance(headers, DeliveryOutcome):
+            return self._ended(headers)
+        return WebhookDelivery(self, headers)
 
-    async def take(self, body: bytes, sealed: Seal) -> Answer:
+    async def take(self, body: bytes, headers: SignatureHeaders) -> Answer:
         """Answer a complete delivery."""
         # Small bodies are bounded by their number: large ones, which Telnyx hardly sends, take none of their room.
         size = len(body) if len(body) > _SMALL_BYTES else 0
         if self.in_flight >= self._max_in_flight or (size and self.held_bytes + size > self._max_held_bytes):
-            return self._ended(Outcome.OVERLOADED)
+            return self._ended(DeliveryOutcome.OVERLOADED)
         self.in_flight += 1
         self.held_bytes += size
         try:
             with self._deadlines.begin(self._keep_deadline_s):
-                outcome = await self._keep(body, sealed)
+                outcome = await self._keep(body, headers)
         except (TimeoutError, LogUnavailableError):
-            outcome = Outcome.UNAVAILABLE
+            outcome = DeliveryOutcome.UNAVAILABLE
         finally:
             self.in_flight -= 1
             self.held_bytes -= size
         return self._ended(outcome)
 
-    def cut_off(self, outcome: Outcome) -> None:
+    def cut_off(self, outcome: DeliveryOutcome) -> None:
         """Count a delivery whose body never became complete."""
         self._metrics.delivery_ended(outcome)
 
-    def _ended(self, outcome: Outcome) -> Answer:
+    def _ended(self, outcome: DeliveryOutcome) -> Answer:
         self._metrics.delivery_ended(outcome)
         return ANSWERS[outcome]
 
-    def _judged(self, head: Head) -> Seal | Outcome:
+    def _judge(self, head: Head) -> SignatureHeaders | DeliveryOutcome:
         """Judge a delivery by its head; fields that came in a chunked body's trailer are not among its fields."""
         if head.method != "POST":
-            return Outcome.WRONG_METHOD
+            return DeliveryOutcome.WRONG_METHOD
         if self.in_flight >= self._max_in_flight or not self.accepting:
-            return Outcome.OVERLOADED
+            return DeliveryOutcome.OVERLOADED
         if head.length != CHUNKED and head.length > MAX_BODY_BYTES:
-            return Outcome.TOO_LARGE
+            return DeliveryOutcome.TOO_LARGE
         if head.repeated and not head.repeated.isdisjoint(_SIGNATURE_FIELDS):
-            return Outcome.MALFORMED
-        sealed = seal(head.fields.get(_SIGNATURE), head.fields.get(_TIMESTAMP))
-        return Outcome(sealed.value) if isinstance(sealed, Distrust) else sealed
+            return DeliveryOutcome.MALFORMED
+        headers = parse_headers(head.fields.get(_SIGNATURE), head.fields.get(_TIMESTAMP))
+        return DeliveryOutcome(headers.value) if isinstance(headers, Distrust) else headers
 
-    async def _keep(self, body: bytes, sealed: Seal) -> Outcome:
-        place = await self.signer(body, sealed)
+    async def _keep(self, body: bytes, headers: SignatureHeaders) -> DeliveryOutcome:
+        index = await self.matching_key(body, headers)
         now_us = self._clock()
-        is_fresh = self._verifier.is_fresh(sealed, now_us)
-        if place is None:
+        is_fresh = self._verifier.is_fresh(headers, now_us)
+        if index is None:
             self._refusals.note_refused(now_us, timely=is_fresh)
-            return Outcome.FORGED
-        self._metrics.authenticated(place, now_us - sealed.signed_us)
+            return DeliveryOutcome.FORGED
+        self._metrics.authenticated(index, now_us - headers.signed_us)
         if is_fresh:  # what is old, whoever caught it can send again
             self._refusals.note_authentic()
-            record, kept = Record(body, now_us, seal=sealed), Outcome.ACCEPTED
+            record, kept = Record(body, now_us, signature_headers=headers), DeliveryOutcome.ACCEPTED
         else:
             # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
-            record, kept = Record(body, now_us, rejection=Distrust.STALE.value, seal=sealed), Outcome.STALE
+            record = Record(body, now_us, rejection=Distrust.STALE.value, signature_headers=headers)
+            kept = DeliveryOutcome.STALE
         began = time.perf_counter()
         await self._appender.append(record)
         self._metrics.appended(time.perf_counter() - began)
@@ -160,20 +160,20 @@ class WebhookEndpoint:
             self._refusals.note_accepted(now_us)
         return kept
 
-    async def _signer_here(self, body: bytes, sealed: Seal) -> int | None:
-        return self._verifier.signer(body, sealed)
+    async def _matching_key_here(self, body: bytes, headers: SignatureHeaders) -> int | None:
+        return self._verifier.matching_key(body, headers)
 
 
-class Delivery(NamedTuple):
+class WebhookDelivery(NamedTuple):
     """A delivery whose head was accepted."""
 
     endpoint: WebhookEndpoint
-    sealed: Seal
+    headers: SignatureHeaders
 
     def take(self, body: bytes) -> Awaitable[Answer]:
         """Return the answer to the complete delivery."""
-        return self.endpoint.take(body, self.sealed)
+        return self.endpoint.take(body, self.headers)
 
-    def cut_off(self, outcome: Outcome) -> None:
+    def cut_off(self, outcome: DeliveryOutcome) -> None:
         """Count it: its body never became complete."""
         self.endpoint.cut_off(outcome)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from eventlog.batch import NOTHING, Batch
-from eventlog.log import LogUnavailableError, Reader
+from eventlog.batch import EMPTY_BATCH, Batch
+from eventlog.log import LogReader, LogUnavailableError
 from processors.landing.halving import by_halves
 from processors.landing.landed import Landed
 from processors.landing.landing import Landing
@@ -48,7 +48,7 @@ class Processor:
     as a copy takes. `publish_changes` publishes facts that changed, for a landing with an outbox.
     """
 
-    reader: Reader
+    reader: LogReader
     landing: Landing
     publisher: Publisher
     metrics: ProcessorMetrics
@@ -151,7 +151,7 @@ class Processor:
 
     def _let_time_pass(self, now: datetime) -> bool:
         """Land nothing but the time; returns whether that changed a fact."""
-        return any(self.landing.land(NOTHING, now).facts.values())
+        return any(self.landing.land(EMPTY_BATCH, now).facts.values())
 
     def _land(self, prepared: Prepared) -> Landed:
         """Land the batch; by halves if it is too large, down to a record that cannot land, which is rejected."""

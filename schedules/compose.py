@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from eventlog.log import Extent
+from eventlog.log import LogExtent
 from holdtime.commands.report import request_of
 from holdtime.config.settings import Settings
 from reports.catalogue import registry
@@ -44,7 +44,7 @@ class Asked:
     schedule: Schedule
     due: datetime
     now: datetime
-    log: Extent | None
+    log: LogExtent | None
     said: tuple[str, ...] = ()
 
 

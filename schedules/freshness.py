@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from eventlog.log import Extent
+from eventlog.log import LogExtent
 from eventlog.sqlite import file as sqlite_file
-from eventlog.sqlite.file import DamagedError, UnusableLogError
+from eventlog.sqlite.file import DamagedLogError, UnusableLogError
 from eventlog.sqlite.log import PARTITION, SqliteLog
 from holdtime.service.outage import EVENT_TYPE as OUTAGE
 from holdtime.service.outage import LONGEST, NOTICED
@@ -18,7 +18,7 @@ from reconciler.windows import EVENT_TYPE as WINDOW
 from warehouse.instants import instant
 from warehouse.query import value
 
-LogEnd = Callable[[], Extent | None]
+LogEnd = Callable[[], LogExtent | None]
 """How far the log reaches; None where that cannot be said from here."""
 
 _DELIVERED_WITHIN = timedelta(days=1)
@@ -73,16 +73,16 @@ limit 1
 def log_end(log: Path) -> LogEnd:
     """Return how to ask the SQLite log at a path for its end, without being its writer."""
 
-    def end() -> Extent | None:
+    def end() -> LogExtent | None:
         if not log.exists():
             return None  # perhaps it is elsewhere
         try:
             connection = sqlite_file.open_reader(log)
-        except (UnusableLogError, DamagedError, sqlite3.Error):
+        except (UnusableLogError, DamagedLogError, sqlite3.Error):
             return None
         try:
-            return Extent({PARTITION: sqlite_file.last_position(connection)}, SqliteLog.FIRST_OFFSET)
-        except (DamagedError, sqlite3.Error):
+            return LogExtent({PARTITION: sqlite_file.last_position(connection)}, SqliteLog.FIRST_OFFSET)
+        except (DamagedLogError, sqlite3.Error):
             return None
         finally:
             connection.close()
@@ -100,7 +100,7 @@ def last_landing(warehouse: Path) -> datetime | None:
 
 
 def lacking(
-    db: duckdb.DuckDBPyConnection, log: Extent | None, until: datetime, *, landed_at: datetime | None = None
+    db: duckdb.DuckDBPyConnection, log: LogExtent | None, until: datetime, *, landed_at: datetime | None = None
 ) -> str | None:
     """Return what is missing of that which was received before `until`; None when nothing is.
 

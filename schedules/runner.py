@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from eventlog.log import Extent, LogUnavailableError
+from eventlog.log import LogExtent, LogUnavailableError
 from holdtime.config.settings import Settings
 from holdtime.service import event_log
 from holdtime.service.steady_clock import SteadyClock
@@ -153,10 +153,10 @@ def log_end(settings: Settings) -> LogEnd:
     if not settings.environment.log_is_kafka:
         return freshness.log_end(settings.environment.log_path)
 
-    def end() -> Extent | None:
+    def end() -> LogExtent | None:
         log = event_log.of(settings)
         try:
-            return Extent.of(log)
+            return LogExtent.of(log)
         except LogUnavailableError:
             return None
         finally:

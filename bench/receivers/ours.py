@@ -29,7 +29,7 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
     await log.start()
     checker = Checker(verifier)
     await checker.start()
-    endpoint.signer = checker.signer
+    endpoint.matching_key = checker.matching_key
     yield
     await checker.close()
     await log.close()

@@ -26,8 +26,8 @@ from eventlog.log import (
     Record,
     records_of,
 )
+from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite.log import SqliteLog
-from ingest.signing.signature import Seal
 from schedules.ledger import Ledger, LedgerError
 from schedules.record import (
     Kind,
@@ -172,7 +172,9 @@ class Made:
 def a_record(number: int) -> Record:
     rng = random.Random(number)
     return Record(
-        b"%d " % number + rng.randbytes(rng.choice([0, 600, 6_000])), number, seal=Seal(rng.randbytes(64), b"1")
+        b"%d " % number + rng.randbytes(rng.choice([0, 600, 6_000])),
+        number,
+        signature_headers=SignatureHeaders(rng.randbytes(64), b"1"),
     )
 
 

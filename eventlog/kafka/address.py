@@ -4,7 +4,7 @@ import ipaddress
 import re
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_MOST_CHARACTERS = 5
+_MAX_PORT_DIGITS = 5
 
 
 def servers(text: str) -> tuple[str, ...]:
@@ -14,7 +14,7 @@ def servers(text: str) -> tuple[str, ...]:
         host, _, port = server.rpartition(":")
         if not _HOST.fullmatch(host):
             raise ValueError(f"expected host:port,... of Kafka brokers, found something else at place {number}")
-        if not (port.isascii() and port.isdigit() and len(port) <= _MOST_CHARACTERS and 0 < int(port) < 65_536):
+        if not (port.isascii() and port.isdigit() and len(port) <= _MAX_PORT_DIGITS and 0 < int(port) < 65_536):
             raise ValueError(f"expected host:port,... of Kafka brokers, found no port after {host!r}")
     if not found:
         raise ValueError("expected host:port,... of Kafka brokers, found nothing")

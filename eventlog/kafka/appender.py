@@ -31,9 +31,9 @@ _START_S = 5.0
 """How long starting waits for a cluster, to refuse topics that lose records before anything else is done."""
 
 _STOP_S = 5.0
-_LOOK_AGAIN_S = 30.0
+_RETRY_TOPICS_S = 30.0
 
-MOST_BODY_BYTES = MAX_RECORD_BYTES - (64 << 10)
+MAX_VALUE_BYTES = MAX_RECORD_BYTES - (64 << 10)
 """With its headers, its key and what Kafka adds."""
 
 log = structlog.get_logger("kafka")
@@ -83,8 +83,8 @@ class KafkaAppender:
         broker = self._broker
         if broker is None:
             raise LogUnavailableError(self.unavailable or "not connected to Kafka")
-        if len(record.body) > MOST_BODY_BYTES:
-            raise LogUnavailableError(f"Kafka takes bodies of {MOST_BODY_BYTES:,} bytes, found {len(record.body):,}")
+        if len(record.body) > MAX_VALUE_BYTES:
+            raise LogUnavailableError(f"Kafka takes bodies of {MAX_VALUE_BYTES:,} bytes, found {len(record.body):,}")
         to = address(record, self._connection.layout)
         task = asyncio.current_task()
         self._in_flight.add(task)
@@ -103,7 +103,7 @@ class KafkaAppender:
         finally:
             self._in_flight.discard(task)
 
-    def proven(self, began: float) -> None:
+    def confirm_writable(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote.
 
         Appends that failed before that may succeed now. Nothing but the next append could tell, and whoever is not
@@ -137,7 +137,7 @@ class KafkaAppender:
         if error is not None:
             self.unavailable, self._failed_at = str(error), None
             log.error("log_unavailable", reason=self.unavailable)
-            self._connecting = self._begin(self._connect(after_s=_LOOK_AGAIN_S))
+            self._connecting = self._begin(self._connect(after_s=_RETRY_TOPICS_S))
 
     async def _connect(self, *, after_s: float = 0.0) -> None:
         """Make a producer, however long that takes, and put it in the place of the one before."""

@@ -13,7 +13,7 @@ from eventlog.batch import (
     Batch,
     Positions,
 )
-from eventlog.kafka.runs import Run, chunk
+from eventlog.kafka.runs import RecordRun, chunk
 
 BUFFER_BYTES = 96 << 20
 """As much is read ahead, beside the batch that lands."""
@@ -33,22 +33,22 @@ class Buffer:
 
     make_room: Callable[[], None]
     next_taken: Positions = field(default_factory=dict)
-    broken: str | None = None
+    failure: str | None = None
     is_behind: bool = False
     held_bytes: int = 0
     _chunks: deque[pa.RecordBatch] = field(default_factory=deque)
-    _loose: list[Run] = field(default_factory=list)
+    _loose: list[RecordRun] = field(default_factory=list)
     _loose_records: int = 0
     _records: int = 0
     _fault: Exception | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def stands_after(self, after: Positions) -> bool:
+    def is_positioned_after(self, after: Positions) -> bool:
         """Say whether what will be taken next is what follows `after`."""
         with self._changed:
             return self.next_taken == {number: after.get(number, -1) + 1 for number in self.next_taken}
 
-    def stands_at(self, ends: Positions) -> bool:
+    def has_reached(self, ends: Positions) -> bool:
         """Say whether everything before `ends` has been taken."""
         with self._changed:
             return all(self.next_taken[number] >= following for number, following in ends.items())
@@ -57,7 +57,7 @@ class Buffer:
         """Say whether more may be kept."""
         return self.held_bytes < BUFFER_BYTES
 
-    def keep(self, runs: Iterable[Run], *, is_behind: bool) -> None:
+    def keep(self, runs: Iterable[RecordRun], *, is_behind: bool) -> None:
         """Add what was read; `is_behind` says that Kafka has more."""
         with self._changed:
             for run in runs:
@@ -77,7 +77,7 @@ class Buffer:
         could help against.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._records or self.broken, wait_s)
+            self._changed.wait_for(lambda: self._records or self.failure, wait_s)
             if self._records:
                 self._changed.wait_for(lambda: self._is_enough(limit), _FILL_S)
             if self._fault is not None:
@@ -99,16 +99,16 @@ class Buffer:
             self._loose_records = self._records = self.held_bytes = 0
             self.next_taken = dict(following)
 
-    def break_off(self, reason: str, fault: Exception | None = None) -> None:
+    def fail(self, reason: str, fault: Exception | None = None) -> None:
         """Let whoever waits for records know that there will be none; a fault is raised to whoever takes."""
         with self._changed:
             self._fault = fault or self._fault
-            self.broken = reason
+            self.failure = reason
             self._changed.notify_all()
 
     def _is_enough(self, limit: int) -> bool:
         full = self._records >= limit or not self.has_room()
-        return full or not self.is_behind or self.broken is not None
+        return full or not self.is_behind or self.failure is not None
 
     def _first(self, limit: int) -> Sequence[pa.RecordBatch]:
         first, room = [], limit

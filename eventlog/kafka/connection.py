@@ -15,6 +15,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from eventlog.kafka.internals import abandon, producer_of
 from eventlog.kafka.topics import MAX_RECORD_BYTES, Layout
 
 MECHANISMS = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
@@ -76,16 +77,13 @@ async def end(broker: KafkaBroker, within_s: float) -> None:
     aiokafka waits without bound for what an idempotent producer still holds, and who gives up waiting leaves it at
     work: it would hold its memory, and deliver at any later time, after newer records of another producer.
     """
-    producer: Any = broker.config.producer
-    state = producer._producer  # the only way to the client: FastStream forgets it when it stops
+    producer = producer_of(broker)
     try:
         async with asyncio.timeout(within_s):
             await broker.stop()
     except (TimeoutError, *FAILURES):
-        if state:
-            state.producer._message_accumulator.fail_all(KafkaTimeoutError("given up"))
-            await state.producer._sender.close()
-            await state.producer.client.close()
+        if producer is not None:
+            await abandon(producer, KafkaTimeoutError("given up"))
         with contextlib.suppress(TimeoutError, *FAILURES):
             await asyncio.wait_for(broker.stop(), within_s)  # the rest of it
 

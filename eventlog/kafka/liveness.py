@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Liveness:
+class KafkaLiveness:
     """Tells that an ingest is there, and when one last was. Both raise LogUnavailableError; `await close()` at the end.
 
     The topic is compacted: it keeps what was told last, however long ago that is.
@@ -54,7 +54,7 @@ class Liveness:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await self._connected()
-                return await self._told_last()
+                return await self._last_beat()
         except (TimeoutError, *FAILURES) as error:
             raise LogUnavailableError(f"Kafka: {type(error).__name__}") from None
 
@@ -80,7 +80,7 @@ class Liveness:
         self._broker = broker
         return broker
 
-    async def _told_last(self) -> datetime | None:
+    async def _last_beat(self) -> datetime | None:
         # One record, once in a while: a subscriber that stays would be much for it.
         consumer = AIOKafkaConsumer(
             bootstrap_servers=list(self._connection.servers),

@@ -1,16 +1,18 @@
 """The event log on Kafka: both sides of it, each connected only when it is used."""
 
 import asyncio
+from pathlib import Path
 
 from eventlog.batch import Batch, Positions
 from eventlog.kafka.appender import DEADLINE_S, KafkaAppender
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.reader import KafkaReader
+from eventlog.kafka.topics import EVENTS_PARTITIONS
 from eventlog.log import LogUnavailableError, Record
 
 
 class KafkaLog:
-    """An Appender and a Reader over the cluster's topics, many of either at a time.
+    """A Log over the cluster's topics, many of either at a time.
 
     To write, `await start()` on the event loop that will append. To read, from any thread, nothing is needed.
     `await close()` at the end.
@@ -46,9 +48,31 @@ class KafkaLog:
             raise LogUnavailableError("the log on Kafka is not open for writing")
         await self._appender.append(record)
 
-    def proven(self, began: float) -> None:
+    def exists(self) -> bool:
+        """Return False: starting may make topics."""
+        return False
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is of one of the cluster's topics."""
+        return partition >= EVENTS_PARTITIONS
+
+    def resumable(self) -> None:
+        """Return None: the cluster gives positions."""
+
+    def spooled(self) -> int:
+        """Return 0: this log has no spool."""
+        return 0
+
+    def set_aside(self) -> list[Path]:
+        """Return nothing: the log's files are the cluster's."""
+        return []
+
+    def last_received_at(self) -> None:
+        """Return None: other processes may take deliveries as well."""
+
+    def confirm_writable(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
-        self._appender.proven(began)
+        self._appender.confirm_writable(began)
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""

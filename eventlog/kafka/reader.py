@@ -14,7 +14,7 @@ import uvloop
 from aiokafka.errors import KafkaError
 
 from eventlog.batch import (
-    NOTHING,
+    EMPTY_BATCH,
     Batch,
     Positions,
 )
@@ -25,10 +25,10 @@ from eventlog.log import LogUnavailableError
 
 T = TypeVar("T")
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 """How long a read waits for records that are there, before it says that the log cannot serve."""
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 _PARTITIONS_EVERY_S = 30.0
 
 log = structlog.get_logger("kafka")
@@ -44,9 +44,9 @@ class KafkaReader:
 
     FIRST_OFFSET = 0
 
-    def __init__(self, connection: Connection, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, connection: Connection, *, timeout_s: float = TIMEOUT_S) -> None:
         self._connection = connection
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._session: Session | None = None
@@ -67,29 +67,29 @@ class KafkaReader:
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, at least one if any do; raise LogUnavailableError."""
-        give_up = time.monotonic() + self._patience_s
+        give_up = time.monotonic() + self._timeout_s
         session = self._ready(give_up)
-        if not session.buffer.stands_after(after):
+        if not session.buffer.is_positioned_after(after):
             self._ask(session.seek(dict(after)))
         ends: Positions = {}
         while True:
-            found = session.buffer.take(limit, wait_s=_LOOK_S)
+            found = session.buffer.take(limit, wait_s=_POLL_S)
             if len(found):
                 return found
-            if session.buffer.broken is not None:
-                raise LogUnavailableError(f"Kafka: {session.buffer.broken}")
+            if session.buffer.failure is not None:
+                raise LogUnavailableError(f"Kafka: {session.buffer.failure}")
             has_passed = bool(ends) and bool(self._ask(session.has_passed(ends)))
             if has_passed:
-                return NOTHING  # and nothing came since
+                return EMPTY_BATCH  # and nothing came since
             ends = self._ask(session.ends())
-            if session.buffer.stands_at(ends):
-                return NOTHING
+            if session.buffer.has_reached(ends):
+                return EMPTY_BATCH
             if time.monotonic() > give_up:
-                raise LogUnavailableError(f"Kafka has records that it did not give out for {self._patience_s:.0f} s")
+                raise LogUnavailableError(f"Kafka has records that it did not give out for {self._timeout_s:.0f} s")
 
     def end(self) -> Positions:
         """Return the last offset of every partition that ever held records; raise LogUnavailableError."""
-        session = self._ready(time.monotonic() + self._patience_s)
+        session = self._ready(time.monotonic() + self._timeout_s)
         ends = self._ask(session.ends())
         return {number: following - 1 for number, following in ends.items() if following > 0}
 
@@ -117,7 +117,7 @@ class KafkaReader:
             raise LogUnavailableError("reading has not begun")
         asked = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
-            return asked.result(self._patience_s)
+            return asked.result(self._timeout_s)
         except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
             asked.cancel()
             raise LogUnavailableError(f"Kafka: {type(error).__name__} {error}") from None
@@ -164,5 +164,5 @@ class KafkaReader:
                     await asyncio.sleep(_PARTITIONS_EVERY_S)
             finally:
                 self._session = None
-                session.buffer.break_off("the session with the cluster has ended")
+                session.buffer.fail("the session with the cluster has ended")
         log.info("log_partitions_changed")

@@ -51,9 +51,9 @@ def headers(record: Record, to: Address) -> dict[str, str]:
     }
     if record.rejection:
         found["rejection"] = record.rejection
-    if record.seal is not None:
-        found["signature"] = b64encode(record.seal.signature).decode()
-        found["timestamp"] = record.seal.timestamp.decode()
+    if record.signature_headers is not None:
+        found["signature"] = b64encode(record.signature_headers.signature).decode()
+        found["timestamp"] = record.signature_headers.timestamp.decode()
     return found
 
 

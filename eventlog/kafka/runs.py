@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, repeat
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
-from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from eventlog.batch import packed, records
+from eventlog.kafka.internals import FetchedRecord, Headers, convert_fetches
 from eventlog.kafka.topics import partition_number
 from eventlog.log import Origin
 
@@ -33,20 +33,9 @@ _DIGITS = 16
 
 _LAST_US = 9_999_999_999_999_999
 
-Headers = Sequence[tuple[str, bytes | None]]
-
-
-class Found(Protocol):
-    """A record as aiokafka's parser finds it."""
-
-    offset: int
-    timestamp: int
-    value: bytes | None
-    headers: Headers
-
 
 @dataclass(slots=True)
-class Run:
+class RecordRun:
     """Records of one partition in the order of their offsets: a list for each column of a batch, all of one length.
 
     Only the bodies are put together, a few at a time, and known by their `sizes`: so the objects that they come in are
@@ -79,7 +68,7 @@ class Run:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def extend(self, found: Sequence[Found]) -> None:
+    def extend(self, found: Sequence[FetchedRecord]) -> None:
         """Add records that follow.
 
         What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it
@@ -100,12 +89,12 @@ class Run:
         self.sizes += map(len, bodies)
         self.bodies.append(b"".join(bodies))
 
-    def since(self, offset: int) -> "Run":
+    def since(self, offset: int) -> "RecordRun":
         """Return the records from that offset on: nearly always all of them, and then this very run."""
         known = bisect_left(self.offsets, offset)
         if not known:
             return self
-        return Run(
+        return RecordRun(
             self.topic,
             self.partition,
             self.headers[known:],
@@ -121,7 +110,7 @@ class Run:
         )
 
 
-def chunk(runs: Sequence[Run]) -> pa.RecordBatch:
+def chunk(runs: Sequence[RecordRun]) -> pa.RecordBatch:
     """Return the records of those runs, one run after the other, as a chunk of a batch."""
 
     def all_of(name: str) -> Iterator[Any]:
@@ -145,27 +134,13 @@ def chunk(runs: Sequence[Run]) -> pa.RecordBatch:
     )
 
 
-def hand_out(consumer: AIOKafkaConsumer) -> None:
-    """Make `getmany` of a consumer that has started give a run for each fetch, in place of its records.
-
-    It has no setting for it. What it has fetched until now it fetches again.
-    """
-    consumer._fetcher._records = _Fetched()
+def yield_columns(consumer: AIOKafkaConsumer) -> None:
+    """Make `getmany` of a consumer that has started give a run for each fetch, in place of its records."""
+    convert_fetches(consumer, _run)
 
 
-class _Fetched(dict[Any, Any]):
-    """What the consumer has fetched and not given out, by partition."""
-
-    def __setitem__(self, partition: Any, result: Any) -> None:
-        if isinstance(result, FetchResult):
-            found = result._partition_records
-            found._consumer_record = lambda _, record: record
-            found._records_iterator = _run(found, found._records_iterator)
-        super().__setitem__(partition, result)
-
-
-def _run(of: PartitionRecords, found: Iterable[Found]) -> Iterator[Run]:
-    run, following = Run(*of._tp), iter(found)
+def _run(of: TopicPartition, found: Iterable[FetchedRecord]) -> Iterator[RecordRun]:
+    run, following = RecordRun(*of), iter(found)
     while some := list(islice(following, _AT_ONCE)):
         run.extend(some)
     if run.offsets:

@@ -18,12 +18,8 @@ from faststream.middlewares import AckPolicy
 from eventlog.batch import Positions
 from eventlog.kafka.buffer import Buffer
 from eventlog.kafka.connection import FAILURES
-from eventlog.kafka.runs import (
-    LINKS,
-    Headers,
-    Run,
-    hand_out,
-)
+from eventlog.kafka.internals import Headers, SummedLength, commits_by_itself
+from eventlog.kafka.runs import LINKS, RecordRun, yield_columns
 from eventlog.kafka.topics import Layout, partition_number
 from eventlog.log import LogUnavailableError
 
@@ -89,7 +85,7 @@ class Session:
         try:
             await self.broker.start()
             self._consumer = subscriber.consumer
-            hand_out(self._subscribed())
+            yield_columns(self._subscribed())
             for topic, count in self.partitions.items():
                 for number in range(count):
                     self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
@@ -137,7 +133,7 @@ class Session:
     def _partition(self, number: int) -> Partition:
         return Partition(*self.layout.topic_and_partition(number))
 
-    async def _take_in(self, runs: Sequence[Run]) -> None:
+    async def _take_in(self, runs: Sequence[RecordRun]) -> None:
         """Put what the subscriber read, a run for each partition, into the buffer; wait until that has room again."""
         try:
             for run in runs:
@@ -153,7 +149,7 @@ class Session:
         except FAILURES:
             raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
         except Exception as error:
-            self.buffer.break_off(f"{type(error).__name__} while taking in records", error)
+            self.buffer.fail(f"{type(error).__name__} while taking in records", error)
             raise
         await self._room.wait()
 
@@ -170,10 +166,10 @@ class Session:
                 return True
         return False
 
-    def _is_gap(self, run: Run) -> bool:
+    def _is_gap(self, run: RecordRun) -> bool:
         return run.offsets[0] > self.next_read[run.number] >= 0 and run.number not in self._gaps
 
-    def _what_follows(self, run: Run) -> list[Run]:
+    def _what_follows(self, run: RecordRun) -> list[RecordRun]:
         """The part of a run that comes next; none where something else has to come before it."""
         number = run.number
         following = self.next_read[number]
@@ -211,28 +207,19 @@ def require_manual(broker: KafkaBroker) -> None:
     """
     for subscriber in cast("list[LogicSubscriber[Any]]", broker.subscribers):
         policy = subscriber.ack_policy
-        commits = subscriber._connection_args.get("enable_auto_commit", True)
-        if policy is not AckPolicy.MANUAL or commits or subscriber.group_id is not None:
+        if policy is not AckPolicy.MANUAL or commits_by_itself(subscriber) or subscriber.group_id is not None:
             raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
 
 
-class _Counted(tuple[Run, ...]):
-    """Runs that count as their records do: a span says how many were read."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self))
-
-
-async def _as_it_is(runs: tuple[Run, ...]) -> KafkaMessage:
+async def _as_it_is(runs: Sequence[RecordRun]) -> KafkaMessage:
     """Spare the parsing of each record's headers: who takes the batch has read them."""
     return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
 
 
-async def _linked(runs: tuple[Run, ...]) -> KafkaMessage:
+async def _linked(runs: Sequence[RecordRun]) -> KafkaMessage:
     """The same, for middlewares that follow where records come from."""
-    message = await _as_it_is(_Counted(runs))
+    message = await _as_it_is(runs)
+    message.raw_message = SummedLength(runs)
     first = islice(chain.from_iterable(run.headers for run in runs), LINKS)
     message.batch_headers = [_text_headers(each) for each in first]
     return message

@@ -19,10 +19,12 @@ from eventlog.log import (
 )
 from eventlog.sqlite.log import PARTITION, SqliteLog
 
-MOST_RECORDS = 5_000_000
+MAX_RECORDS = 5_000_000
 """When so many wait, the spool is full: the cluster has been away for hours."""
 
-_DIRECT_S = 0.7
+DIRECT_S = 0.7
+"""How long the cluster has to confirm a record, so that the spool can still take it within the log's 1.5 s."""
+
 _DRAIN_RECORDS = 1_000
 _PAUSE_S = 0.5
 _PIECE_BYTES = 1 << 20
@@ -39,11 +41,14 @@ class SpooledLog:
 
     FIRST_OFFSET = KafkaLog.FIRST_OFFSET
 
-    def __init__(self, connection: Connection, spool: SqliteLog, *, most_records: int = MOST_RECORDS) -> None:
+    def __init__(
+        self, connection: Connection, spool: SqliteLog, *, max_records: int = MAX_RECORDS, direct_s: float = DIRECT_S
+    ) -> None:
+        """Begin with the cluster: what it does not confirm within `direct_s` goes to the spool."""
         self._layout = connection.layout
-        self._log = KafkaLog(connection, deadline_s=_DIRECT_S)
+        self._log = KafkaLog(connection, deadline_s=direct_s)
         self._spool = spool
-        self._most_records = most_records
+        self._max_records = max_records
         self._drained: Positions = {}
         self.waiting = 0
         """How many records are in the spool."""
@@ -71,18 +76,18 @@ class SpooledLog:
         """Why neither cluster nor spool can take records now, or None."""
         if not (self.waiting or self._log.unavailable):
             return None
-        return self._full if self.waiting >= self._most_records else self._spool.unavailable
+        return self._full if self.waiting >= self._max_records else self._spool.unavailable
 
     @property
     def _full(self) -> str:
-        return f"the spool is full: {self._most_records} records wait for the Kafka cluster"
+        return f"the spool is full: {self._max_records} records wait for the Kafka cluster"
 
     async def append(self, record: Record) -> None:
         """Return once the record is durable, here or in the cluster; raise LogUnavailableError."""
         if not self.waiting:
             with contextlib.suppress(LogUnavailableError):
                 return await self._log.append(record)
-        if self.waiting >= self._most_records:
+        if self.waiting >= self._max_records:
             raise LogUnavailableError(self._full)
         self.waiting += 1
         try:
@@ -94,13 +99,31 @@ class SpooledLog:
             self._came.set()
         return None
 
+    def exists(self) -> bool:
+        """Return False: starting may make topics and the spool."""
+        return False
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is of one of the cluster's topics."""
+        return self._log.owns(partition)
+
+    def resumable(self) -> None:
+        """Return None: the cluster gives positions."""
+
+    def spooled(self) -> int:
+        """Return how many records are in the spool."""
+        return self.waiting
+
+    def last_received_at(self) -> None:
+        """Return None: other processes may take deliveries as well."""
+
     def set_aside(self) -> list[Path]:
         """Return the damaged files of the spool that were set aside and are still there."""
         return self._spool.set_aside()
 
-    def proven(self, began: float) -> None:
+    def confirm_writable(self, began: float) -> None:
         """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote."""
-        self._log.proven(began)
+        self._log.confirm_writable(began)
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records of the cluster's log that follow `after`; raise LogUnavailableError."""

@@ -12,7 +12,7 @@ from eventlog.log import (
     records_of,
 )
 from eventlog.sqlite.file import (
-    DamagedError,
+    DamagedLogError,
     as_damage,
     last_position,
     marked,
@@ -43,12 +43,12 @@ def pieces(path: Path) -> Iterator[Piece]:
     """
     try:
         reader = open_reader(path)
-    except (DamagedError, sqlite3.Error) as error:
+    except (DamagedLogError, sqlite3.Error) as error:
         raise LogUnavailableError(f"{path} cannot be read: {error}") from error
     try:
         with as_damage():
             yield from _pieces(reader)
-    except (DamagedError, sqlite3.Error) as error:
+    except (DamagedLogError, sqlite3.Error) as error:
         raise LogUnavailableError(f"{path} cannot be read any further: {error}") from error
     finally:
         reader.close()

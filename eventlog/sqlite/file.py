@@ -12,7 +12,7 @@ from eventlog.sqlite import wal as sqlite_wal
 from eventlog.sqlite.header import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    DamagedError,
+    DamagedLogError,
     UnusableLogError,
 )
 from eventlog.sqlite.mark import (
@@ -26,7 +26,7 @@ from eventlog.sqlite.schema import (
     upgrade,
 )
 
-__all__ = ["APPLICATION_ID", "DamagedError", "UnusableLogError"]
+__all__ = ["APPLICATION_ID", "DamagedLogError", "UnusableLogError"]
 
 
 def lock_path(path: Path) -> Path:
@@ -68,7 +68,7 @@ def open_writer(path: Path, *, was_used: bool = False) -> sqlite3.Connection:
     """Open the log for writing, making it if it is not there. The caller holds the WriterLock.
 
     `was_used` says that there was a log here before. The file is for its owner only: bodies are personal data. Raises
-    UnusableLogError; DamagedError where it is a log that cannot be used, or has lost what was written to it.
+    UnusableLogError; DamagedLogError where it is a log that cannot be used, or has lost what was written to it.
     """
     existed = path.exists()
     written = sqlite_wal.frames(path)
@@ -85,7 +85,7 @@ def open_writer(path: Path, *, was_used: bool = False) -> sqlite3.Connection:
                 _require_all_frames(connection, sqlite_wal.last_commit(written))
             _prepare(connection, path)
             last_position(connection)
-    except DamagedError as damage:
+    except DamagedLogError as damage:
         damage.connection = connection
         raise
     except BaseException:
@@ -99,7 +99,7 @@ def open_writer(path: Path, *, was_used: bool = False) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open the log for reading, in any process, also while it is written. Texts are given as bytes.
 
-    Raises UnusableLogError, DamagedError or sqlite3.Error.
+    Raises UnusableLogError, DamagedLogError or sqlite3.Error.
     """
     if path.exists() and not path.stat().st_size:
         # To open it would make SQLite remove the write-ahead log beside it, which may hold all that there is.
@@ -111,7 +111,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     try:
         with as_damage():
             _check(connection, path)
-    except DamagedError:
+    except DamagedLogError:
         connection.close()
         sqlite_header.require_ours(path)
         raise
@@ -141,25 +141,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def last_position(connection: sqlite3.Connection) -> int:
-    """Return the last position that was given; 0 in a new log. Raises DamagedError."""
+    """Return the last position that was given; 0 in a new log. Raises DamagedLogError."""
     (last,) = connection.execute("select max(last_position) from groups").fetchone()
     return max(last or 0, marked(connection, FORGOTTEN, OLDER))
 
 
 def marked(connection: sqlite3.Connection, *names: bytes) -> int:
-    """Return the last position of the marks of those names, 0 where there is none. Raises DamagedError."""
+    """Return the last position of the marks of those names, 0 where there is none. Raises DamagedLogError."""
     select = "select cast(name as blob), position, checksum from marks"
     marks = [Mark._make(row) for row in connection.execute(select)]
     if not all(mark.is_sound() for mark in marks):
-        raise DamagedError("a mark fails its checksum")
+        raise DamagedLogError("a mark fails its checksum")
     return max((mark.position for mark in marks if mark.name in names), default=0)
 
 
 def _require_all_frames(connection: sqlite3.Connection, last_commit: int) -> None:
-    """Raise DamagedError where SQLite has not taken all that was committed to the WAL."""
+    """Raise DamagedLogError where SQLite has not taken all that was committed to the WAL."""
     taken = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
     if last_commit > max(taken, 0):
-        raise DamagedError(
+        raise DamagedLogError(
             f"its WAL can be read up to frame {max(taken, 0)} only, and was committed up to frame {last_commit}",
             taken=max(taken, 0),
         )
@@ -198,17 +198,17 @@ def is_damage(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0)
         return code & 0xFF in _DAMAGE or code in _COLLISION
-    return isinstance(error, (DamagedError, MemoryError, OverflowError))
+    return isinstance(error, (DamagedLogError, MemoryError, OverflowError))
 
 
 @contextlib.contextmanager
 def as_damage() -> Iterator[None]:
-    """Raise DamagedError where SQLite finds the file damaged."""
+    """Raise DamagedLogError where SQLite finds the file damaged."""
     try:
         yield
     except (sqlite3.Error, MemoryError, OverflowError) as error:
         if is_damage(error):
-            raise DamagedError(f"SQLite says: {error}") from error
+            raise DamagedLogError(f"SQLite says: {error}") from error
         raise
 
 

@@ -12,7 +12,7 @@ from eventlog.log import (
     Origin,
     Record,
 )
-from ingest.signing.signature import SIGNATURE_LENGTH
+from eventlog.signature_headers import SIGNATURE_LENGTH
 
 TIMESTAMP_LENGTH = 12
 """A timestamp has 1 to 12 digits; zero bytes follow those of a shorter one."""
@@ -41,11 +41,11 @@ class Group(NamedTuple):
 
     @classmethod
     def of(cls, last_position: int, records: Sequence[Record]) -> Self:
-        """Return the group of those records, which have one origin, verification and rejection; all sealed, or none."""
+        """Return the group of those records, of one origin, verification and rejection; all are signed, or none is."""
         first, count = records[0], len(records)
         received_us = [record.received_us for record in records]
         bodies = [record.body for record in records]
-        seals = [record.seal for record in records if record.seal is not None]
+        signed = [record.signature_headers for record in records if record.signature_headers is not None]
         return cls(
             last_position,
             count,
@@ -56,10 +56,10 @@ class Group(NamedTuple):
             0,
             pack(f"<{count}q", *received_us),
             pack(f"<{count}i", *map(len, bodies)),
-            b"".join([seal.signature for seal in seals]),
-            b"".join([seal.timestamp.ljust(TIMESTAMP_LENGTH, b"\0") for seal in seals]),
+            b"".join([headers.signature for headers in signed]),
+            b"".join([headers.timestamp.ljust(TIMESTAMP_LENGTH, b"\0") for headers in signed]),
             b"".join(bodies),
-        ).sealed()
+        ).with_checksum()
 
     @classmethod
     def lost(cls, last_position: int, records: int, at_us: int, body: bytes = b"") -> Self:
@@ -73,7 +73,7 @@ class Group(NamedTuple):
     def first_position(self) -> int:
         return self.last_position - self.records + 1
 
-    def sealed(self) -> Self:
+    def with_checksum(self) -> Self:
         """Return the group with the checksum that it must have."""
         return self._replace(checksum=self.expected_checksum())
 

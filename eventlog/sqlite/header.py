@@ -21,7 +21,7 @@ class UnusableLogError(Exception):
     """The file cannot be this program's log as things are; the text says why and what to do. Trying again is no use."""
 
 
-class DamagedError(Exception):
+class DamagedLogError(Exception):
     """The file is a log, and cannot be used or has lost something. The text says how that is known.
 
     `taken` says how many frames of its WAL SQLite could read, where that is known. `connection` is open where it was
@@ -51,22 +51,22 @@ def require_ours(path: Path, *, was_used: bool = False) -> None:
 
 
 def require_whole(path: Path, *, was_used: bool, has_wal: bool) -> None:
-    """Raise DamagedError where the header of a log that is there is not what every log of ours has.
+    """Raise DamagedLogError where the header of a log that is there is not what every log of ours has.
 
     `has_wal`: there are frames in a WAL, which may have a newer header and more pages.
     """
     page = _first_page(path)
     if not page:
         if has_wal or was_used:
-            raise DamagedError("it is empty")
+            raise DamagedLogError("it is empty")
         return
     if page.startswith(_MAGIC) and not _application(page) and not _tables(page):
         return  # a new one that nobody has written to
     if fault := _fault(page):
-        raise DamagedError(f"its header is damaged: {fault}")
+        raise DamagedLogError(f"its header is damaged: {fault}")
     pages, size = unpack_from(">I", page, 28)[0], path.stat().st_size
     if not has_wal and pages * PAGE_BYTES != size:
-        raise DamagedError(f"it has {size:,} bytes, its header says {pages * PAGE_BYTES:,}")
+        raise DamagedLogError(f"it has {size:,} bytes, its header says {pages * PAGE_BYTES:,}")
 
 
 def _fault(page: bytes) -> str | None:

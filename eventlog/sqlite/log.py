@@ -1,6 +1,7 @@
 """The event log in one SQLite file, for one machine: WAL, synchronous=FULL, and one fsync for many records."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from eventlog.batch import (
-    NOTHING,
+    EMPTY_BATCH,
     ROWS_A_CHUNK,
     Batch,
     Positions,
@@ -22,9 +23,10 @@ from eventlog.batch import (
     slots,
 )
 from eventlog.log import LogUnavailableError, Record
+from eventlog.signature_headers import SIGNATURE_LENGTH
 from eventlog.sqlite import salvage
 from eventlog.sqlite.file import (
-    DamagedError,
+    DamagedLogError,
     WriterLock,
     as_damage,
     is_damage,
@@ -47,7 +49,6 @@ from eventlog.sqlite.schema import (
     put_mark,
 )
 from eventlog.sqlite.writer import Bounds, Writer
-from ingest.signing.signature import SIGNATURE_LENGTH
 
 T = TypeVar("T")
 
@@ -63,13 +64,14 @@ _FORGET_RECORDS = 1_000
 
 
 class SqliteLog:
-    """An Appender and a Reader over one file.
+    """A Log over one file.
 
     To write, `await start()` on the event loop that will append, and `await close()` at the end. One process writes a
     file at a time. To read, from any thread of any process, neither is needed; `close()` then frees the file.
     """
 
     FIRST_OFFSET = 1
+    PARTITION = PARTITION
 
     def __init__(
         self,
@@ -137,6 +139,34 @@ class SqliteLog:
             raise LogUnavailableError(f"{self._path} is not open for writing")
         await self._writer.append(record)
 
+    def exists(self) -> bool:
+        """Say whether the file is there; never an error, also where its folder is another user's."""
+        return os.path.exists(self._path)
+
+    def owns(self, partition: int) -> bool:
+        """Say whether a position of that partition is this log's."""
+        return partition == PARTITION
+
+    def resumable(self) -> "SqliteLog":
+        """Return this log: it gives positions by itself."""
+        return self
+
+    def spooled(self) -> int:
+        """Return 0: what a log in a file takes needs no spool."""
+        return 0
+
+    def last_received_at(self) -> datetime | None:
+        """Return when the last record was received; None where there is none, or it cannot be read now."""
+        try:
+            last = self.read({partition: end - 1 for partition, end in self.end().items()}, 1)
+        except LogUnavailableError:
+            return None
+        times: list[datetime] = last.table["received_at"].to_pylist()
+        return times[-1] if times else None
+
+    def confirm_writable(self, began: float) -> None:
+        """Do nothing: nobody else writes to a log in a file."""
+
     async def continue_after(self, position: int) -> None:
         """Give positions after `position` from now on: for a new log beside a warehouse that remembers an older one."""
         if self._writer is None:
@@ -161,15 +191,15 @@ class SqliteLog:
                 with self._reading:
                     groups = self._asked(partial(self._groups, last, limit))
                 break
-            except DamagedError as damage:
+            except DamagedLogError as damage:
                 self._have_salvaged(damage, seen)
         if not groups:
-            return NOTHING
+            return EMPTY_BATCH
         skipped = max(0, last - groups[0].first_position + 1)  # of the first alone a part may be known
         return Batch.joined(list(chunks(groups))).part(skipped, skipped + limit)
 
     def _groups(self, last: int, limit: int, reader: sqlite3.Connection) -> list[Group]:
-        """Read sound groups one after the other. Raises DamagedError where one is damaged, or missing."""
+        """Read sound groups one after the other. Raises DamagedLogError where one is damaged, or missing."""
         given = self._writer.last if self._writer is not None else 0
         groups: list[Group] = []
         size, reached = 0, last
@@ -177,7 +207,7 @@ class SqliteLog:
         for row in cursor:
             group = Group._make(row)
             if not group.is_sound():
-                raise DamagedError(f"the group at position {group.last_position} is not as it was written")
+                raise DamagedLogError(f"the group at position {group.last_position} is not as it was written")
             first = group.first_position
             if first != reached + 1 and (groups or first > reached):
                 _require_forgotten(reader, reached, first)
@@ -199,7 +229,7 @@ class SqliteLog:
         try:
             with self._reading:
                 last = self._asked(last_position)
-        except DamagedError as damage:
+        except DamagedLogError as damage:
             if self._writer is None:
                 raise LogUnavailableError(self._damaged(damage)) from damage
             last = self._writer.last
@@ -235,7 +265,7 @@ class SqliteLog:
             forgotten += dropped
 
     def _asked(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer of the reader, which is opened if need be. Raises LogUnavailableError, DamagedError."""
+        """The answer of the reader, which is opened if need be. Raises LogUnavailableError, DamagedLogError."""
         try:
             with as_damage():
                 if self._reader is None:
@@ -244,11 +274,11 @@ class SqliteLog:
         except sqlite3.Error as error:
             self._close_reader()
             raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
-        except (DamagedError, UnusableLogError) as error:
+        except (DamagedLogError, UnusableLogError) as error:
             self._close_reader()
             if self._writer is None:
                 raise
-            raise DamagedError(str(error)) from error  # it was ours when the writer opened it
+            raise DamagedLogError(str(error)) from error  # it was ours when the writer opened it
 
     def _have_salvaged(self, damage: Exception, seen: int) -> None:
         """Have the writer salvage the log, unless it was since it had been `seen` to be so many times."""
@@ -275,11 +305,11 @@ class SqliteLog:
 
 
 def _require_forgotten(reader: sqlite3.Connection, after: int, before: int) -> None:
-    """Raise DamagedError unless records between two positions may be missing."""
+    """Raise DamagedLogError unless records between two positions may be missing."""
     if before - 1 > marked(reader, FORGOTTEN, OLDER):
-        raise DamagedError(f"position {before} follows {after}: what was between is missing")
+        raise DamagedLogError(f"position {before} follows {after}: what was between is missing")
     if before <= after:
-        raise DamagedError(f"position {before} follows {after}")
+        raise DamagedLogError(f"position {before} follows {after}")
 
 
 def _skip_to(position: int, connection: sqlite3.Connection) -> None:

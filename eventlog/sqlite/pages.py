@@ -22,11 +22,11 @@ from eventlog.sqlite.wal import PAGE_BYTES
 
 _LEAF, _INTERIOR = 0x0D, 0x05
 _FIRST_HEADER = 100
-_LOCAL_MOST = PAGE_BYTES - 35
-_LOCAL_LEAST = (PAGE_BYTES - 12) * 32 // 255 - 23
+_MAX_LOCAL_BYTES = PAGE_BYTES - 35
+_MIN_LOCAL_BYTES = (PAGE_BYTES - 12) * 32 // 255 - 23
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 _FIELDS_BEFORE = 9
-_MOST_BYTES = 64 << 20
+_MAX_ROW_BYTES = 64 << 20
 
 Value = int | float | bytes | None
 
@@ -107,7 +107,7 @@ class Pages:
             (at,) = unpack_from(">H", page, begin + 8 + 2 * cell.place)
             size, at = _varint(page, at)
             rowid, at = _varint(page, at)
-            if size <= _MOST_BYTES:
+            if size <= _MAX_ROW_BYTES:
                 return Row(rowid, self._payload(page, at, size, self._until(cell.frame, newest=newest)))
         return None
 
@@ -139,10 +139,10 @@ class Pages:
         return self._commits[place] if place < len(self._commits) else max(self._frames)
 
     def _payload(self, page: bytes, at: int, size: int, until: int) -> bytes:
-        if size <= _LOCAL_MOST:
+        if size <= _MAX_LOCAL_BYTES:
             return page[at : at + size]
-        local = _LOCAL_LEAST + (size - _LOCAL_LEAST) % (PAGE_BYTES - 4)
-        local = local if local <= _LOCAL_MOST else _LOCAL_LEAST
+        local = _MIN_LOCAL_BYTES + (size - _MIN_LOCAL_BYTES) % (PAGE_BYTES - 4)
+        local = local if local <= _MAX_LOCAL_BYTES else _MIN_LOCAL_BYTES
         parts = [page[at : at + local]]
         (following,) = unpack_from(">I", page, at + local)
         left = size - local
@@ -183,7 +183,7 @@ def group_of(row: Row) -> Group | None:
     if len(values) == _FIELDS_BEFORE:
         values = [*values[:6], 0, *values[6:8], b"", b"", values[8]]
         with suppress(TypeError):
-            return Group._make([row.rowid, *values[1:]]).sealed()
+            return Group._make([row.rowid, *values[1:]]).with_checksum()
     return Group._make([row.rowid, *values[1:]])
 
 

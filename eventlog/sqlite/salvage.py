@@ -15,7 +15,7 @@ import structlog
 
 from eventlog.sqlite.file import open_writer, sync_folder
 from eventlog.sqlite.group import Group
-from eventlog.sqlite.header import DamagedError, require_ours
+from eventlog.sqlite.header import DamagedLogError, require_ours
 from eventlog.sqlite.mark import (
     FORGOTTEN,
     OLDER,
@@ -34,7 +34,7 @@ from eventlog.sqlite.schema import (
 )
 
 _PARTS = ("-wal", "-shm", "")
-_MOST_LOST = 10_000
+_MAX_LOST = 10_000
 """So many records at most are in one group that says that they are lost."""
 
 _BELIEVED = 1_000_000
@@ -50,7 +50,7 @@ def opened(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Conn
         log.warning("log_was_empty", log=str(path), do="if it was a log, put it back; nothing is known of what it held")
     try:
         return open_writer(path, was_used=was_used)
-    except DamagedError as damage:
+    except DamagedLogError as damage:
         require_ours(path, was_used=was_used)
         return salvage(path, now, reason=damage, connection=damage.connection)
 
@@ -75,7 +75,7 @@ def salvage(
     What is lost is said by groups whose records are rejected as damaged. Raises OSError, sqlite3.Error: then the old
     one is as it was.
     """
-    taken = reason.taken if isinstance(reason, DamagedError) else None
+    taken = reason.taken if isinstance(reason, DamagedLogError) else None
     with Pages(path) as pages:
         wreck = Wreck.of(pages, taken=taken)
         refill = _write(wreck, pages, path, now, last)
@@ -117,7 +117,7 @@ def move_aside(path: Path, now: datetime, parts: tuple[str, ...] = _PARTS, to: P
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Found:
+class SoundGroup:
     """Where a group is that is sound."""
 
     first: int
@@ -131,7 +131,7 @@ class Found:
 class Wreck:
     """What is left of a log: the sound groups by position, and rows that are damaged by the position that they name."""
 
-    sound: list[Found]
+    sound: list[SoundGroup]
     damaged: dict[int, Cell]
     marks: dict[bytes, int]
     keys: list[int]
@@ -143,7 +143,7 @@ class Wreck:
     @classmethod
     def of(cls, pages: Pages, *, taken: int | None) -> "Wreck":
         """Search every page. `taken` is how many frames of the WAL SQLite could read, where that is known."""
-        sound: dict[int, Found] = {}
+        sound: dict[int, SoundGroup] = {}
         damaged: dict[int, Cell] = {}
         marks: dict[bytes, int] = {}
         for cell in pages.cells(trusted=taken):
@@ -156,7 +156,7 @@ class Wreck:
                 newest = not group.is_sound() and (again := pages.row(cell, newest=True)) is not None
                 group = group_of(again) if newest and again is not None else group
                 if group is not None and group.is_sound():
-                    sound[row.rowid] = Found(group.first_position, row.rowid, group.newest_us, cell, newest)
+                    sound[row.rowid] = SoundGroup(group.first_position, row.rowid, group.newest_us, cell, newest)
                 elif row.rowid > 0:
                     damaged.setdefault(row.rowid, cell)
         is_cut = pages.are_missing
@@ -171,9 +171,9 @@ class Wreck:
         return last + self.is_cut
 
 
-def _apart(found: Iterable[Found]) -> list[Found]:
+def _apart(found: Iterable[SoundGroup]) -> list[SoundGroup]:
     """The groups by position, without those that overlap others that were found before them."""
-    kept: list[Found] = []
+    kept: list[SoundGroup] = []
     for each in found:
         place = bisect_left(kept, each)
         before = place == 0 or kept[place - 1].last < each.first
@@ -231,7 +231,7 @@ class _Refill:
         if last is None:
             put_mark(self.connection, SALVAGED, max(known, 1))
 
-    def _save(self, found: Found) -> None:
+    def _save(self, found: SoundGroup) -> None:
         row = self.pages.row(found.cell, newest=found.newest)
         group = group_of(row) if row is not None else None
         if group is None or not group.is_sound():
@@ -248,7 +248,7 @@ class _Refill:
             row = self.pages.row(damaged[end]) if end in damaged else None
             left = row.payload if row is not None else b""
             while reached < end:
-                count = min(end - reached, _MOST_LOST)
+                count = min(end - reached, _MAX_LOST)
                 reached += count
                 insert(self.connection, Group.lost(reached, count, self.at_us, left))
                 self.lost += count

@@ -9,7 +9,7 @@ from eventlog.sqlite.group import Group
 from eventlog.sqlite.header import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    DamagedError,
+    DamagedLogError,
 )
 from eventlog.sqlite.mark import OLDER, Mark
 
@@ -103,15 +103,15 @@ def values_of(group: Group) -> tuple[object, ...]:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a log of an older version up to date. Raises DamagedError where it has not the tables of its version."""
+    """Bring a log of an older version up to date. Raises DamagedLogError where it has not the tables of its version."""
     (version,) = connection.execute("pragma user_version").fetchone()
     expected = _TABLES.get(version)
     if expected is None:
         if (version ^ SCHEMA_VERSION).bit_count() == 1 and _holds(connection, _TABLES[SCHEMA_VERSION]):
-            raise DamagedError(f"its header names version {version}, and its tables are those of {SCHEMA_VERSION}")
+            raise DamagedLogError(f"its header names version {version}, and its tables are those of {SCHEMA_VERSION}")
         return  # of a newer program
     if not _holds(connection, expected):
-        raise DamagedError(f"it has not the tables of version {version}")
+        raise DamagedLogError(f"it has not the tables of version {version}")
     if version == SCHEMA_VERSION:
         return
     with committed(connection):
@@ -133,15 +133,15 @@ def _copy(connection: sqlite3.Connection, version: int) -> None:
     make(connection)
     read = connection.cursor()
     for row in read.execute(_FROM[version]):
-        insert(connection, _sealed(row, version))
+        insert(connection, _group_of_older(row, version))
     # AUTOINCREMENT's own note; renaming the table renames it there too
     (last,) = connection.execute("select max(seq) from sqlite_sequence").fetchone()
     put_mark(connection, OLDER, last or 0)
     connection.execute(f"drop table {older}")
 
 
-def _sealed(row: tuple[Any, ...], version: int) -> Group:
+def _group_of_older(row: tuple[Any, ...], version: int) -> Group:
     values = [each.encode() if isinstance(each, str) else each for each in row]
     if version == 1:  # one record, whose time and size were numbers
         values[7], values[8] = (int(values[7]).to_bytes(8, "little", signed=True), int(values[8]).to_bytes(4, "little"))
-    return Group._make(values).sealed()
+    return Group._make(values).with_checksum()

@@ -15,7 +15,7 @@ _HEADER = Struct(">8I")
 _FRAME = Struct(">6I")
 _FRAME_BYTES = _FRAME.size + PAGE_BYTES
 _LITTLE, _BIG = 0x377F0682, 0x377F0683
-_MOST_FRAMES = 1 << 20
+_MAX_FRAMES = 1 << 20
 _GENERATIONS = 1 << 16
 
 
@@ -54,7 +54,7 @@ def frames(file: Path) -> list[Frame]:
             return []
         salts = _HEADER.unpack(header)[4:6] if _is_sound(header) else None
         found, is_over = [], False
-        for number in range(1, _MOST_FRAMES):
+        for number in range(1, _MAX_FRAMES):
             at = _HEADER.size + (number - 1) * _FRAME_BYTES
             wal.seek(at)
             frame = wal.read(_FRAME_BYTES)

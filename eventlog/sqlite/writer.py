@@ -278,8 +278,8 @@ def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int
     """
     kinds: defaultdict[tuple[Origin, bool, str | None, bool], list[Record]] = defaultdict(list)
     for waiting in group:
-        origin, verified, rejection, seal = waiting.record[2:]
-        kinds[origin, verified, rejection, seal is not None].append(waiting.record)
+        origin, verified, rejection, headers = waiting.record[2:]
+        kinds[origin, verified, rejection, headers is not None].append(waiting.record)
     values: list[object] = []
     for records in kinds.values():
         after += len(records)

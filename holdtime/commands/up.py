@@ -75,10 +75,10 @@ async def _endpoint(parts: Parts, stack: AsyncExitStack) -> WebhookEndpoint:
     checker = Checker(verifier)
     await checker.start()
     stack.push_async_callback(checker.close)
-    stack.callback(parts.refusals.tell)
+    stack.callback(parts.refusals.report)
     return WebhookEndpoint(
         verifier=verifier,
-        signer=checker.signer,
+        matching_key=checker.matching_key,
         appender=parts.log,
         metrics=parts.ingest_metrics,
         refusals=parts.refusals,

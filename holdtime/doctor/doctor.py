@@ -14,7 +14,7 @@ import duckdb
 
 from eventlog.log import (
     DAMAGED,
-    Extent,
+    LogExtent,
     LogUnavailableError,
 )
 from eventlog.sqlite import salvage
@@ -142,19 +142,19 @@ def _places(environment: Environment) -> Iterator[Check]:
         yield Check("files", Verdict.FAILED, "; ".join(said(error)))
 
 
-def _log(configured: Settings) -> tuple[Check, Extent | None]:
+def _log(configured: Settings) -> tuple[Check, LogExtent | None]:
     """The log, and how far it reaches; None where that cannot be said."""
     environment = configured.environment
     try:
         log = event_log.of(configured)
         if not environment.log_is_kafka and is_absent(environment.log_path):
             absent = Check("log", Verdict.NOTE, f"{environment.log_path} is not there yet", "`holdtime up` makes it")
-            return absent, Extent({}, log.FIRST_OFFSET)
+            return absent, LogExtent({}, log.FIRST_OFFSET)
         if not environment.log_is_kafka and not os.access(environment.log_path, os.R_OK):
             path = environment.log_path
             return Check("log", Verdict.FAILED, f"{path} cannot be read", os_error.denied(path)), None
         try:
-            extent = Extent.of(log)
+            extent = LogExtent.of(log)
         finally:
             asyncio.run(log.close())
     except CANNOT_LOOK as error:
@@ -232,7 +232,7 @@ def _age_ms(source: Source, now: datetime) -> float:
     return 0 if source.published_at is None else (now - source.published_at) / timedelta(milliseconds=1)
 
 
-def _inside(source: Source, log: Extent | None, now: datetime) -> Iterator[Check]:
+def _inside(source: Source, log: LogExtent | None, now: datetime) -> Iterator[Check]:
     """What the replica says."""
     if log is not None:
         yield _lag(source, log, now)
@@ -264,7 +264,7 @@ def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Chec
     yield from trust.checks(source.db, now, floor=configured.configuration.completeness.floor, reconciles=reconciles)
 
 
-def _lag(source: Source, log: Extent, now: datetime) -> Check:
+def _lag(source: Source, log: LogExtent, now: datetime) -> Check:
     landed = dict(source.basis().positions)
     for partition, end in log.ends.items():
         if end < landed.get(partition, -1):

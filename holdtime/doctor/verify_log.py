@@ -13,8 +13,8 @@ from pathlib import Path
 from eventlog.batch import Positions
 from eventlog.log import (
     DAMAGED,
-    Extent,
     Log,
+    LogExtent,
     LogUnavailableError,
     Record,
     records_of,
@@ -54,12 +54,12 @@ class Verified:
             self.damaged += 1
         elif not record.verified:
             self.unverified += 1
-        elif record.seal is None:
+        elif record.signature_headers is None:
             self.unsealed += 1
-        elif (place := verifier.signer(record.body, record.seal)) is None:
+        elif (index := verifier.matching_key(record.body, record.signature_headers)) is None:
             self.unknown += 1
         else:
-            self.by_key[place + 1] += 1
+            self.by_key[index + 1] += 1
 
 
 def examine(config: Path, *, now: datetime, progress: Callable[[int, int], None]) -> Examination:
@@ -118,7 +118,7 @@ def _kafka(configured: Settings, verifier: Verifier, progress: Callable[[int, in
 
 
 def _read(log: Log, found: Verified, verifier: Verifier, progress: Callable[[int, int], None]) -> None:
-    extent = Extent.of(log)
+    extent = LogExtent.of(log)
     positions: Positions = {}
     while len(batch := log.read(positions, BATCH_RECORDS)):
         for record in records_of(batch):

@@ -5,7 +5,6 @@ import importlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 from holdtime.service import event_log
 from holdtime.service.outage import keep_telling
@@ -59,10 +58,10 @@ async def telling(service: Service) -> AsyncIterator[None]:
     if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
         yield
         return
-    from eventlog.kafka.liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import
+    from eventlog.kafka.liveness import KafkaLiveness  # noqa: PLC0415 - only those who use Kafka wait for its import
 
     to = service.parts.log
-    liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
+    liveness = KafkaLiveness(event_log.connection_of(service.settings), on_beat=to.confirm_writable)
     beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
     try:
         yield

@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 
 from eventlog.log import Log, LogUnavailableError
 from eventlog.sqlite.file import UnusableLogError
-from eventlog.sqlite.log import SqliteLog
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import ConfigurationError, Settings
 from holdtime.faults import named
@@ -93,12 +92,12 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
             attempt(require)
         # What exists is opened although something else may be wrong, to name its faults too; new files are not made.
         warehouse = attempt(lambda: open_now(settings, stack, lands=lands, waits=waits))
-        exists = isinstance(log, SqliteLog) and _is_there(environment.log_path)
+        exists = log is not None and log.exists()
         if log and ingests and exists:
             await _start(log, stack, faults)
         if faults or keys is None or listeners is None or limits is None or log is None:
             raise ConfigurationError([*faults, *waits])
-        metrics.spooled = partial(event_log.spooled, log)
+        metrics.spooled = log.spooled
         if ingests and not exists:
             await _start(log, stack, faults)
         elif not ingests:

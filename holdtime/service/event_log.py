@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventlog.kafka import address as kafka_address
@@ -38,33 +37,6 @@ def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[
             return KafkaLog(connection)
         return SpooledLog(connection, SqliteLog(kafka.spool, bounds=bounds, on_commit=on_commit))
     return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
-
-
-def spooled(log: Log) -> int:
-    """How many records wait in the log's spool, if it has one."""
-    if isinstance(log, SqliteLog):
-        return 0
-    from eventlog.kafka.spool import SpooledLog
-
-    return log.waiting if isinstance(log, SpooledLog) else 0
-
-
-def set_aside(log: Log) -> list[Path]:
-    """Return the damaged files of the log, or of its spool, that were set aside and are still there."""
-    if isinstance(log, SqliteLog):
-        return log.set_aside()
-    from eventlog.kafka.spool import SpooledLog
-
-    return log.set_aside() if isinstance(log, SpooledLog) else []
-
-
-def proven(log: Log, began: float) -> None:
-    """Let a log on Kafka know that the cluster took a write that began then, by the monotonic clock."""
-    from eventlog.kafka.log import KafkaLog
-    from eventlog.kafka.spool import SpooledLog
-
-    if isinstance(log, KafkaLog | SpooledLog):
-        log.proven(began)
 
 
 def connection_of(settings: Settings) -> Connection:

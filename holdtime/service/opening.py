@@ -15,8 +15,8 @@ from eventlog.log import (
     Log,
     LogUnavailableError,
     Record,
+    ResumableLog,
 )
-from eventlog.sqlite.log import PARTITION, SqliteLog
 from holdtime.config.settings import (
     Configuration,
     ConfigurationError,
@@ -66,7 +66,7 @@ def open_now(
     if not lands or not (is_there or makes):
         return None
     has_past = is_there or paths.replica.exists()
-    if isinstance(log, SqliteLog) and has_past and not log.end():
+    if log is not None and log.resumable() and has_past and not log.end():
         return open_mended(settings, stack)
     if has_past and not is_there:
         return None
@@ -168,8 +168,8 @@ async def agree(log: Log, landing: Landing) -> None:
     except LogUnavailableError:
         return
     landed = landing.positions()
-    if isinstance(log, SqliteLog) and landed.get(PARTITION):
-        await _agree_with_file(log, landing, end=ends.get(PARTITION, 0), landed=landed[PARTITION])
+    if (file := log.resumable()) is not None and landed.get(file.PARTITION):
+        await _agree_with_file(file, landing, end=ends.get(file.PARTITION, 0), landed=landed[file.PARTITION])
         ends = await asyncio.to_thread(log.end)
     if short := ends_before(log, ends, landed):
         partition = short[0]
@@ -183,7 +183,7 @@ async def agree(log: Log, landing: Landing) -> None:
         )
 
 
-async def _agree_with_file(log: SqliteLog, landing: Landing, *, end: int, landed: int) -> None:
+async def _agree_with_file(log: ResumableLog, landing: Landing, *, end: int, landed: int) -> None:
     is_same = await asyncio.to_thread(_is_same, log, landing, min(end, landed)) if end else None
     if is_same is False:
         raise ConfigurationError(
@@ -204,16 +204,16 @@ async def _agree_with_file(log: SqliteLog, landing: Landing, *, end: int, landed
         await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
 
 
-def _is_same(log: SqliteLog, landing: Landing, end: int) -> bool | None:
+def _is_same(log: ResumableLog, landing: Landing, end: int) -> bool | None:
     """Whether the log's last records up to `end` are those that landed from there; None where none can be compared."""
     try:
-        last = log.read({PARTITION: max(0, end - COMPARED)}, COMPARED)
+        last = log.read({log.PARTITION: max(0, end - COMPARED)}, COMPARED)
     except LogUnavailableError:
         return None
     columns = (last.offsets, last.bodies, last.rejections)
     held = {offset: body for offset, body, rejection in zip(*columns, strict=True) if rejection is None}
     try:
-        landed = landing.bodies_at(PARTITION, list(held))
+        landed = landing.bodies_at(log.PARTITION, list(held))
     except duckdb.Error:
         return None  # where the warehouse is damaged, landing meets that as well, and has it mended
     return all(held[offset] == body for offset, body in landed.items()) if landed else None
@@ -221,5 +221,5 @@ def _is_same(log: SqliteLog, landing: Landing, end: int) -> bool | None:
 
 def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:
     """The partitions that end before what has landed of them: it is another log, or has lost what it had confirmed."""
-    ours = {PARTITION} if isinstance(log, SqliteLog) else landed.keys() - {PARTITION}
-    return [partition for partition in sorted(ours & landed.keys()) if ends.get(partition, -1) < landed[partition]]
+    ours = sorted(partition for partition in landed if log.owns(partition))
+    return [partition for partition in ours if ends.get(partition, -1) < landed[partition]]

@@ -19,7 +19,6 @@ from eventlog.log import (
     Origin,
     Record,
 )
-from eventlog.sqlite.log import SqliteLog
 from holdtime.service.steady_clock import elapsed_s
 from reconciler.found import observed
 from warehouse.instants import EPOCH
@@ -55,19 +54,6 @@ def outage(db: duckdb.DuckDBPyConnection, now: datetime, *, heard_at: datetime |
         return None
     judged_at = EPOCH + timedelta(microseconds=judged_us)
     return between(max(judged_at, heard_at or judged_at), now)
-
-
-def last_received(log: Log) -> datetime | None:
-    """When the record was received that a log in a file took last; None where it has none, or cannot be read now."""
-    if not isinstance(log, SqliteLog):
-        return None
-    try:
-        ends = log.end()
-        last = log.read({partition: end - 1 for partition, end in ends.items()}, 1)
-    except LogUnavailableError:
-        return None
-    times = last.table["received_at"].to_pylist()
-    return times[-1] if times else None
 
 
 def between(since: datetime, now: datetime) -> Record | None:

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from eventlog.log import Extent, LogUnavailableError
+from eventlog.log import LogExtent, LogUnavailableError
 from holdtime.config.settings import Settings
-from holdtime.service import event_log
 from holdtime.service.components import Parts
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.supervisor import DRAIN, Supervisor
@@ -61,7 +60,7 @@ class Service:
         progress, away = self.supervisor.progress, self.supervisor.away
         held = lag = None
         try:
-            extent = Extent.of(self.parts.log)
+            extent = LogExtent.of(self.parts.log)
             held, lag = extent.held, extent.lag(progress.landed if progress else {})
         except LogUnavailableError as error:
             log.warning("log_unreadable", reason=str(error))
@@ -76,7 +75,7 @@ class Service:
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
             "deliveries": self.parts.refusals.status() if self.ingests else None,
             "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
-            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
+            "set_aside": [str(path) for path in self.parts.log.set_aside()],
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 

@@ -15,8 +15,8 @@ import duckdb
 import structlog
 
 from eventlog.log import (
-    Extent,
     Log,
+    LogExtent,
     LogUnavailableError,
     Record,
 )
@@ -30,7 +30,7 @@ from holdtime.service.opening import (
     recover,
     tells_facts,
 )
-from holdtime.service.outage import last_received, outage
+from holdtime.service.outage import outage
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.watchdog import Watchdog
 from processors.app import Processor
@@ -99,7 +99,7 @@ class Supervisor:
 
     async def look_back(self) -> None:
         """Note when a delivery came last, before this process takes any: from then on none could."""
-        heard_at = await asyncio.to_thread(last_received, self.log) if self.ingests else None
+        heard_at = await asyncio.to_thread(self.log.last_received_at) if self.ingests else None
         self._began = datetime.now(UTC), heard_at
 
     async def run(self, opened: Warehouse | None) -> None:
@@ -245,7 +245,7 @@ class Supervisor:
                 os._exit(1)  # all else has stopped, and a thread that is stuck would keep the process for ever
             done = dict(processor.progress.landed)  # before the log's end is: what lands meanwhile is not beyond it
             try:
-                extent = await asyncio.to_thread(Extent.of, self.log)
+                extent = await asyncio.to_thread(LogExtent.of, self.log)
             except LogUnavailableError:
                 watchdog.excuse()
                 continue

@@ -20,7 +20,7 @@ BLOCK_BYTES = 1 << 20
 """At most so much is unpacked at a time."""
 
 FREE_BYTES = 512 << 20
-MOST_TIMES = 200
+MAX_RATIO = 200
 """Ids and times alone keep events from shrinking to less than a twentieth: what grows more is made to fill a disk."""
 
 _XZ_MEMORY = 128 << 20
@@ -81,9 +81,9 @@ class Growth:
     def grew(self, by: int, packed: int) -> None:
         """Count bytes that came out of the first `packed` ones. Raises ArchiveError where that is too much."""
         self._unpacked += by
-        if self._unpacked > FREE_BYTES + MOST_TIMES * packed:
+        if self._unpacked > FREE_BYTES + MAX_RATIO * packed:
             raise ArchiveError(
-                f"unpacks to more than {MOST_TIMES} times its size, as no events do: expected an archive of events; "
+                f"unpacks to more than {MAX_RATIO} times its size, as no events do: expected an archive of events; "
                 "where it is one, unpack it first and replay what comes out"
             )
 

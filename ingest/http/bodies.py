@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from ingest.http.request import CHUNKED, Head, RefusedError
+from ingest.http.request import CHUNKED, Head, RefusedRequestError
 
 MAX_BODY_BYTES = 1 << 20
 MAX_CHUNKS = 4096
@@ -27,7 +27,7 @@ class Body(Protocol):
     is_complete: bool
 
     def feed(self, data: bytes, at: int) -> int:
-        """Read on from `at`; return where the body's bytes end in `data`. Raises TooLargeError, RefusedError."""
+        """Read on from `at`; return where the body's bytes end in `data`. Raises TooLargeError, RefusedRequestError."""
 
     def content(self) -> bytes:
         """Return the bytes of a complete body."""
@@ -101,7 +101,7 @@ class ChunkedBody:
                 self._line += data[at : end or len(data)]
                 at = end or len(data)
                 if len(self._line) > MAX_CHUNK_LINE_BYTES:
-                    raise RefusedError(400, "a chunk's line is over 1 KiB")
+                    raise RefusedRequestError(400, "a chunk's line is over 1 KiB")
                 if end:
                     line, self._line = self._line, b""
                     self._take(line)
@@ -117,10 +117,10 @@ class ChunkedBody:
             if line == b"\r\n":
                 self.is_complete = True
             elif not _TRAILER.fullmatch(line) or self._trailer_bytes > MAX_TRAILER_BYTES:
-                raise RefusedError(400, "malformed or too many trailers")
+                raise RefusedRequestError(400, "malformed or too many trailers")
         elif self._left is not None:
             if line != b"\r\n":
-                raise RefusedError(400, "a chunk is longer than its size")
+                raise RefusedRequestError(400, "a chunk is longer than its size")
             self._left = None
         else:
             self._begin(line)
@@ -128,10 +128,10 @@ class ChunkedBody:
     def _begin(self, line: bytes) -> None:
         size = _SIZE.fullmatch(line)
         if size is None:
-            raise RefusedError(400, "malformed chunk size")
+            raise RefusedRequestError(400, "malformed chunk size")
         self._chunks += 1
         if self._chunks > MAX_CHUNKS:
-            raise RefusedError(400, "too many chunks")
+            raise RefusedRequestError(400, "too many chunks")
         self._left = int(size[1], 16)
         if self.held + self._left > MAX_BODY_BYTES:
             raise TooLargeError

@@ -18,7 +18,7 @@ _SAID_NOTHING_S = 1.0
 _WARN_EVERY_S = 60.0
 
 
-class State(StrEnum):
+class ConnectionState(StrEnum):
     """What a connection waits for."""
 
     SILENT = "silent"
@@ -37,10 +37,10 @@ class State(StrEnum):
     """The client, to read the last of it and close."""
 
 
-class Connection(Protocol):
+class RegisteredConnection(Protocol):
     """What is registered here. `state` and `since` are the registry's to write."""
 
-    state: State | None
+    state: ConnectionState | None
     since: float
     held: int
     """Bytes of what is unfinished that it holds."""
@@ -52,14 +52,21 @@ class Connection(Protocol):
 
 
 _LATE = {
-    State.SILENT: Shed.HEAD_LATE,
-    State.IDLE: Shed.IDLE,
-    State.HEAD: Shed.HEAD_LATE,
-    State.BODY: Shed.BODY_LATE,
-    State.READER: Shed.READER_LATE,
-    State.CLOSING: Shed.CLOSING_LATE,
+    ConnectionState.SILENT: Shed.HEAD_LATE,
+    ConnectionState.IDLE: Shed.IDLE,
+    ConnectionState.HEAD: Shed.HEAD_LATE,
+    ConnectionState.BODY: Shed.BODY_LATE,
+    ConnectionState.READER: Shed.READER_LATE,
+    ConnectionState.CLOSING: Shed.CLOSING_LATE,
 }
-_SHEDDABLE = (State.CLOSING, State.SILENT, State.IDLE, State.HEAD, State.BODY, State.READER)
+_SHEDDABLE = (
+    ConnectionState.CLOSING,
+    ConnectionState.SILENT,
+    ConnectionState.IDLE,
+    ConnectionState.HEAD,
+    ConnectionState.BODY,
+    ConnectionState.READER,
+)
 
 
 class Connections:
@@ -69,17 +76,17 @@ class Connections:
         """Begin with none."""
         self._limits = limits
         self._metrics = metrics
-        self._in: dict[State, dict[Connection, None]] = {state: {} for state in State}
-        self._patience = {
-            State.SILENT: limits.head_s,
-            State.IDLE: limits.idle_s,
-            State.HEAD: limits.head_s,
-            State.BODY: limits.body_s,
-            State.READER: limits.reading_s,
-            State.CLOSING: limits.closing_s,
+        self._in: dict[ConnectionState, dict[RegisteredConnection, None]] = {state: {} for state in ConnectionState}
+        self._timeouts_s = {
+            ConnectionState.SILENT: limits.head_s,
+            ConnectionState.IDLE: limits.idle_s,
+            ConnectionState.HEAD: limits.head_s,
+            ConnectionState.BODY: limits.body_s,
+            ConnectionState.READER: limits.reading_s,
+            ConnectionState.CLOSING: limits.closing_s,
         }
-        self._at: dict[str, dict[Connection, None]] = {}
-        self._holders: dict[Connection, None] = {}
+        self._at: dict[str, dict[RegisteredConnection, None]] = {}
+        self._holders: dict[RegisteredConnection, None] = {}
         self._held = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_sweeping = False
@@ -96,7 +103,7 @@ class Connections:
         """Bytes of all that is unfinished."""
         return self._held
 
-    def opened(self, connection: Connection) -> bool:
+    def opened(self, connection: RegisteredConnection) -> bool:
         """Take one in, and shed another where there are too many; False where there is no room at all."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
@@ -112,13 +119,13 @@ class Connections:
                 return False
             # The last one that was shed may have taken the dictionary with it.
             self._at.setdefault(connection.address, ours)[connection] = None
-        self.move(connection, State.SILENT)
+        self.move(connection, ConnectionState.SILENT)
         if not self._is_sweeping:
             self._is_sweeping = True
             self._loop.call_later(_PERIOD_S, self._sweep)
         return True
 
-    def move(self, connection: Connection, state: State) -> None:
+    def move(self, connection: RegisteredConnection, state: ConnectionState) -> None:
         """Note what it waits for from now on; where that is nothing new, it has waited since before."""
         if connection.state is state:
             return
@@ -129,7 +136,7 @@ class Connections:
             connection.since = self._loop.time()
         self._in[state][connection] = None
 
-    def hold(self, connection: Connection, size: int) -> None:
+    def hold(self, connection: RegisteredConnection, size: int) -> None:
         """Note how many bytes of what is unfinished it holds; the oldest are ended where that is too much in all."""
         if size == connection.held:
             return
@@ -144,7 +151,7 @@ class Connections:
             self.hold(oldest, 0)
             self._shed_one(oldest, Shed.BYTES)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: RegisteredConnection) -> None:
         """It is gone, or will be in a moment."""
         if connection.state is None:
             return
@@ -157,21 +164,21 @@ class Connections:
             if not ours:
                 del self._at[connection.address or ""]
 
-    def _oldest(self) -> Connection | None:
+    def _oldest(self) -> RegisteredConnection | None:
         """The next to shed: one that is closing, one without a head for a second, else who has waited longest."""
-        closing = next(iter(self._in[State.CLOSING]), None)
+        closing = next(iter(self._in[ConnectionState.CLOSING]), None)
         if closing is not None:
             return closing
-        quiet = self._first(State.SILENT, State.IDLE)
+        quiet = self._first(ConnectionState.SILENT, ConnectionState.IDLE)
         if quiet is not None and self._now() - quiet.since >= _SAID_NOTHING_S:
             return quiet
         return self._first(*_SHEDDABLE)
 
-    def _first(self, *states: State) -> Connection | None:
+    def _first(self, *states: ConnectionState) -> RegisteredConnection | None:
         firsts = [first for state in states if (first := next(iter(self._in[state]), None)) is not None]
         return min(firsts, key=lambda each: each.since, default=None)
 
-    def _shed_one(self, connection: Connection | None, why: Shed) -> bool:
+    def _shed_one(self, connection: RegisteredConnection | None, why: Shed) -> bool:
         if connection is None:
             return False
         self._count(why)
@@ -193,8 +200,8 @@ class Connections:
     def _sweep(self) -> None:
         """End what is late."""
         now = self._now()
-        for state, patience in self._patience.items():
-            while (oldest := next(iter(self._in[state]), None)) is not None and now - oldest.since >= patience:
+        for state, timeout_s in self._timeouts_s.items():
+            while (oldest := next(iter(self._in[state]), None)) is not None and now - oldest.since >= timeout_s:
                 self._shed_one(oldest, _LATE[state])
         for connection in self._too_slow(now):
             self._shed_one(connection, Shed.BODY_LATE)
@@ -202,14 +209,14 @@ class Connections:
         if self._is_sweeping and self._loop is not None:
             self._loop.call_later(_PERIOD_S, self._sweep)
 
-    def _too_slow(self, now: float) -> list[Connection]:
+    def _too_slow(self, now: float) -> list[RegisteredConnection]:
         """Whose bodies come at less than the least rate. Those that began lately are not looked at."""
         slow = []
-        for connection in self._in[State.BODY]:
+        for connection in self._in[ConnectionState.BODY]:
             counted_s = now - connection.since - self._limits.rate_counts_after_s
             if counted_s <= 0:
                 break
-            if connection.held < self._limits.least_rate * counted_s:
+            if connection.held < self._limits.min_rate * counted_s:
                 slow.append(connection)
         return slow
 

@@ -11,7 +11,7 @@ from ingest.http.request import Head
 _BODYLESS = frozenset((204, 304))
 
 
-class Exchange:
+class AsgiExchange:
     """Hands a request to an application, and its answer to a connection."""
 
     def __init__(

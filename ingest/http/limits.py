@@ -23,7 +23,7 @@ class Limits:
     idle_s: float = 75.0
     """Between two requests: longer than proxies keep theirs, so that it is they who close."""
     body_s: float = 5.0
-    least_rate: int = 16 << 10
+    min_rate: int = 16 << 10
     """Bytes a second of a body that is not complete after `rate_counts_after_s`; Telnyx gives up after 2 s."""
     rate_counts_after_s: float = 2.0
     reading_s: float = 10.0

@@ -13,36 +13,36 @@ from starlette.types import ASGIApp
 
 from ingest.http.answers import COME_AGAIN, CONTINUE, TOO_LARGE, TOO_SLOW, Answer
 from ingest.http.bodies import MAX_BODY_BYTES, Body, TooLargeError, body_of
-from ingest.http.connections import Connections, State, remote_address
-from ingest.http.exchange import Exchange
-from ingest.http.request import Head, HeadReader, RefusedError
+from ingest.http.connections import Connections, ConnectionState, remote_address
+from ingest.http.exchange import AsgiExchange
+from ingest.http.request import Head, HeadReader, RefusedRequestError
 from ingest.http.turns import FIRST_READ_BYTES, Turns
-from ingest.metrics import HttpMetrics, Outcome, Shed
+from ingest.metrics import DeliveryOutcome, HttpMetrics, Shed
 
 log = structlog.get_logger("ingest")
 
 _CUT_OFF = {
-    Outcome.TOO_SLOW: TOO_SLOW,
-    Outcome.TOO_LARGE: TOO_LARGE,
-    Outcome.OVERLOADED: COME_AGAIN,
+    DeliveryOutcome.TOO_SLOW: TOO_SLOW,
+    DeliveryOutcome.TOO_LARGE: TOO_LARGE,
+    DeliveryOutcome.OVERLOADED: COME_AGAIN,
 }
 _FAILED = Answer.of(500, b"Internal Server Error\n", closes=True)
 
 
-class Delivery(Protocol):
+class AdmittedDelivery(Protocol):
     """A delivery whose head was accepted."""
 
     def take(self, body: bytes) -> Awaitable[Answer]:
         """Return the answer to the complete delivery."""
 
-    def cut_off(self, outcome: Outcome) -> None:
+    def cut_off(self, outcome: DeliveryOutcome) -> None:
         """Note that its body never became complete."""
 
 
-class Site(Protocol):
+class Admission(Protocol):
     """What is served."""
 
-    def admit(self, head: Head, *, port: int) -> Delivery | Answer | None:
+    def admit(self, head: Head, *, port: int) -> AdmittedDelivery | Answer | None:
         """Return the delivery that the head begins, or the answer that refuses it, or None for the application."""
 
 
@@ -53,7 +53,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self,
         *,
         app: ASGIApp,
-        site: Site,
+        site: Admission,
         connections: Connections,
         turns: Turns,
         metrics: HttpMetrics,
@@ -69,7 +69,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._metrics = metrics
         self._ours = ours
         self._tasks = tasks
-        self.state: State | None = None
+        self.state: ConnectionState | None = None
         self.since = 0.0
         self.held = 0
         self.address: str | None = None
@@ -78,10 +78,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._reader = HeadReader()
         self._head: Head | None = None
-        self._delivery: Delivery | None = None
+        self._delivery: AdmittedDelivery | None = None
         self._body: Body | None = None
         self._pending = b""
-        self._exchange: Exchange | None = None
+        self._exchange: AsgiExchange | None = None
         self._is_answering = self._is_write_paused = self._is_stopping = False
         self._can_write: asyncio.Event | None = None
         self._discarded = 0
@@ -105,9 +105,9 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, or keep what came for its turn."""
-        if self.state is State.CLOSING:
+        if self.state is ConnectionState.CLOSING:
             self._discard(len(data))
-        elif self._is_answering or self.state is State.READER:
+        elif self._is_answering or self.state is ConnectionState.READER:
             self._keep(data)
         elif self.state is not None:
             self._read(data)
@@ -121,7 +121,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Forget everything; a delivery that is complete is kept nevertheless."""
         self._ours.discard(self)
         if self._body is not None:
-            self._cut_off(Outcome.DISCONNECTED)
+            self._cut_off(DeliveryOutcome.DISCONNECTED)
         self._reader.forget()
         self._connections.forget(self)
         if self._exchange is not None:
@@ -131,18 +131,18 @@ class HttpConnection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Wait for the client to read."""
         self._is_write_paused = True
-        if self.state in {State.ANSWER, State.IDLE}:
-            self._connections.move(self, State.READER)
+        if self.state in {ConnectionState.ANSWER, ConnectionState.IDLE}:
+            self._connections.move(self, ConnectionState.READER)
 
     def resume_writing(self) -> None:
         """Go on where the client made us wait."""
         self._is_write_paused = False
         if self._can_write is not None:
             self._can_write.set()
-        if self.state is not State.READER:
+        if self.state is not ConnectionState.READER:
             return
         if self._is_answering:
-            self._connections.move(self, State.ANSWER)
+            self._connections.move(self, ConnectionState.ANSWER)
         else:
             self._next()
 
@@ -158,7 +158,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._pending, self._is_stopping = b"", True
             return
         if self._body is not None:
-            outcome = Outcome.TOO_SLOW if why is Shed.BODY_LATE else Outcome.OVERLOADED
+            outcome = DeliveryOutcome.TOO_SLOW if why is Shed.BODY_LATE else DeliveryOutcome.OVERLOADED
             self._cut_off(outcome)
             self._write(_CUT_OFF[outcome].closing)
         self._connections.forget(self)
@@ -173,10 +173,10 @@ class HttpConnection(asyncio.BufferedProtocol):
             at = self._read_head(data) if self._body is None else 0
             if self._body is not None:
                 self._read_body(self._body, data, at)
-        except RefusedError as refused:
-            self._refuse(refused.answer, Outcome.MALFORMED)
+        except RefusedRequestError as refused:
+            self._refuse(refused.answer, DeliveryOutcome.MALFORMED)
         except TooLargeError:
-            self._refuse(TOO_LARGE, Outcome.TOO_LARGE)
+            self._refuse(TOO_LARGE, DeliveryOutcome.TOO_LARGE)
 
     def _read_head(self, data: bytes) -> int:
         """Read on in a head; return where it ends. When it is complete and not refused there is a body to be read."""
@@ -185,8 +185,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         if head is not None:
             self._begin(head)
             return at
-        if self.state is not State.SILENT and self._reader.size:
-            self._connections.move(self, State.HEAD)
+        if self.state is not ConnectionState.SILENT and self._reader.size:
+            self._connections.move(self, ConnectionState.HEAD)
         self._connections.hold(self, self._reader.size)
         return at
 
@@ -197,15 +197,15 @@ class HttpConnection(asyncio.BufferedProtocol):
         if body.is_complete:
             self._answer(data[at:])
             return
-        self._connections.move(self, State.BODY)
+        self._connections.move(self, ConnectionState.BODY)
         self._connections.hold(self, body.held)
-        if len(data) >= FIRST_READ_BYTES and self.state is State.BODY:
+        if len(data) >= FIRST_READ_BYTES and self.state is ConnectionState.BODY:
             self._buffer = self._turns.later
             self._transport.pause_reading()
             self._turns.wait(self._go_on)
 
     def _go_on(self) -> None:
-        if self.state is State.BODY:
+        if self.state is ConnectionState.BODY:
             self._transport.resume_reading()
 
     def _begin(self, head: Head) -> None:
@@ -229,7 +229,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._buffer = self._turns.first
         self._is_answering = True
         self._connections.hold(self, 0)
-        self._connections.move(self, State.ANSWER)
+        self._connections.move(self, ConnectionState.ANSWER)
         if rest:
             self._keep(rest)
         if delivery is not None:
@@ -240,7 +240,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, delivery: Delivery, body: bytes, head: Head) -> None:
+    async def _deliver(self, delivery: AdmittedDelivery, body: bytes, head: Head) -> None:
         try:
             answer = await delivery.take(body)
         except Exception:
@@ -251,7 +251,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._answered(keeps_alive=keeps_alive)
 
     async def _serve(self, head: Head, body: bytes) -> None:
-        exchange = self._exchange = Exchange(head, body, write=self._write, drain=self._drain)
+        exchange = self._exchange = AsgiExchange(head, body, write=self._write, drain=self._drain)
         exchange.keeps_alive = exchange.keeps_alive and not self._is_stopping
         try:
             await exchange.run(self._app)
@@ -275,7 +275,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if not keeps_alive or self._is_stopping:
             self._close()
         elif self._is_write_paused:
-            self._connections.move(self, State.READER)
+            self._connections.move(self, ConnectionState.READER)
         else:
             self._next()
 
@@ -285,12 +285,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         What was sent before its turn waits for one: else a thousand connections full of requests would go before all
         that come one at a time.
         """
-        self._connections.move(self, State.IDLE)
+        self._connections.move(self, ConnectionState.IDLE)
         if self._pending:
             self._turns.wait(self._read_pending)
 
     def _read_pending(self) -> None:
-        if self.state is not State.IDLE or not self._pending:
+        if self.state is not ConnectionState.IDLE or not self._pending:
             return
         data, self._pending = self._pending, b""
         self._connections.hold(self, 0)
@@ -303,7 +303,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport.pause_reading()
         self._connections.hold(self, len(self._pending))
 
-    def _refuse(self, answer: Answer, outcome: Outcome) -> None:
+    def _refuse(self, answer: Answer, outcome: DeliveryOutcome) -> None:
         """Refuse what cannot be read, and count it: where it is a delivery, as such."""
         if self._delivery is not None:
             self._cut_off(outcome)
@@ -316,7 +316,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._write(answer.last(self._head.method if self._head else ""))
         # To close with bytes unread would reset the connection, and the answer might be lost.
         self._connections.hold(self, 0)
-        self._connections.move(self, State.CLOSING)
+        self._connections.move(self, ConnectionState.CLOSING)
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
@@ -325,7 +325,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._discarded > MAX_BODY_BYTES:
             self._transport.abort()
 
-    def _cut_off(self, outcome: Outcome) -> None:
+    def _cut_off(self, outcome: DeliveryOutcome) -> None:
         """Give the body up."""
         if self._delivery is not None:
             self._delivery.cut_off(outcome)
@@ -338,5 +338,5 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         if self.state is not None:
             self._connections.hold(self, 0)
-            self._connections.move(self, State.CLOSING)
+            self._connections.move(self, ConnectionState.CLOSING)
         self._transport.close()

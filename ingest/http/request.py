@@ -30,7 +30,7 @@ _NONE: frozenset[bytes] = frozenset()
 _ONCE = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """The request cannot be served; `answer` says why, and the connection ends with it."""
 
     def __init__(self, status: int, reason: str, *headers: Header) -> None:
@@ -88,7 +88,7 @@ class HeadReader:
         self._raw: list[Header] = []
 
     def feed(self, data: bytes) -> int:
-        """Read on; return how many bytes of `data` are the head's. Raises RefusedError."""
+        """Read on; return how many bytes of `data` are the head's. Raises RefusedRequestError."""
         start = 0
         if not self.size and data[:1] in {b"\r", b"\n"}:
             start = len(data) - len(data.lstrip(b"\r\n"))  # RFC 9112, 2.2: ignore empty lines before a request
@@ -98,7 +98,7 @@ class HeadReader:
         stop = len(data) if at < 0 else at + len(_END) - len(self._tail)
         self.size += stop - start
         if self.size > MAX_HEAD_BYTES:
-            raise RefusedError(431, "headers over 64 KiB")
+            raise RefusedRequestError(431, "headers over 64 KiB")
         piece = data[start:stop]
         if at < 0:
             self._tail = (self._tail + piece)[-3:]
@@ -135,33 +135,33 @@ class HeadReader:
             pass  # a server may ignore the offer, and the body is read by what the fields say
         except httptools.HttpParserError as error:
             self.forget()
-            raise RefusedError(400, f"malformed request: {error}") from None
+            raise RefusedRequestError(400, f"malformed request: {error}") from None
 
     def _check_line(self, piece: bytes) -> None:
-        """Raise RefusedError unless the request line is one, or goes on."""
+        """Raise RefusedRequestError unless the request line is one, or goes on."""
         line = self._start
         if len(line) > MAX_LINE_BYTES:
-            raise RefusedError(414, "request line over 8 KiB")
+            raise RefusedRequestError(414, "request line over 8 KiB")
         if line.startswith(b"CONNECT "):
-            raise RefusedError(405, "this is no proxy", (b"allow", b"GET, HEAD, POST"))
+            raise RefusedRequestError(405, "this is no proxy", (b"allow", b"GET, HEAD, POST"))
         if line.endswith(b"\n"):
             self._line = _LINE.fullmatch(line)
             if self._line is not None:
                 return
             if _LINE_OF_ANOTHER_VERSION.fullmatch(line):
-                raise RefusedError(505, "expected version 1.0 or 1.1 of HTTP")
+                raise RefusedRequestError(505, "expected version 1.0 or 1.1 of HTTP")
         elif _PART_OF_A_LINE.fullmatch(piece):
             return
-        raise RefusedError(400, "malformed request line")
+        raise RefusedRequestError(400, "malformed request line")
 
     def _completed(self) -> Head:
         if self._line is None or not self._is_read:
-            raise RefusedError(400, "malformed request")
+            raise RefusedRequestError(400, "malformed request")
         headers = [(name.lower(), value.rstrip(b" \t")) for name, value in self._raw]
         fields = dict(headers)
         repeated = _NONE if len(fields) == len(headers) else _repeated(headers)
         if repeated and not repeated.isdisjoint(_ONCE):
-            raise RefusedError(400, "a field came twice that may come once")
+            raise RefusedRequestError(400, "a field came twice that may come once")
         method, target, minor = self._line.groups()
         host, raw_path, path, query = _target(target, fields.get(b"host"))
         length = _length(fields, is_old=minor == b"0")
@@ -179,7 +179,7 @@ def _target(target: bytes, host: bytes | None) -> tuple[bytes | None, bytes, str
     if not target.startswith(b"/"):
         absolute = _ABSOLUTE.fullmatch(target)
         if absolute is None:
-            raise RefusedError(400, "the target must be a path")
+            raise RefusedRequestError(400, "the target must be a path")
         host, target = absolute.groups()
         target = target if target.startswith(b"/") else b"/" + target
     if b"#" in target:
@@ -188,7 +188,7 @@ def _target(target: bytes, host: bytes | None) -> tuple[bytes | None, bytes, str
     if b"%" not in raw:
         return host, raw, raw.decode("ascii"), query
     if _ENCODED_SLASH.search(raw):
-        raise RefusedError(400, "encoded slashes in the path")
+        raise RefusedRequestError(400, "encoded slashes in the path")
     return host, raw, unquote(raw.decode("ascii")), query
 
 
@@ -197,14 +197,14 @@ def _length(fields: dict[bytes, bytes], *, is_old: bool) -> int:
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
         if coding.lower() != b"chunked":
-            raise RefusedError(501, "Transfer-Encoding: chunked only")
+            raise RefusedRequestError(501, "Transfer-Encoding: chunked only")
         if is_old or b"content-length" in fields:
-            raise RefusedError(400, "Transfer-Encoding with Content-Length, or in HTTP/1.0")
+            raise RefusedRequestError(400, "Transfer-Encoding with Content-Length, or in HTTP/1.0")
         return CHUNKED
     declared = fields.get(b"content-length", b"0")
     if not declared.isdigit():
-        raise RefusedError(400, "Content-Length is no number")
+        raise RefusedRequestError(400, "Content-Length is no number")
     if len(declared) > MAX_LENGTH_DIGITS:
         # Whatever stands before us may read another number out of so many digits, and with that another next request.
-        raise RefusedError(400, "Content-Length has more digits than any length")
+        raise RefusedRequestError(400, "Content-Length has more digits than any length")
     return int(declared)

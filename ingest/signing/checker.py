@@ -14,17 +14,18 @@ from typing import NamedTuple, cast
 
 import structlog
 
+from eventlog.signature_headers import SignatureHeaders
 from ingest.signing import checker_process
-from ingest.signing.checker_process import LENGTH, NOBODY
-from ingest.signing.signature import Seal, Verifier
+from ingest.signing.checker_process import LENGTH, NO_KEY
+from ingest.signing.signature import Verifier
 
 START_AGAIN_S = 1.0
 
-_LOOK_S = 0.1
-_MOST_LOOKS = 7
-"""A process that owes answers and gave none from look to look is ended: whoever waits is given up on after 1.5 s.
+_POLL_S = 0.1
+_MAX_POLLS = 7
+"""A process that owes answers and gave none for so many polls is killed: a delivery is given up on after 1.5 s.
 
-Looks are counted, not time: where it was the loop that stood still, answers may be waiting to be read.
+Polls are counted, not time: where the loop itself stood still, answers may be waiting to be read.
 """
 
 _JOINED_BYTES = 64 << 10
@@ -35,12 +36,12 @@ log = structlog.get_logger("ingest")
 
 class _Check(NamedTuple):
     body: bytes
-    seal: Seal
+    headers: SignatureHeaders
     answer: "asyncio.Future[int | None]"
 
 
 class Checker(asyncio.Protocol):
-    """A Verifier's `signer`, answered from another process. Made and used on one event loop."""
+    """A Verifier's `matching_key`, answered from another process. Made and used on one event loop."""
 
     def __init__(self, verifier: Verifier) -> None:
         """Name the keys; `start` starts the process."""
@@ -51,8 +52,8 @@ class Checker(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
         self._opened: asyncio.WriteTransport | None = None
         self._transport: asyncio.WriteTransport | None = None  # the same, while there is a process that answers
-        self._looks = 0
-        self._next_look: asyncio.TimerHandle | None = None
+        self._polls = 0
+        self._next_poll: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._restart: asyncio.Task[None] | None = None
 
@@ -68,15 +69,15 @@ class Checker(asyncio.Protocol):
             )
         await self._loop.create_unix_connection(lambda: self, sock=ours)
 
-    def signer(self, body: bytes, seal: Seal) -> "asyncio.Future[int | None]":
-        """Say which key signed the body at the seal's time, as a place among the verifier's; None if none did."""
+    def matching_key(self, body: bytes, headers: SignatureHeaders) -> "asyncio.Future[int | None]":
+        """Return the index of the verifier's key that signed the body at the headers' time; None if none did."""
         answer: asyncio.Future[int | None] = self._loop.create_future()
         if self._transport is None:
-            answer.set_result(self._verifier.signer(body, seal))
+            answer.set_result(self._verifier.matching_key(body, headers))
             return answer
         if not self._gathered:
             self._loop.call_soon(self._send)
-        self._gathered.append(_Check(body, seal, answer))
+        self._gathered.append(_Check(body, headers, answer))
         return answer
 
     @property
@@ -100,13 +101,13 @@ class Checker(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand out answers: a byte each, in the order of the checks, after one that says that it is ready."""
-        self._looks = 0
+        self._polls = 0
         if self._transport is None:
             self._transport, data = self._opened, data[1:]
-        for place in data:
+        for index in data:
             check = self._sent.popleft()
             if not check.answer.done():
-                check.answer.set_result(None if place == NOBODY else place)
+                check.answer.set_result(None if index == NO_KEY else index)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Check by ourselves what it had not answered, and start another one."""
@@ -116,7 +117,7 @@ class Checker(asyncio.Protocol):
         self._gathered.clear()
         for check in unanswered:
             if not check.answer.done():
-                check.answer.set_result(self._verifier.signer(check.body, check.seal))
+                check.answer.set_result(self._verifier.matching_key(check.body, check.headers))
         if not self._is_closing:
             log.error("checker_lost", unanswered=len(unanswered), again_in_s=START_AGAIN_S)
             self._loop.call_later(START_AGAIN_S, self._start_again)
@@ -126,9 +127,9 @@ class Checker(asyncio.Protocol):
             return
         parts: list[bytes] = []
         largest = 0
-        for body, seal, _ in self._gathered:
-            beginning = seal.over(b"")
-            parts += (LENGTH.pack(len(beginning) + len(body)), seal.signature, beginning, body)
+        for body, headers, _ in self._gathered:
+            beginning = headers.signed_message(b"")
+            parts += (LENGTH.pack(len(beginning) + len(body)), headers.signature, beginning, body)
             largest = max(largest, len(body))
         self._sent += self._gathered
         self._gathered.clear()
@@ -136,18 +137,18 @@ class Checker(asyncio.Protocol):
             self._transport.write(b"".join(parts))
         else:
             self._transport.writelines(parts)
-        if self._next_look is None:
-            self._looks = 0
-            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+        if self._next_poll is None:
+            self._polls = 0
+            self._next_poll = self._loop.call_later(_POLL_S, self._poll)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """End the process if it is stuck; that is noticed like any other end of it."""
-        self._next_look = None
+        self._next_poll = None
         if not self._sent or self._process is None:
             return
-        self._looks += 1
-        if self._looks < _MOST_LOOKS:
-            self._next_look = self._loop.call_later(_LOOK_S, self._look)
+        self._polls += 1
+        if self._polls < _MAX_POLLS:
+            self._next_poll = self._loop.call_later(_POLL_S, self._poll)
         else:
             log.error("checker_stuck", unanswered=len(self._sent))
             self._process.kill()

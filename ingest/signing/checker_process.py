@@ -1,7 +1,7 @@
 """The other end of `checker`: reads deliveries from a socket, answers with a byte each; ends when the socket does.
 
-A delivery is the length of what was signed, the 64 bytes of its signature, and what was signed. The byte is the place
-of the key that signed it, or NOBODY. One byte comes before all answers: from then on it reads.
+A delivery is the length of the signed message, the 64 bytes of its signature, and the signed message. The answer is the
+index of the key that signed it, or NO_KEY. One byte comes before all answers and says that this process reads.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ import sys
 
 from nacl.signing import VerifyKey
 
+from eventlog.signature_headers import SIGNATURE_LENGTH
 from ingest.signing.signature import Verifier
 
 LENGTH = struct.Struct("!I")
-"""Of what was signed, in bytes."""
+"""Of the signed message, in bytes."""
 
-NOBODY = 255
+NO_KEY = 255
 
-_SIGNATURE_BYTES = 64
-_HEAD_BYTES = LENGTH.size + _SIGNATURE_BYTES
+_HEAD_BYTES = LENGTH.size + SIGNATURE_LENGTH
 _READ_BYTES = 1 << 18
 _ANSWERS_AT_ONCE = 16
 """So that the first of many do not wait for the last."""
@@ -28,7 +28,7 @@ _ANSWERS_AT_ONCE = 16
 
 def serve(connection: socket.socket, verifier: Verifier) -> None:
     """Answer until the other end closes; raises ConnectionError where it did while it still had answers to come."""
-    connection.sendall(bytes([NOBODY]))
+    connection.sendall(bytes([NO_KEY]))
     unread = b""
     while received := connection.recv(_READ_BYTES):
         unread = unread + received if unread else received
@@ -39,8 +39,8 @@ def serve(connection: socket.socket, verifier: Verifier) -> None:
             end = message_at + LENGTH.unpack_from(unread, start)[0]
             if end > len(unread):
                 break
-            place = verifier.signer_of(unread[message_at:end], unread[start + LENGTH.size : message_at])
-            answers.append(NOBODY if place is None else place)
+            index = verifier.matching_key_of(unread[message_at:end], unread[start + LENGTH.size : message_at])
+            answers.append(NO_KEY if index is None else index)
             if len(answers) == _ANSWERS_AT_ONCE:
                 connection.sendall(answers)
                 answers.clear()

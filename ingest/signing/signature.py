@@ -5,18 +5,15 @@ but for the spellings that we refuse and Telnyx never sends. The unit tests list
 """
 
 import base64
-import re
-from binascii import a2b_base64
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-_SECONDS = re.compile(rb"[0-9]{1,12}")
-SIGNATURE_LENGTH = 64
+from eventlog.signature_headers import SignatureHeaders
+
 _KEY_LENGTH = 32
 _WHERE = "copy the base64 key from Mission Control, API keys, Public key"
 
@@ -34,39 +31,14 @@ class UnusableKeyError(ValueError):
     """The configured public keys cannot be used; the text says what was expected, what came and what to do."""
 
 
-class Seal(NamedTuple):
-    """The two headers that vouch for a delivery, well-formed, and not believed yet.
-
-    `signature` is 64 bytes. `timestamp` is the header as it was spelled, Unix seconds, because that is what was signed.
-    """
-
-    signature: bytes
-    timestamp: bytes
-
-    def over(self, body: bytes) -> bytes:
-        """What the sender signed, if that is the body."""
-        return b"%b|%b" % (self.timestamp, body)
-
-    @property
-    def signed_us(self) -> int:
-        """When the sender says it signed: Unix time in microseconds."""
-        return int(self.timestamp) * 1_000_000
-
-
-def seal(signature: bytes | None, timestamp: bytes | None) -> Seal | Distrust:
+def parse_headers(signature: bytes | None, timestamp: bytes | None) -> SignatureHeaders | Distrust:
     """Read the header values; Distrust.MISSING or Distrust.MALFORMED when nothing can be checked with them.
 
     Stricter than the SDK on the timestamp, which must be 1 to 12 ASCII digits.
     """
     if signature is None or timestamp is None:
         return Distrust.MISSING
-    if _SECONDS.fullmatch(timestamp) is None:
-        return Distrust.MALFORMED
-    try:
-        raw = a2b_base64(signature, strict_mode=True)
-    except ValueError:
-        return Distrust.MALFORMED
-    return Seal(raw, timestamp) if len(raw) == SIGNATURE_LENGTH else Distrust.MALFORMED
+    return SignatureHeaders.parse(signature, timestamp) or Distrust.MALFORMED
 
 
 def is_signed_by(key: VerifyKey, message: bytes, signature: bytes) -> bool:
@@ -88,20 +60,20 @@ class Verifier:
     keys: tuple[VerifyKey, ...]
     tolerance_us: int = 300_000_000
 
-    def signer(self, body: bytes, seal: Seal) -> int | None:
-        """Return which of `keys` signed the body at the seal's time, as a place in the tuple; None if none did."""
-        return self.signer_of(seal.over(body), seal.signature)
+    def matching_key(self, body: bytes, headers: SignatureHeaders) -> int | None:
+        """Return the index in `keys` of the key that signed the body at the headers' time; None if none did."""
+        return self.matching_key_of(headers.signed_message(body), headers.signature)
 
-    def signer_of(self, message: bytes, signature: bytes) -> int | None:
-        """Return which of `keys` signed just that message, as a place in the tuple; None if none did."""
-        for place, key in enumerate(self.keys):
+    def matching_key_of(self, message: bytes, signature: bytes) -> int | None:
+        """Return the index in `keys` of the key that signed exactly that message; None if none did."""
+        for index, key in enumerate(self.keys):
             if is_signed_by(key, message, signature):
-                return place
+                return index
         return None
 
-    def is_fresh(self, seal: Seal, now_us: int) -> bool:
-        """Say whether the seal's time is within the tolerance of `now_us`, before or after, bounds included."""
-        return abs(now_us - seal.signed_us) <= self.tolerance_us
+    def is_fresh(self, headers: SignatureHeaders, now_us: int) -> bool:
+        """Say whether the headers' time is within the tolerance of `now_us`, before or after, bounds included."""
+        return abs(now_us - headers.signed_us) <= self.tolerance_us
 
     def distrust(
         self, body: bytes, *, signature: bytes | None, timestamp: bytes | None, now_us: int
@@ -111,12 +83,12 @@ class Verifier:
         `signature` and `timestamp` are the header values, None where absent. The signature is checked before the
         time, so STALE always means authentic.
         """
-        sealed = seal(signature, timestamp)
-        if isinstance(sealed, Distrust):
-            return sealed
-        if self.signer(body, sealed) is None:
+        headers = parse_headers(signature, timestamp)
+        if isinstance(headers, Distrust):
+            return headers
+        if self.matching_key(body, headers) is None:
             return Distrust.FORGED
-        return None if self.is_fresh(sealed, now_us) else Distrust.STALE
+        return None if self.is_fresh(headers, now_us) else Distrust.STALE
 
 
 def parse_keys(text: str) -> tuple[VerifyKey, ...]:
@@ -128,11 +100,11 @@ def parse_keys(text: str) -> tuple[VerifyKey, ...]:
         raise UnusableKeyError(f"the public key is empty: {_WHERE}")
     parts = [part.strip() for part in text.split(",")]
     keys: list[VerifyKey] = []
-    for place, part in enumerate(parts, start=1):
-        key = _parse_key(part, f"public key {place} of {len(parts)}")
+    for number, part in enumerate(parts, start=1):
+        key = _parse_key(part, f"public key {number} of {len(parts)}")
         if key in keys:
             raise UnusableKeyError(
-                f"public key {place} of {len(parts)} is the same as key {keys.index(key) + 1}: drop it"
+                f"public key {number} of {len(parts)} is the same as key {keys.index(key) + 1}: drop it"
             )
         keys.append(key)
     return tuple(keys)

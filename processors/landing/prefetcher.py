@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from eventlog.batch import Batch, Positions
-from eventlog.log import Reader
+from eventlog.log import LogReader
 from processors.landing.prepared import Prepared
 
 MIN_PREFETCH = 10_000
@@ -22,7 +22,7 @@ class Prefetcher:
     of its turn, in the thread that reads it.
     """
 
-    reader: Reader
+    reader: LogReader
     limit: int
     prepare: Callable[[Batch], Prepared]
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "read-ahead"))

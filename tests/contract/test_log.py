@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,17 +13,21 @@ import pytest
 
 from eventlog.batch import Positions
 from eventlog.kafka import address as kafka_address
+from eventlog.kafka.appender import DEADLINE_S
 from eventlog.kafka.connection import Connection
 from eventlog.kafka.log import KafkaLog
-from eventlog.kafka.topics import Layout
+from eventlog.kafka.spool import SpooledLog
+from eventlog.kafka.topics import EVENTS_PARTITIONS, REJECTED_PARTITIONS, Layout
 from eventlog.log import (
+    Log,
     Origin,
     Record,
     records_of,
 )
+from eventlog.signature_headers import SignatureHeaders
+from eventlog.sqlite.log import PARTITION as SQLITE_PARTITION
 from eventlog.sqlite.log import SqliteLog
-from ingest.signing.signature import Seal
-from tests.support.logs import Log, an_event, bodies, read_all
+from tests.support.logs import an_event, bodies, read_all
 
 Opener = Callable[[], contextlib.AbstractAsyncContextManager[Log]]
 """Opens the same log each time; leaving the context closes it."""
@@ -55,11 +61,32 @@ def kafka_log(servers: str) -> Opener:
     return opened
 
 
-@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
+def spooled_log(servers: str, folder: Path) -> Opener:
+    """The log with a spool, which gets as long for the cluster as the log without one: no record is spooled here."""
+    layout = Layout(prefix=f"{uuid4().hex}.")
+
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Log]:
+        connection = Connection(kafka_address.servers(servers), layout=layout)
+        log = SpooledLog(connection, SqliteLog(folder / "spool.sqlite"), direct_s=DEADLINE_S)
+        await log.start()
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    return opened
+
+
+ON_KAFKA = [pytest.param(each, marks=pytest.mark.kafka) for each in ("kafka", "kafka with a spool")]
+
+
+@pytest.fixture(params=["sqlite", *ON_KAFKA])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     if request.param == "sqlite":
         return sqlite_log(tmp_path)
-    return kafka_log(request.getfixturevalue("kafka"))
+    servers = request.getfixturevalue("kafka")
+    return kafka_log(servers) if request.param == "kafka" else spooled_log(servers, tmp_path)
 
 
 @pytest.fixture(name="forgetful")
@@ -91,8 +118,8 @@ def test_a_record_comes_back_as_it_was_appended(opener: Opener) -> None:
         Record("תמיכה".encode(), 3, Origin.RECONCILER, verified=False),
         Record(b'{"data":', 4, rejection="stale"),
         Record(b"\xff\xfe", 2**53, Origin.WEBHOOK, verified=True),
-        Record(b"{}", 5, seal=Seal(bytes(range(64)), b"1800000000")),
-        Record(b"stale", 6, rejection="stale", seal=Seal(bytes(64), b"000000000007")),
+        Record(b"{}", 5, signature_headers=SignatureHeaders(bytes(range(64)), b"1800000000")),
+        Record(b"stale", 6, rejection="stale", signature_headers=SignatureHeaders(bytes(64), b"000000000007")),
     ]
 
     async def scenario(log: Log) -> None:
@@ -224,6 +251,39 @@ def test_a_body_of_one_mebibyte_comes_back_whole(opener: Opener) -> None:
         large = an_event(1, size=1 << 20)
         await log.append(large)
         assert await bodies(log) == [large.body]
+
+    run(scenario, opener)
+
+
+def test_a_log_owns_the_partitions_that_it_gives_and_not_those_of_the_other_kind(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        await log.append(an_event(1))
+        ends = log.end()
+        assert all(log.owns(partition) for partition in ends)
+        assert log.owns(SQLITE_PARTITION) == (log.resumable() is not None)
+        assert log.owns(EVENTS_PARTITIONS) == log.owns(REJECTED_PARTITIONS) == (log.resumable() is None)
+
+    run(scenario, opener)
+
+
+def test_a_log_in_a_file_says_when_it_took_its_last_record_and_one_that_many_write_does_not(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        assert log.last_received_at() is None
+        for number in range(3):
+            await log.append(an_event(number))
+        found = await asyncio.to_thread(log.last_received_at)
+        expected = datetime.fromtimestamp(an_event(2).received_us / 1_000_000, UTC) if log.resumable() else None
+        assert found == expected
+
+    run(scenario, opener)
+
+
+def test_a_log_whose_records_are_where_they_belong_has_none_in_a_spool_and_nothing_set_aside(opener: Opener) -> None:
+    async def scenario(log: Log) -> None:
+        await log.append(an_event(1))
+        log.confirm_writable(time.monotonic())
+        assert (log.unavailable, log.spooled(), log.set_aside()) == (None, 0, [])
+        assert log.exists() == (log.resumable() is not None)
 
     run(scenario, opener)
 

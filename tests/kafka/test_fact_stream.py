@@ -10,6 +10,7 @@ from aiokafka.errors import OutOfOrderSequenceNumber
 
 from eventlog.kafka import address as kafka_address
 from eventlog.kafka.connection import Connection
+from eventlog.kafka.internals import fail_pending, producer_of
 from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
 from processors.outbox.fact_stream import FactStream, topic
@@ -29,7 +30,7 @@ def test_a_producer_that_failed_for_good_is_replaced_and_what_it_did_not_tell_is
         try:
             await asyncio.to_thread(stream.publish, [first])
             broker: Any = stream._broker
-            broker.config.producer._producer.producer._message_accumulator.fail_all(OutOfOrderSequenceNumber())
+            fail_pending(producer_of(broker), OutOfOrderSequenceNumber())
             with pytest.raises(LogUnavailableError, match="OutOfOrderSequenceNumber"):
                 await asyncio.to_thread(stream.publish, [second, gone])
             await asyncio.to_thread(stream.publish, [second, gone])

@@ -29,6 +29,7 @@ from eventlog.kafka import (
     topics as kafka_topics,
 )
 from eventlog.kafka.connection import Connection
+from eventlog.kafka.internals import fail_pending, producer_of
 from eventlog.kafka.session import require_manual
 from eventlog.kafka.spool import SpooledLog
 from eventlog.kafka.topics import (
@@ -43,8 +44,8 @@ from eventlog.log import (
     Record,
     records_of,
 )
+from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite.log import SqliteLog
-from ingest.signing.signature import Seal
 from tests.support.kafka.cluster import (
     PASSWORD,
     USERNAME,
@@ -96,7 +97,7 @@ def test_a_producer_that_failed_for_good_is_replaced(kafka: str) -> None:
         async with opened(a_connection(kafka, partitions=1)) as log:
             await log.append(an_event(1))
             broker: Any = log._appender._broker
-            broker.config.producer._producer.producer._message_accumulator.fail_all(OutOfOrderSequenceNumber())
+            fail_pending(producer_of(broker), OutOfOrderSequenceNumber())
             with pytest.raises(LogUnavailableError, match="OutOfOrderSequenceNumber"):
                 await log.append(an_event(2))
             async with asyncio.timeout(30):
@@ -206,7 +207,7 @@ def test_a_record_that_no_topic_takes_is_refused_and_the_log_goes_on(kafka: str)
             with pytest.raises(LogUnavailableError, match=r"Kafka takes bodies of .* found 2,097,152"):
                 await log.append(Record(bytes(2 << 20), 1))
             assert log.unavailable is None
-            await log.append(Record(bytes(kafka_appender.MOST_BODY_BYTES), 1))
+            await log.append(Record(bytes(kafka_appender.MAX_VALUE_BYTES), 1))
 
     asyncio.run(scenario())
 
@@ -253,7 +254,7 @@ def test_a_topic_that_would_lose_events_is_refused_when_the_cluster_comes_late_u
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventlog.kafka.appender._START_S", 0.1)
-    monkeypatch.setattr("eventlog.kafka.appender._LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("eventlog.kafka.appender._RETRY_TOPICS_S", 0.1)
     host, _, port = kafka.partition(",")[0].rpartition(":")
     layout = Layout(partitions=1, prefix=f"{uuid4().hex}.")
 
@@ -365,7 +366,7 @@ def test_a_spool_is_drained_by_the_next_process_and_empty_after_that(tmp_path: P
             await left.append(an_event(number))
         await left.close()
         for lives in (1, 2):
-            log = SpooledLog(connection, SqliteLog(path), most_records=5)
+            log = SpooledLog(connection, SqliteLog(path), max_records=5)
             await log.start()
             try:
                 async with asyncio.timeout(60):
@@ -382,13 +383,13 @@ def test_a_spool_is_drained_by_the_next_process_and_empty_after_that(tmp_path: P
 
 def test_a_spool_gives_signatures_on_and_what_is_left_of_a_damaged_group_too(tmp_path: Path, kafka: str) -> None:
     connection, path = a_connection(kafka, partitions=1), tmp_path / "spool.sqlite"
-    sealed = an_event(1)._replace(seal=Seal(bytes(range(64)), b"1800000000"))
+    signed = an_event(1)._replace(signature_headers=SignatureHeaders(bytes(range(64)), b"1800000000"))
     large = an_event(2)._replace(body=b"x" * (3 << 20))  # larger than what Kafka takes in one record
 
     async def scenario() -> None:
         left = SqliteLog(path)
         await left.start()
-        for record in (sealed, large, an_event(3)):
+        for record in (signed, large, an_event(3)):
             await left.append(record)
         await left.close()
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -404,7 +405,7 @@ def test_a_spool_gives_signatures_on_and_what_is_left_of_a_damaged_group_too(tmp
                 found = records_of(await asyncio.to_thread(log.read, {}, 100))
             finally:
                 await log.close()
-        assert [record for record in found if record.rejection is None] == [sealed, an_event(3)]
+        assert [record for record in found if record.rejection is None] == [signed, an_event(3)]
         damaged = [record for record in found if record.rejection == DAMAGED]
         assert len(damaged) == 4
         assert b"".join(record.body for record in damaged).endswith(large.body)
@@ -416,7 +417,7 @@ def test_a_spool_gives_signatures_on_and_what_is_left_of_a_damaged_group_too(tmp
 
 def test_a_record_carries_its_signature_and_timestamp_in_headers_as_they_came(kafka: str) -> None:
     connection = a_connection(kafka, partitions=1)
-    record = an_event(1)._replace(seal=Seal(bytes(range(64)), b"0017"))
+    record = an_event(1)._replace(signature_headers=SignatureHeaders(bytes(range(64)), b"0017"))
 
     async def scenario() -> None:
         async with opened(connection) as log:
@@ -443,7 +444,7 @@ def test_a_node_whose_spool_is_full_while_the_cluster_is_away_says_so(
     monkeypatch.setattr("eventlog.kafka.appender._START_S", 0.1)
 
     async def scenario() -> None:
-        log = SpooledLog(Connection(("127.0.0.1:9",)), SqliteLog(tmp_path / "spool.sqlite"), most_records=2)
+        log = SpooledLog(Connection(("127.0.0.1:9",)), SqliteLog(tmp_path / "spool.sqlite"), max_records=2)
         await log.start()
         try:
             for number in range(2):

@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 import time
-from functools import partial
 from uuid import uuid4
 
 import pytest
 
 from eventlog.kafka import address as kafka_address
 from eventlog.kafka.connection import Connection
-from eventlog.kafka.liveness import Liveness
+from eventlog.kafka.liveness import KafkaLiveness
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
-from holdtime.service import event_log
 from holdtime.service.outage import keep_telling
 from tests.support.logs import an_event
 
@@ -37,7 +35,7 @@ def test_an_ingest_that_is_sent_nothing_is_ready_again_once_it_could_tell_that_i
 
     async def scenario() -> None:
         log = KafkaLog(connection, deadline_s=0)
-        liveness = Liveness(connection, on_beat=partial(event_log.proven, log))
+        liveness = KafkaLiveness(connection, on_beat=log.confirm_writable)
         await failed_once(log)
         telling = asyncio.create_task(keep_telling(liveness, log))
         try:
@@ -62,16 +60,16 @@ def test_a_write_from_before_an_append_failed_proves_nothing_nor_does_any_for_a_
     async def scenario() -> None:
         log = KafkaLog(connection, deadline_s=0)
         before = time.monotonic()
-        event_log.proven(log, before)
+        log.confirm_writable(before)
         assert log.unavailable, "it has not even connected"
         try:
             await failed_once(log)
-            event_log.proven(log, before)
+            log.confirm_writable(before)
             assert log.unavailable
             log._appender._succeeded_at -= 3_600
             with pytest.raises(LogUnavailableError):
                 await log.append(an_event(2))
-            event_log.proven(log, time.monotonic())
+            log.confirm_writable(time.monotonic())
             assert log.unavailable, "the producer that failed is still there"
         finally:
             await log.close()

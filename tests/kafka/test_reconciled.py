@@ -15,7 +15,7 @@ import pytest
 
 from eventlog.kafka import address as kafka_address
 from eventlog.kafka.connection import Connection
-from eventlog.kafka.liveness import Liveness
+from eventlog.kafka.liveness import KafkaLiveness
 from eventlog.kafka.topics import Layout
 from simulator import Faults, deliver
 from simulator.api import Account
@@ -89,7 +89,7 @@ def test_what_is_found_lands_by_another_process_and_time_that_no_ingest_was_ther
 
 async def told(connection: Connection, at: datetime) -> None:
     """Somebody ingested then."""
-    liveness = Liveness(connection)
+    liveness = KafkaLiveness(connection)
     assert await liveness.last() is None
     await liveness.beat(at)
     assert await liveness.last() == at

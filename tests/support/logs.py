@@ -14,7 +14,7 @@ from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import (
     Appender,
-    Reader,
+    LogReader,
     Record,
 )
 
@@ -35,7 +35,7 @@ async def opened(connection: Connection) -> AsyncIterator[KafkaLog]:
         await log.close()
 
 
-class Log(Appender, Reader, Protocol):
+class Log(Appender, LogReader, Protocol):
     """Both sides of a log."""
 
 

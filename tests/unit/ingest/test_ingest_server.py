@@ -22,7 +22,7 @@ from uvicorn import Server
 from eventlog.sqlite.log import SqliteLog
 from ingest.app import build, serve_config
 from ingest.http.limits import Limits
-from ingest.metrics import METRICS, IngestMetrics, Outcome
+from ingest.metrics import METRICS, DeliveryOutcome, IngestMetrics
 from ingest.signing.signature import Verifier
 from ingest.site import Site
 from ingest.webhook import ANSWERS, WebhookEndpoint
@@ -437,7 +437,7 @@ def test_metrics_name_every_outcome_and_carry_their_meanings(fresh: Running) -> 
         name: family.documentation for name, family in families.items()
     }
     deliveries = {sample.labels["outcome"]: sample.value for sample in families["holdtime_ingest_deliveries"].samples}
-    assert deliveries == {outcome.value: float(outcome is Outcome.ACCEPTED) for outcome in Outcome}
+    assert deliveries == {outcome.value: float(outcome is DeliveryOutcome.ACCEPTED) for outcome in DeliveryOutcome}
     append = {sample.name: sample.value for sample in families["holdtime_ingest_append_seconds"].samples}
     assert append["holdtime_ingest_append_seconds_count"] == 1
     assert append["holdtime_ingest_append_seconds_bucket"] == 1
@@ -445,7 +445,7 @@ def test_metrics_name_every_outcome_and_carry_their_meanings(fresh: Running) -> 
 
 
 def test_every_outcome_but_a_disconnect_has_an_answer() -> None:
-    assert set(Outcome) - set(ANSWERS) == {Outcome.DISCONNECTED}
+    assert set(DeliveryOutcome) - set(ANSWERS) == {DeliveryOutcome.DISCONNECTED}
 
 
 def test_once_draining_new_deliveries_are_sent_away_and_it_is_not_ready(fresh: Running) -> None:

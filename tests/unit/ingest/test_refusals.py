@@ -69,8 +69,8 @@ def test_there_is_a_line_at_once_and_then_one_a_minute_with_the_count_since() ->
         counts.note_refused(NOW_US, timely=True)
         assert [(line["count"], line["refused"]) for line in lines] == [(1, 1), (385, 386)]
         counts.note_refused(NOW_US, timely=True)
-        counts.tell()  # as the end of the process does
-        counts.tell()
+        counts.report()  # as the end of the process does
+        counts.report()
 
     with capture_logs() as lines:
         asyncio.run(flood())

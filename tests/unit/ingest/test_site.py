@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from ingest.http.answers import Answer
 from ingest.metrics import HttpMetrics
 from ingest.site import Site
-from ingest.webhook import Delivery
+from ingest.webhook import WebhookDelivery
 from tests.support.deliveries import (
     EVENT,
     a_head,
@@ -32,7 +32,7 @@ def asked(site: Site, path: str, *, port: int = PUBLIC, host: str | None = None)
     match site.admit(a_head(*headers, method=method, target=path), port=port):
         case Answer() as refusal:
             return refusal.status
-        case Delivery():
+        case WebhookDelivery():
             return "delivery"
     return "shell"
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.log import Origin, Record
+from eventlog.signature_headers import SignatureHeaders
 from ingest.http.answers import Answer
 from ingest.http.bodies import MAX_BODY_BYTES
-from ingest.metrics import Outcome
-from ingest.signing.signature import Seal
+from ingest.metrics import DeliveryOutcome
 from tests.support.deliveries import (
     EVENT,
     KEY,
@@ -29,8 +29,10 @@ from tests.support.deliveries import (
 def test_a_signed_delivery_is_stored_as_it_came_and_answered_200() -> None:
     receiver = a_receiver()
     assert receiver.deliver(EVENT, headers=signed(EVENT)).status == 200
-    seal = Seal(b64decode(signature(EVENT)), b"%d" % NOW_S)
-    assert receiver.log.records == [Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None, seal=seal)]
+    headers = SignatureHeaders(b64decode(signature(EVENT)), b"%d" % NOW_S)
+    assert receiver.log.records == [
+        Record(EVENT, NOW_US, Origin.WEBHOOK, verified=True, rejection=None, signature_headers=headers)
+    ]
     assert receiver.count("accepted") == 1
 
 
@@ -120,8 +122,11 @@ def test_a_body_of_one_mebibyte_is_taken_and_a_declared_byte_more_is_413() -> No
     assert len(receiver.log.records) == 1
 
 
-@pytest.mark.parametrize("outcome", [Outcome.TOO_SLOW, Outcome.TOO_LARGE, Outcome.OVERLOADED, Outcome.DISCONNECTED])
-def test_a_delivery_whose_body_never_became_complete_is_counted_and_holds_no_place(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    "outcome",
+    [DeliveryOutcome.TOO_SLOW, DeliveryOutcome.TOO_LARGE, DeliveryOutcome.OVERLOADED, DeliveryOutcome.DISCONNECTED],
+)
+def test_a_delivery_whose_body_never_became_complete_is_counted_and_holds_no_place(outcome: DeliveryOutcome) -> None:
     receiver = a_receiver(max_in_flight=1)
     for _ in range(3):
         unfinished = receiver.endpoint.admit(a_head(*signed(EVENT), (b"content-length", b"100")))

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from eventlog.batch import Batch, Positions
 from eventlog.log import (
+    LogReader,
     LogUnavailableError,
-    Reader,
     Record,
 )
 from eventlog.sqlite.log import SqliteLog
@@ -71,7 +71,7 @@ class Center:
     def processor(
         self,
         *,
-        reader: Reader | None = None,
+        reader: LogReader | None = None,
         landing: Landing | None = None,
         publisher: Publisher | None = None,
         publish_every: timedelta = timedelta(0),

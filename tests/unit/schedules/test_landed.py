@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventlog.log import Extent, Record
+from eventlog.log import LogExtent, Record
 from eventlog.sqlite.log import SqliteLog
 from holdtime.service.outage import between
 from processors.landing.landing import Landing
@@ -60,7 +60,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConn
 def test_a_period_is_complete_when_all_that_was_received_before_its_end_has_landed(
     db: duckdb.DuckDBPyConnection, end: dict[int, int] | None, until: datetime, wanted: str | None
 ) -> None:
-    found = lacking(db, None if end is None else Extent(end, 1), until)
+    found = lacking(db, None if end is None else LogExtent(end, 1), until)
     assert found == wanted if wanted is None else wanted in (found or "")
 
 
@@ -75,11 +75,11 @@ def test_the_log_says_how_far_it_goes_while_it_is_written_and_one_that_is_elsewh
         await log.start()
         for _ in range(3):
             await log.append(Record(b"{}", microseconds(NOON)))
-        assert end() == Extent({0: 3}, 1)
+        assert end() == LogExtent({0: 3}, 1)
         await log.close()
 
     asyncio.run(append())
-    assert end() == Extent({0: 3}, 1)
+    assert end() == LogExtent({0: 3}, 1)
     (tmp_path / "log.sqlite").write_bytes(b"something else altogether")
     assert end() is None
 
@@ -89,11 +89,13 @@ def test_a_record_that_came_while_the_clock_was_ahead_says_nothing_of_later_time
         events = bodies(a_call().queued(at=NOON).dequeued("hangup", after=10))
         ahead = NOON + timedelta(days=400)
         warehouse.land_bodies(events[:1], received=ahead)
-        assert lacking(warehouse.db, Extent({0: 9}, 1), NOON + HOUR) is None, "it is the last, so the clock is believed"
+        assert lacking(warehouse.db, LogExtent({0: 9}, 1), NOON + HOUR) is None, (
+            "it is the last, so the clock is believed"
+        )
         warehouse.land_bodies(events[1:], received=NOON)
         stale = a_batch([b"late"], first_offset=3, received=ahead, rejections=["stale"])
         warehouse.landing.land(stale, NOON)
-        assert "6 records" in (lacking(warehouse.db, Extent({0: 9}, 1), NOON + HOUR) or "")
+        assert "6 records" in (lacking(warehouse.db, LogExtent({0: 9}, 1), NOON + HOUR) or "")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_record_that_came_while_the_clock_was_ahead_says_nothing_of_later_time
 def test_a_period_at_whose_end_nobody_was_there_is_not_complete(
     db: duckdb.DuckDBPyConnection, landed_at: datetime, until: datetime, wanted: str | None
 ) -> None:
-    found = lacking(db, Extent({0: 2}, 1), until, landed_at=landed_at)
+    found = lacking(db, LogExtent({0: 2}, 1), until, landed_at=landed_at)
     assert found == wanted if wanted is None else wanted in (found or "")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from eventlog.log import Extent
+from eventlog.log import LogExtent
 from holdtime.config.settings import (
     Configuration,
     Environment,
@@ -103,7 +103,7 @@ class Place:
         sending = Sending(
             self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={}, send=delivery.send
         )
-        return Runner(Runs(sending, lambda: None if self.log_end is None else Extent(self.log_end, 1)))
+        return Runner(Runs(sending, lambda: None if self.log_end is None else LogExtent(self.log_end, 1)))
 
     def run(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
         """A process that does all that is due, and then ends."""
@@ -344,7 +344,7 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    return compose.made(Asked(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
+    return compose.made(Asked(place.settings(schedule), schedule, DUE, place.now, LogExtent({}, 1))).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -514,7 +514,7 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
 
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    asked = Asked(place.settings(schedule), schedule, DUE, place.now, Extent({0: 11}, 1), ("It waited.",))
+    asked = Asked(place.settings(schedule), schedule, DUE, place.now, LogExtent({0: 11}, 1), ("It waited.",))
     assert render_process.made(asked) == compose.made(asked)
     place.replica = place.folder / "nothing.duckdb"
     with pytest.raises(SourceError, match="is not there yet"):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from eventlog.batch import Batch
 from eventlog.kafka.buffer import Buffer
+from eventlog.kafka.internals import Headers
 from eventlog.kafka.records import address, headers
 from eventlog.kafka.runs import (
-    Headers,
-    Run,
+    RecordRun,
     chunk,
 )
 from eventlog.kafka.topics import (
@@ -26,15 +26,15 @@ LAYOUT = Layout()
 EVENT = {"id": "e1", "event_type": "call.enqueued", "payload": {"call_session_id": "s1"}}
 
 
-def in_kafka(record: Record, *, partition: int = 0, offset: int = 0, with_headers: bool = True) -> Run:
+def in_kafka(record: Record, *, partition: int = 0, offset: int = 0, with_headers: bool = True) -> RecordRun:
     to = address(record, LAYOUT)
     said = [(name, text.encode()) for name, text in headers(record, to).items()] if with_headers else []
-    run = Run(to.topic, partition)
+    run = RecordRun(to.topic, partition)
     run.extend([ConsumerRecord(to.topic, partition, offset, 5, 0, to.key, record.body, None, 0, 0, said)])
     return run
 
 
-def batch(runs: list[Run]) -> Batch:
+def batch(runs: list[RecordRun]) -> Batch:
     return Batch.joined([chunk(runs)])
 
 
@@ -60,16 +60,16 @@ def test_what_another_program_put_into_the_topic_is_an_unverified_replay_of_kafk
 def test_a_time_that_cannot_be_is_kafkas_and_else_one_that_can(received: bytes | None, told_ms: int) -> None:
     said: Headers = [("received_at", received), ("origin", None), ("verified", None), ("rejection", None)]
     record = ConsumerRecord("telnyx.events", 0, 0, told_ms, 0, None, b"{}", None, 0, 0, said)
-    run = Run("telnyx.events", 0)
+    run = RecordRun("telnyx.events", 0)
     run.extend([record])
     found = batch([run])
     assert found.received_us == [{-1: 0, 7: 7_000}.get(told_ms, 9_999_999_999_999_999)]
     assert (found.origins, found.verified, found.rejections) == (["replay"], [False], [None])
 
 
-def a_run(first: int, following: int, partition: int = 0) -> Run:
+def a_run(first: int, following: int, partition: int = 0) -> RecordRun:
     """Of the offsets from `first` up to `following`, each with itself as its body and as when it was received."""
-    run = Run("telnyx.events", partition)
+    run = RecordRun("telnyx.events", partition)
     run.extend(
         [
             ConsumerRecord(
@@ -105,9 +105,9 @@ def test_a_buffer_gives_all_that_it_kept_in_turn_and_has_its_room_again(lengths:
     while len(taken := buffer.take(limit, wait_s=0)):
         assert len(taken) == min(limit, end - len(found)), "a batch was smaller than it had to be"
         found += taken.offsets
-        assert buffer.stands_at({EVENTS_PARTITIONS: len(found)})
+        assert buffer.has_reached({EVENTS_PARTITIONS: len(found)})
     assert found == list(range(end))
-    assert buffer.stands_after({EVENTS_PARTITIONS: end - 1})
+    assert buffer.is_positioned_after({EVENTS_PARTITIONS: end - 1})
     assert buffer.held_bytes == 0
     assert bool(woken) == bool(end)
 

@@ -22,11 +22,11 @@ from eventlog.log import (
     Record,
     records_of,
 )
+from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite import wal as sqlite_wal
 from eventlog.sqlite.check import pieces
 from eventlog.sqlite.file import APPLICATION_ID, UnusableLogError
 from eventlog.sqlite.log import SqliteLog
-from ingest.signing.signature import Seal
 
 GROUPS, A_GROUP = 24, 5
 HELD = GROUPS * A_GROUP
@@ -39,7 +39,12 @@ def a_record(number: int) -> Record:
     body = b"%d " % number + rng.randbytes(rng.choice([0, 300, 5_000]))
     if number % 7 == 0:
         return Record(body, number, Origin.REPLAY, verified=False)
-    return Record(body, number, rejection="stale" if number % 11 == 0 else None, seal=Seal(rng.randbytes(64), b"1800"))
+    return Record(
+        body,
+        number,
+        rejection="stale" if number % 11 == 0 else None,
+        signature_headers=SignatureHeaders(rng.randbytes(64), b"1800"),
+    )
 
 
 def a_log(folder: Path) -> SqliteLog:

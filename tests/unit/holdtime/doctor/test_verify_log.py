@@ -13,11 +13,11 @@ from nacl.signing import SigningKey
 from typer.testing import CliRunner
 
 from eventlog.log import Origin, Record
+from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite.log import SqliteLog
 from holdtime.cli.main import app
 from holdtime.doctor.checks import Check
 from holdtime.doctor.verify_log import examine
-from ingest.signing.signature import Seal
 
 OLD, NEW = SigningKey(bytes(range(32))), SigningKey(bytes(range(1, 33)))
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -38,7 +38,9 @@ def public(*keys: SigningKey) -> str:
 
 def signed(number: int, key: SigningKey) -> Record:
     body = b"%d" % number
-    return Record(body, number, seal=Seal(key.sign(b"1800000000|" + body).signature, b"1800000000"))
+    return Record(
+        body, number, signature_headers=SignatureHeaders(key.sign(b"1800000000|" + body).signature, b"1800000000")
+    )
 
 
 def keep(path: Path, *records: Record) -> None:

@@ -20,7 +20,6 @@ from eventlog.log import (
 from eventlog.sqlite.log import PARTITION, SqliteLog
 from holdtime.config import settings
 from holdtime.config.settings import ConfigurationError
-from holdtime.service import event_log
 from holdtime.service.components import opened
 from holdtime.service.opening import ends_before
 from processors.landing.landing import Landing
@@ -133,7 +132,7 @@ def test_a_log_that_was_damaged_goes_on_after_the_warehouse_and_the_loss_is_in_i
         for _ in range(2):
             async with opened(settings.load()) as parts:
                 await append(parts.log)
-                assert len(event_log.set_aside(parts.log)) == 1
+                assert len(parts.log.set_aside()) == 1
                 batch = parts.log.read({PARTITION: 500}, 10)
         return batch.offsets, batch.rejections
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.http.bodies import MAX_BODY_BYTES, MAX_CHUNKS, Body, ChunkedBody, SizedBody, TooLargeError
-from ingest.http.request import RefusedError
+from ingest.http.request import RefusedRequestError
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 
@@ -70,7 +70,7 @@ def test_a_chunked_body_is_its_chunks_and_nothing_of_its_trailer(
     ],
 )
 def test_malformed_chunks_are_refused(data: bytes, step: int) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RefusedRequestError) as refused:
         fed(ChunkedBody(), data, step)
     assert refused.value.answer.status == 400
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingest.http.connections import Connections, State, remote_address
+from ingest.http.connections import Connections, ConnectionState, remote_address
 from ingest.http.limits import FILES_KEPT_BACK, MAX_CONNECTIONS, Limits, default_connections, max_connections
 from ingest.metrics import HttpMetrics, Shed
 
@@ -21,7 +21,7 @@ class One:
 
     registry: Connections
     address: str | None = None
-    state: State | None = None
+    state: ConnectionState | None = None
     since: float = 0.0
     held: int = 0
     ends: list[Shed] = field(default_factory=list)
@@ -37,7 +37,7 @@ def registry(**limits: Any) -> Connections:
     return Connections(Limits(**limits), HttpMetrics(CollectorRegistry()))
 
 
-def opened(connections: Connections, *states: State, address: str | None = None) -> list[One]:
+def opened(connections: Connections, *states: ConnectionState, address: str | None = None) -> list[One]:
     """Open one connection a state."""
     ones = []
     for state in states:
@@ -54,9 +54,11 @@ def on_a_loop(scenario: Callable[[], Awaitable[None]]) -> None:
 def test_when_full_the_oldest_that_waits_goes_and_none_that_is_answered() -> None:
     async def scenario() -> None:
         ours = registry(connections=4)
-        answered, idle, body, head = opened(ours, State.ANSWER, State.IDLE, State.BODY, State.HEAD)
+        answered, idle, body, head = opened(
+            ours, ConnectionState.ANSWER, ConnectionState.IDLE, ConnectionState.BODY, ConnectionState.HEAD
+        )
         for expected in (idle, body, head):
-            opened(ours, State.ANSWER)
+            opened(ours, ConnectionState.ANSWER)
             assert expected.ends == [Shed.FULL]
         assert (answered.ends, ours.count()) == ([], 4)
         assert not ours.opened(One(ours)), "all are being answered"
@@ -68,8 +70,8 @@ def test_when_full_the_oldest_that_waits_goes_and_none_that_is_answered() -> Non
 def test_who_is_closing_goes_before_whoever_waits() -> None:
     async def scenario() -> None:
         ours = registry(connections=2)
-        idle, closing = opened(ours, State.IDLE, State.CLOSING)
-        opened(ours, State.SILENT)
+        idle, closing = opened(ours, ConnectionState.IDLE, ConnectionState.CLOSING)
+        opened(ours, ConnectionState.SILENT)
         assert (idle.ends, closing.ends) == ([], [Shed.FULL])
 
     on_a_loop(scenario)
@@ -77,11 +79,11 @@ def test_who_is_closing_goes_before_whoever_waits() -> None:
 
 def test_who_has_said_nothing_for_a_second_goes_before_an_older_body() -> None:
     async def scenario() -> None:
-        ours = registry(connections=2, least_rate=0)
-        (body,) = opened(ours, State.BODY)
-        (silent,) = opened(ours, State.SILENT)
+        ours = registry(connections=2, min_rate=0)
+        (body,) = opened(ours, ConnectionState.BODY)
+        (silent,) = opened(ours, ConnectionState.SILENT)
         await asyncio.sleep(1.1)
-        opened(ours, State.SILENT)
+        opened(ours, ConnectionState.SILENT)
         assert (body.ends, silent.ends) == ([], [Shed.FULL])
 
     on_a_loop(scenario)
@@ -90,11 +92,13 @@ def test_who_has_said_nothing_for_a_second_goes_before_an_older_body() -> None:
 def test_an_address_that_has_too_many_loses_its_own_oldest() -> None:
     async def scenario() -> None:
         ours = registry(connections=100, connections_per_address=2)
-        (other,) = opened(ours, State.IDLE, address="192.0.2.2")
-        here = opened(ours, *[State.IDLE] * 5)
-        first, second, third = opened(ours, State.ANSWER, State.IDLE, State.IDLE, address="192.0.2.1")
+        (other,) = opened(ours, ConnectionState.IDLE, address="192.0.2.2")
+        here = opened(ours, *[ConnectionState.IDLE] * 5)
+        first, second, third = opened(
+            ours, ConnectionState.ANSWER, ConnectionState.IDLE, ConnectionState.IDLE, address="192.0.2.1"
+        )
         assert (first.ends, second.ends, third.ends) == ([], [Shed.ADDRESS_FULL], [])
-        opened(ours, State.ANSWER, address="192.0.2.1")
+        opened(ours, ConnectionState.ANSWER, address="192.0.2.1")
         assert third.ends == [Shed.ADDRESS_FULL]
         assert not ours.opened(One(ours, "192.0.2.1"))
         assert not any(one.ends for one in (other, *here))
@@ -105,7 +109,7 @@ def test_an_address_that_has_too_many_loses_its_own_oldest() -> None:
 def test_too_many_unfinished_bytes_end_the_oldest_that_holds_some() -> None:
     async def scenario() -> None:
         ours = registry(unfinished_bytes=100)
-        none, first, second = opened(ours, State.BODY, State.BODY, State.BODY)
+        none, first, second = opened(ours, ConnectionState.BODY, ConnectionState.BODY, ConnectionState.BODY)
         ours.hold(first, 40)
         ours.hold(second, 40)
         ours.hold(first, 60)
@@ -119,18 +123,18 @@ def test_too_many_unfinished_bytes_end_the_oldest_that_holds_some() -> None:
 @pytest.mark.parametrize(
     ("state", "why"),
     [
-        (State.SILENT, Shed.HEAD_LATE),
-        (State.HEAD, Shed.HEAD_LATE),
-        (State.BODY, Shed.BODY_LATE),
-        (State.IDLE, Shed.IDLE),
-        (State.READER, Shed.READER_LATE),
-        (State.CLOSING, Shed.CLOSING_LATE),
+        (ConnectionState.SILENT, Shed.HEAD_LATE),
+        (ConnectionState.HEAD, Shed.HEAD_LATE),
+        (ConnectionState.BODY, Shed.BODY_LATE),
+        (ConnectionState.IDLE, Shed.IDLE),
+        (ConnectionState.READER, Shed.READER_LATE),
+        (ConnectionState.CLOSING, Shed.CLOSING_LATE),
     ],
 )
-def test_who_is_late_is_ended_and_who_is_answered_never(state: State, why: Shed) -> None:
+def test_who_is_late_is_ended_and_who_is_answered_never(state: ConnectionState, why: Shed) -> None:
     async def scenario() -> None:
         ours = registry(head_s=0.1, idle_s=0.1, body_s=0.1, reading_s=0.1, closing_s=0.1)
-        late, answered = opened(ours, state, State.ANSWER)
+        late, answered = opened(ours, state, ConnectionState.ANSWER)
         await late.is_ended.wait()
         assert (late.ends, answered.ends, ours.count()) == ([why], [], 1)
 
@@ -139,8 +143,8 @@ def test_who_is_late_is_ended_and_who_is_answered_never(state: State, why: Shed)
 
 def test_a_body_that_comes_too_slowly_is_ended_before_its_deadline() -> None:
     async def scenario() -> None:
-        ours = registry(body_s=1000, rate_counts_after_s=0.1, least_rate=1000)
-        slow, fast = opened(ours, State.BODY, State.BODY)
+        ours = registry(body_s=1000, rate_counts_after_s=0.1, min_rate=1000)
+        slow, fast = opened(ours, ConnectionState.BODY, ConnectionState.BODY)
         ours.hold(slow, 1)
         ours.hold(fast, 1_000_000)
         await slow.is_ended.wait()
@@ -149,12 +153,12 @@ def test_a_body_that_comes_too_slowly_is_ended_before_its_deadline() -> None:
     on_a_loop(scenario)
 
 
-STEPS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([*State, "open", "close"]), st.integers(0, 60)))
+STEPS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([*ConnectionState, "open", "close"]), st.integers(0, 60)))
 
 
 @given(steps=STEPS)
 def test_whatever_happens_the_bounds_hold_and_nothing_is_forgotten(
-    steps: list[tuple[int, State | str, int]],
+    steps: list[tuple[int, ConnectionState | str, int]],
 ) -> None:
     async def scenario() -> None:
         ours, ones = registry(connections=5, connections_per_address=3, unfinished_bytes=100), list[One]()
@@ -165,7 +169,7 @@ def test_whatever_happens_the_bounds_hold_and_nothing_is_forgotten(
                 ours.opened(ones[-1])
             elif open_ones and step == "close":
                 ours.forget(open_ones[number % len(open_ones)])
-            elif open_ones and isinstance(step, State):
+            elif open_ones and isinstance(step, ConnectionState):
                 one = open_ones[number % len(open_ones)]
                 ours.move(one, step)
                 ours.hold(one, size)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.http.request import CHUNKED, Head, HeadReader, RefusedError
+from ingest.http.request import CHUNKED, Head, HeadReader, RefusedRequestError
 
 HOST = b"Host: x\r\n"
 
@@ -23,7 +23,7 @@ def read(data: bytes, step: int = 1 << 20) -> tuple[Head, bytes]:
 
 
 def refusal(data: bytes, step: int = 1 << 20) -> int:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RefusedRequestError) as refused:
         read(data, step)
     assert refused.value.answer.closes
     return refused.value.answer.status
@@ -173,7 +173,7 @@ def test_a_head_leaves_no_cycle_that_somebody_had_to_look_for(data: bytes) -> No
     gc.disable()
     try:
         reader = HeadReader()
-        with contextlib.suppress(RefusedError):
+        with contextlib.suppress(RefusedRequestError):
             reader.feed(data)
         reader.forget()
         del reader

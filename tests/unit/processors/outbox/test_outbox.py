@@ -8,7 +8,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from eventlog.batch import NOTHING
+from eventlog.batch import EMPTY_BATCH
 from eventlog.log import LogUnavailableError
 from processors.landing.landing import Landing
 from processors.outbox.outbox import Change, Outbox
@@ -120,7 +120,7 @@ def test_what_time_alone_changes_is_told(db: duckdb.DuckDBPyConnection) -> None:
     landing = Landing(db, publishes=True)
     landing.land(a_batch(bodies(a_call().queued(at=NOON))), NOON)
     told(landing)
-    landing.land(NOTHING, NOON + timedelta(hours=25))
+    landing.land(EMPTY_BATCH, NOON + timedelta(hours=25))
     assert [visit["outcome"] for visit in visits(told(landing))] == ["unknown"]
 
 
