@@ -1,4 +1,4 @@
-"""What the processors tell Prometheus: every name with its meaning, in one list."""
+"""The metrics of the processors for Prometheus: every name with its meaning, in one list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from warehouse.errors import Trouble
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
+    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and its meaning for an operator."""
 
     name: str
     meaning: str

@@ -137,7 +137,7 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
         task = progress.add_task("bringing the warehouse up to date", total=None)
         db = open_current(
             paths.warehouse,
-            told=lambda done, total: progress.update(task, completed=done, total=total),
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             memory_limit=rebuilding.MEMORY_LIMIT,
             bulk=True,
         )

@@ -180,7 +180,7 @@ def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int
         raise ConfigurationError([f"HOLDTIME_WAREHOUSE: {environment.warehouse} does not exist: nothing was rejected"])
     try:
         require_apart(environment.warehouse, environment.replica)
-        db = open_current(environment.warehouse, told=lambda _done, _total: None)
+        db = open_current(environment.warehouse, on_progress=lambda _done, _total: None)
         landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
     except ValueError as error:
         raise ConfigurationError([str(error)]) from None

@@ -110,7 +110,7 @@ def open_warehouse(settings: Settings, stack: AsyncExitStack, memory_limit: str 
 
     left = _incomplete(settings)
     with explained(settings.environment.warehouse):
-        db = open_current(settings.environment.warehouse, told=told, memory_limit=memory_limit)
+        db = open_current(settings.environment.warehouse, on_progress=told, memory_limit=memory_limit)
     return _opened(db, settings, stack, left)
 
 

@@ -1,11 +1,12 @@
-"""Facts: what follows from events, each defined once, as SQL over `touched`.
+"""Facts: each is defined once, as SQL over `touched`, used by landing and by a rebuild.
 
-`touched` holds whole entities: every event of a leg or a conference that any fact rests on, with what role its type
-plays (`is_of_call` and the like). Landing fills it with the entities that a batch touches, a rebuild with all of them;
-the definitions here cannot tell which. A new fact is one `.sql` file, named for its table, and one line in `FACTS`.
+`touched` holds whole episodes: every event of a leg or a conference on which facts rest, with the roles of its type
+(`is_of_call` and the like). Landing fills it with the entities that a batch touches, a rebuild with all. A new fact
+is a `.sql` file here, named for its table, and an entry in `FACTS`; the table itself stands in
+`warehouse/schema.sql`.
 
-The files are Jinja's in one respect: between `-- % if observed` and `-- % endif` stands what only the reconciler's own
-events make necessary. Where `touched` has none, which is nearly always, it would add nothing but the time it takes.
+The files are Jinja templates. Lines between `-- % if observed` and `-- % endif` are for the reconciler's own events.
+Without such events, which is nearly always, they would add nothing but time.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def statement(name: str, *, observed: bool) -> str:
 
 
 def is_observed(event_type: str) -> bool:
-    """Say whether it is one of the reconciler's own types: what it saw, which no webhook tells."""
+    """Say whether it is one of the reconciler's own types: an observation, which no webhook carries."""
     return event_type.startswith("reconciler.")
 
 
@@ -59,7 +60,7 @@ OF_CALL = frozenset(
         "call.unhold",
     }
 )
-"""How a leg lives (the macro `is_of_call`)."""
+"""The types that make up a call (the macro `is_of_call`)."""
 
 OBSERVED_OF_CONFERENCE = frozenset(
     {
@@ -69,7 +70,7 @@ OBSERVED_OF_CONFERENCE = frozenset(
         "reconciler.conference.record.observed",
     }
 )
-"""What the reconciler tells of a conference and of who was in it."""
+"""The reconciler's observations of a conference and its participants."""
 
 FACTS = (
     Fact("calls", OF_CALL, ("pairs", "numbers")),

@@ -22,7 +22,7 @@ class New:
 
 
 def drop(db: duckdb.DuckDBPyConnection, summary: Summary, now: datetime) -> New:
-    """Leave in `fresh`, of which `summary` tells, the events that the warehouse does not hold, each with its entity.
+    """Leave in `fresh`, which `summary` describes, the events that the warehouse does not hold, each with its entity.
 
     Makes `known` and may add to `reopened`.
     """

@@ -64,7 +64,7 @@ def landed_before(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta)
     """Return which records came longer ago than `keep`, where the clock says `now`: until when, and up to where.
 
     `now` counts only as far as the events say so. Records after the first that both its clocks say is younger are
-    younger too, whatever was noted of when they came. No position is returned where no event tells the time.
+    younger too, whatever was noted of when they came. It returns no position where no event shows the time.
     """
     witnessed = witnessed_at(db)
     if witnessed is None:

@@ -11,7 +11,7 @@ from warehouse.query import run, value
 
 
 def append(db: duckdb.DuckDBPyConnection, summary: Summary, now: datetime, *, from_table: bool) -> int:
-    """Append `fresh`, of which `summary` tells, to `stored_events`; returns how many events.
+    """Append `fresh`, which `summary` describes, to `stored_events`; returns how many events.
 
     Bodies come from `delivered`. With `from_table`, `said_ahead` has all that `fresh` was made of, bodies too.
     """

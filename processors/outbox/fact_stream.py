@@ -1,4 +1,4 @@
-"""Facts as a stream: what changed, told in compacted topics, one for each table of facts."""
+"""The fact stream: changed facts in compacted topics, one for each table of facts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class FactStream:
         self._connected = False
 
     async def start(self) -> None:
-        """Note the loop; the cluster is asked when there is something to tell."""
+        """Note the loop; the first change connects to the cluster."""
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class FactStream:
             raise
 
     async def _let_go(self) -> None:
-        """Leave the producer; what it did not deliver is told again by the next one."""
+        """Leave the producer; the next one publishes again the changes that this one did not deliver."""
         broker, self._broker, self._connected = self._broker, self._connection.broker(), False
         await end(broker, _STOP_S)
 

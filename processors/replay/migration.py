@@ -49,17 +49,17 @@ MADE_ANEW = frozenset(
 
 
 def open_current(
-    path: Path, *, told: Callable[[int, int], None], memory_limit: str = LANDING_MEMORY, bulk: bool = False
+    path: Path, *, on_progress: Callable[[int, int], None], memory_limit: str = LANDING_MEMORY, bulk: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """Open the warehouse for writing as `open_writer` does, after bringing it up to date where it is an older one.
 
-    `told` hears how far that is, as parts done and parts in all. Raises WarehouseError.
+    `on_progress` gets parts done and parts in all. Raises WarehouseError.
     """
     try:
         return open_writer(path, memory_limit=memory_limit, bulk=bulk)
     except OutdatedError:
         for done, total in migrate(path):
-            told(done, total)
+            on_progress(done, total)
     return open_writer(path, memory_limit=memory_limit, bulk=bulk)
 
 
@@ -108,7 +108,7 @@ def _begun(new: Path, *, old: Path) -> duckdb.DuckDBPyConnection:
     except LockedError:
         raise
     except WarehouseError:
-        pass  # cut off when it was made; or it is the old one, which the second try will tell
+        pass  # cut off when it was made; or the old one is damaged, which the second try finds
     else:
         if "migrating" in tables.names(db) and value(db, "select basis from migrating") == _basis(db):
             columns.prepare(db, EVENT_TYPES)
@@ -140,7 +140,7 @@ def _basis(db: duckdb.DuckDBPyConnection) -> str:
 
 def _read_anew(db: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> None:
     """Store the old warehouse's events between two times as present code reads their bodies."""
-    # Rows are told apart by a number of our own, which stands where the position in the log does in a batch.
+    # A number of our own tells rows apart; it stands where a batch has the position in the log.
     db.execute(
         """
         create or replace temp table delivered as

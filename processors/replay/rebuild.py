@@ -26,20 +26,20 @@ from processors.facts.derivation import Evaluation
 from processors.landing import evaluation
 from processors.landing.evaluation import LONGEST_WAIT
 from processors.replay.slices import BY_THE_DAY, Slicing
-from processors.replay.workers import Lane
+from processors.replay.workers import ConnectionWorker
 from warehouse import tables
 from warehouse.instants import EPOCH, instant
 from warehouse.query import value
 from warehouse.transaction import transaction
 
 MEMORY_LIMIT = "2GB"
-"""What DuckDB needs for slices of the usual size; with less it uses the disk."""
+"""Enough memory for slices of the usual size; with less, DuckDB uses the disk."""
 
 ALSO = ("open_entities", "told_twice")
-"""What follows from lives beside facts."""
+"""The tables beside facts that follow from episodes."""
 
-LANES = 2
-"""How many slices are derived at a time. Of one slice, DuckDB leaves much to one core: to write facts in order, say."""
+WORKERS = 2
+"""How many slices are derived at a time. Of one slice, DuckDB does much on one core, such as writing facts in order."""
 
 
 def rebuild(
@@ -64,18 +64,18 @@ def rebuild(
     yield done, total
     slices = list(slicing.cut(db, "stored_events", since=reached))
     with ExitStack() as opened:
-        lanes = [opened.enter_context(closing(Lane(db))) for _ in slices[:LANES]]
-        for lane in lanes:
-            _prepare(lane.db)
+        workers = [opened.enter_context(closing(ConnectionWorker(db))) for _ in slices[:WORKERS]]
+        for worker in workers:
+            _prepare(worker.db)
         carried: Future[None] = Future()
         carried.set_result(None)
-        derived: deque[tuple[Lane, Future[None], datetime, datetime, int]] = deque()
-        for lane, (end, events) in zip(cycle(lanes), slices, strict=False):
-            if len(derived) == len(lanes):
+        derived: deque[tuple[ConnectionWorker, Future[None], datetime, datetime, int]] = deque()
+        for worker, (end, events) in zip(cycle(workers), slices, strict=False):
+            if len(derived) == len(workers):
                 yield _committed(*derived.popleft()), total
             done += events
-            carried = lane.after(carried, _carry, reached, end)
-            derived.append((lane, lane.after(carried, _derive, evaluated), reached, end, done))
+            carried = worker.after(carried, _carry, reached, end)
+            derived.append((worker, worker.after(carried, _derive, evaluated), reached, end, done))
             reached = end
         while derived:
             yield _committed(*derived.popleft()), total
@@ -91,7 +91,7 @@ def _evaluation_time(db: duckdb.DuckDBPyConnection, now: datetime | None) -> dat
 
 
 def _basis(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> str:
-    """All that the facts follow from, in a few words: with another basis, what was derived is of no use."""
+    """All that the facts follow from, as a short text: a rebuild that was begun on another basis begins anew."""
     held = value(db, "select count(*) from stored_events")
     at = evaluation.last(db) and evaluated.at.isoformat()
     landed = db.execute("select log_partition, log_offset from log_positions order by all").fetchall()
@@ -128,7 +128,7 @@ def _begin(db: duckdb.DuckDBPyConnection, basis: str) -> None:
 
 
 def _prepare(db: duckdb.DuckDBPyConnection) -> None:
-    """Let a lane see what its slice is made of, and the connections on which bridges are heard in all of history."""
+    """Let a worker see the events of its slice, and the connections that have a bridge anywhere in history."""
     columns.prepare(db, EVENT_TYPES)
     db.execute("create temp view bridged_connections as from rebuilt_bridged_connections")
     # A view takes no parameters, and a plain bound is what keeps DuckDB from looking everywhere.
@@ -149,11 +149,11 @@ def _prepare(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime) -> None:
-    """Number the lives that are over by `end`, and commit the events of those that may go on to the next slice."""
+    """Number the episodes that are over by `end`, and commit the events of those that may go on in the next slice."""
     db.execute("set variable slice_begins = ?", [begin])
     db.execute("set variable slice_ends = ?", [end])
     episodes.number(db)
-    # As near to the end as a day, the next slice may hold more of the life; where it is open, as a month.
+    # The next slice may hold more of an episode that reaches to within a day of the end; of an open one, a month.
     db.execute(
         f"""
         create or replace temp table going_on as
@@ -179,7 +179,7 @@ def _carry(db: duckdb.DuckDBPyConnection, begin: datetime, end: datetime) -> Non
 
 
 def _derive(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> None:
-    """Derive the facts of the lives that were numbered, in a transaction that is left open."""
+    """Derive the facts of the numbered episodes, in a transaction that is left open."""
     episodes.gather(db)
     db.begin()
     derived = derivation.derive(db, evaluated)
@@ -198,22 +198,22 @@ def _derive(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> None:
     )
 
 
-def _committed(lane: Lane, derived: Future[None], begin: datetime, end: datetime, done: int) -> int:
+def _committed(worker: ConnectionWorker, derived: Future[None], begin: datetime, end: datetime, done: int) -> int:
     """Commit a slice's facts when they are derived, after those of all slices before it; returns the events done."""
     derived.result()
-    lane.db.execute("delete from rebuilt_carried where since = ?", [begin])
-    lane.db.execute("insert into rebuilding select any_value(basis), ?, ? from rebuilding", [end, done])
-    lane.db.commit()
+    worker.db.execute("delete from rebuilt_carried where since = ?", [begin])
+    worker.db.execute("insert into rebuilding select any_value(basis), ?, ? from rebuilding", [end, done])
+    worker.db.commit()
     return done
 
 
 def _put_in_place(db: duckdb.DuckDBPyConnection, evaluated: Evaluation) -> None:
-    """Make what was rebuilt the facts, and leave nothing else of it."""
+    """Put the rebuilt tables in the place of the old ones, and drop the rest of the rebuild."""
     for table in (*(fact.table for fact in FACTS), "bridged_connections", *ALSO):
         db.execute(f"drop table {table}")
         db.execute(f"alter table rebuilt_{table} rename to {table}")
     db.execute("update warehouse set longest_wait_ms = ?", [evaluated.longest_wait // timedelta(milliseconds=1)])
-    # What is later than the evaluation time was noted by a clock that had jumped.
+    # Times later than the evaluation time were noted by a clock that had jumped.
     for noted in ("judged_at", "open_before"):
         db.execute(f"update warehouse set {noted} = $at where {noted} > $at", {"at": evaluated.at})
     digest.note_only(db)

@@ -16,8 +16,8 @@ FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 class Slicing:
     """How history is cut: a slice is whole granules of time, as few of them as hold `events`.
 
-    In a rebuild, lives that may go on after a slice are carried into the next one, so a granule much shorter than a
-    life may last makes the same events pass by again and again.
+    In a rebuild, episodes that may go on after a slice are carried into the next one, so a granule much shorter than an
+    episode makes the same events pass by again and again.
     """
 
     events: int = 1_000_000

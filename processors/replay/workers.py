@@ -1,4 +1,4 @@
-"""Lanes: connections to one database that each work in a thread of their own, so that none waits for another."""
+"""Connection workers: connections to one database, each with a thread of its own, so that none waits for another."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,23 +13,23 @@ INTERRUPTED_EVERY = 0.05
 """Seconds. An interruption ends one statement, and none where it comes between two."""
 
 
-class Lane:
-    """A connection beside another one, to the same database, and a thread that does one thing after the other in it.
+class ConnectionWorker:
+    """A second connection to a database, and a thread that does one piece of work after the other on it.
 
-    Temporary tables, views and macros are its own. What it had not committed when it is closed never was.
+    Temporary tables, views and macros are its own. Closing it drops whatever it has not committed.
     """
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Open it; `db` may go on with something else."""
+        """Open the connection; `db` stays free for other work."""
         self.db = db.cursor()
         self.db.execute(f'use "{value(db, "select current_database()")}"')  # a new connection is in none
         self._thread = ThreadPoolExecutor(1)
         self._latest: deque[Future[Any]] = deque(maxlen=2)
 
     def after(self, before: Future[Any], work: Callable[..., None], *arguments: Any) -> Future[None]:
-        """Do `work(connection, *arguments)`, no sooner than `before` is done, here or in another lane.
+        """Do `work(connection, *arguments)` once `before` is done, by this worker or another.
 
-        Two things may be under way in a lane at a time, and no more. Where `before` failed, this fails as it did.
+        A worker takes two pieces of work at a time, and no more. Where `before` fails, this fails as it did.
         """
 
         def do() -> None:
@@ -41,7 +41,7 @@ class Lane:
         return doing
 
     def close(self) -> None:
-        """Stop what is under way."""
+        """Stop the work under way."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         while working := [each for each in self._latest if not each.done()]:
             self.db.interrupt()

@@ -101,7 +101,7 @@ def landed_afresh(older: Path, path: Path) -> dict[str, list[Any]]:
 
 
 def migrated(path: Path) -> dict[str, list[Any]]:
-    db = open_current(path, told=lambda done, total: None)
+    db = open_current(path, on_progress=lambda done, total: None)
     found = everything(db)
     db.close()
     return found
@@ -121,7 +121,7 @@ def test_a_migrated_warehouse_has_the_tables_of_a_new_one_and_landing_goes_on(ol
     db = open_writer(tmp_path / "new.duckdb")
     wanted = db.execute(made).fetchall()
     db.close()
-    db = open_current(older, told=lambda done, total: None)
+    db = open_current(older, on_progress=lambda done, total: None)
     assert db.execute(made).fetchall() == wanted
     landing = Landing(db)
     (end,) = landing.positions().values()
@@ -145,7 +145,7 @@ def test_what_present_code_cannot_read_is_rejected_with_its_bytes(older: Path) -
     with duckdb.connect(older) as db:
         events, rejected = (value(db, f"select count(*) from {table}") for table in ("stored_events", "rejected"))
         db.execute("update stored_events set body = '{\"data\":{}}' where log_offset = 1")
-    db = open_current(older, told=lambda done, total: None)
+    db = open_current(older, on_progress=lambda done, total: None)
     assert value(db, "select count(*) from stored_events") == events - 1
     assert value(db, "select count(*) from rejected") == rejected + 1
     assert db.execute("select reason, decode(body) from rejected where log_offset = 1").fetchall() == [
@@ -163,7 +163,7 @@ def test_what_is_in_the_write_ahead_log_of_an_older_warehouse_is_not_lost(older:
 
 def test_progress_is_told_from_nothing_to_everything(older: Path) -> None:
     told: list[tuple[int, int]] = []
-    open_current(older, told=lambda done, total: told.append((done, total))).close()
+    open_current(older, on_progress=lambda done, total: told.append((done, total))).close()
     assert told == sorted(told)
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1] > 0
