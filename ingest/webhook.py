@@ -1,7 +1,7 @@
 """The webhook endpoint: one delivery in, one answer out, and a 200 only for what is durable.
 
 A delivery is refused on its head where that is possible; only when its body is complete does it take a place among
-those in flight. Status codes: docs/http.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
+those in flight. Status codes: docs/architecture.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
 """
 
 import time
