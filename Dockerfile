@@ -3,7 +3,7 @@
 FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84 AS build
 WORKDIR /build
 RUN python -m venv /opt/holdtime
-COPY requirements.lock pyproject.toml README.md ./
+COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN /opt/holdtime/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY eventlog eventlog
 COPY holdtime holdtime

@@ -98,6 +98,7 @@ def bill(lock: str, project: str) -> str:
         description=ours["description"],
         type=ComponentType.APPLICATION,
         bom_ref=ours["name"],
+        licenses=[LicenseFactory().make_from_string(ours["license"])],
     )
     components = {name: _component(packages[name]) for name in sorted(needs) if name}
     bom = Bom(components=components.values(), serial_number=uuid5(NAMESPACE_URL, lock + project))

@@ -119,6 +119,19 @@ def test_the_image_installs_from_the_lock_file_and_does_not_run_as_root() -> Non
     assert not any(line.startswith("ADD ") for line in lines)
 
 
+def test_the_build_context_holds_every_file_that_the_image_copies() -> None:
+    copied = {
+        source
+        for line in DOCKERFILE.splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    }
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == let_through
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["build-backend"]["module-name"]
+    assert set(packages) <= copied
+
+
 def test_the_broker_is_the_one_that_the_tests_ran_with() -> None:
     tested = re.search(
         r"<version>(\d+\.\d+\.\d+)</version>", (ROOT / "tests" / "support" / "kafka" / "broker.pom.xml").read_text()

@@ -41,6 +41,7 @@ def test_it_names_every_package_that_users_get_with_its_version_and_hashes_and_n
 def test_it_says_licences_and_what_needs_what() -> None:
     licensed = [name for name, component in COMPONENTS.items() if component.get("licenses")]
     assert len(licensed) >= 0.9 * len(COMPONENTS)
+    assert BOM["metadata"]["component"]["licenses"] == [{"license": {"id": "Apache-2.0"}}]
     needs = {each["ref"]: each.get("dependsOn", []) for each in BOM["dependencies"]}
     assert COMPONENTS["duckdb"]["bom-ref"] in needs["holdtime"]
     assert COMPONENTS["cffi"]["bom-ref"] in needs[COMPONENTS["pynacl"]["bom-ref"]]
