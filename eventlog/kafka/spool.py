@@ -17,7 +17,7 @@ from eventlog.log import (
     Record,
     records_of,
 )
-from eventlog.sqlite.log import PARTITION, SqliteLog
+from eventlog.sqlite.log import SqliteLog
 
 MAX_RECORDS = 5_000_000
 """When so many wait, the spool is full: the cluster has been away for hours."""
@@ -183,4 +183,4 @@ def _fitting(record: Record) -> list[Record]:
 def _left_over(spool: SqliteLog) -> int:
     """How many records an earlier process left to be drained; positions that were drained are never given again."""
     first = spool.read({}, 1).offsets
-    return spool.end()[PARTITION] - first[0] + 1 if first else 0
+    return spool.end()[spool.PARTITION] - first[0] + 1 if first else 0

@@ -11,15 +11,15 @@ from eventlog.log import (
     Record,
     records_of,
 )
+from eventlog.sqlite.chunks import chunks
+from eventlog.sqlite.failures import as_damage
 from eventlog.sqlite.file import (
     DamagedLogError,
-    as_damage,
     last_position,
     marked,
     open_reader,
 )
 from eventlog.sqlite.group import Group
-from eventlog.sqlite.log import chunks
 from eventlog.sqlite.mark import FORGOTTEN, OLDER
 from eventlog.sqlite.schema import COLUMNS
 

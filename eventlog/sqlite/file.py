@@ -1,14 +1,13 @@
 """The SQLite log's file: its schema, how it is opened, and that only one process writes it."""
 
-import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from eventlog.sqlite import header as sqlite_header
 from eventlog.sqlite import wal as sqlite_wal
+from eventlog.sqlite.failures import as_damage
 from eventlog.sqlite.header import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -180,36 +179,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     value: int = connection.execute(f"pragma {name}").fetchone()[0]
     return value
-
-
-_DAMAGE = {
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,  # no such table or column, an unsupported format: our statements are right
-    sqlite3.SQLITE_TOOBIG,
-    sqlite3.SQLITE_MISMATCH,
-}
-_COLLISION = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
-"""Of a position that is taken: then the file did not say how far it reached."""
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Say whether SQLite raised this because of what is in the file, as against a lock or a disk."""
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0)
-        return code & 0xFF in _DAMAGE or code in _COLLISION
-    return isinstance(error, (DamagedLogError, MemoryError, OverflowError))
-
-
-@contextlib.contextmanager
-def as_damage() -> Iterator[None]:
-    """Raise DamagedLogError where SQLite finds the file damaged."""
-    try:
-        yield
-    except (sqlite3.Error, MemoryError, OverflowError) as error:
-        if is_damage(error):
-            raise DamagedLogError(f"SQLite says: {error}") from error
-        raise
 
 
 def sync_folder(folder: Path) -> None:

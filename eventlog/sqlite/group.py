@@ -14,6 +14,9 @@ from eventlog.log import (
 )
 from eventlog.signature_headers import SIGNATURE_LENGTH
 
+PARTITION = 0
+"""The only partition of a SQLite log."""
+
 TIMESTAMP_LENGTH = 12
 """A timestamp has 1 to 12 digits; zero bytes follow those of a shorter one."""
 
