@@ -1,4 +1,4 @@
-"""What an error of SQLite means to the log: the file is damaged, or it cannot be written now."""
+"""The meaning of SQLite's errors: the file is damaged, or it cannot be written now."""
 
 import contextlib
 import sqlite3
@@ -15,11 +15,11 @@ _DAMAGE = {
     sqlite3.SQLITE_MISMATCH,
 }
 _COLLISION = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
-"""Of a position that is taken: then the file did not say how far it reached."""
+"""The codes for a position that is taken: the file did not say how far it reached."""
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Say whether SQLite raised this because of what is in the file, as against a lock or a disk."""
+    """Say whether SQLite raised this for the content of the file, and not for a lock or the disk."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0)
         return code & 0xFF in _DAMAGE or code in _COLLISION

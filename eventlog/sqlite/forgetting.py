@@ -1,4 +1,4 @@
-"""What the SQLite log forgets: each function is a step that the writer takes between two commits."""
+"""Forgetting records of the SQLite log: each function is a step that the writer takes between two commits."""
 
 import sqlite3
 

@@ -60,8 +60,8 @@ class SqliteLog:
     ) -> None:
         """Name the file; nothing is opened yet.
 
-        `batch_bytes` bounds the bodies of one read. `on_commit` is told how many records each commit made durable.
-        `clock` names what is set aside.
+        `batch_bytes` bounds the bodies of one read. `on_commit` gets the number of records that each commit made
+        durable. `clock` dates the names of damaged files that are set aside.
         """
         self._path = path
         self._bounds = bounds or Bounds()
@@ -75,8 +75,8 @@ class SqliteLog:
     async def start(self) -> None:
         """Open the file for writing and make it, with its folders, if it is not there; raise UnusableLogError, OSError.
 
-        It belongs to its owner only (mode 0600): bodies are personal data. One that is damaged is set aside, and a new
-        one holds what can still be read of it.
+        Only its owner can read it (mode 0600): bodies are personal data. A damaged file is set aside, and a new one
+        holds all records that can still be read.
         """
         make_folder(self._path.parent)
         was_used = lock_path(self._path).exists()
@@ -91,7 +91,7 @@ class SqliteLog:
         self._lock = lock
 
     async def close(self) -> None:
-        """Make durable what waits, then close the file: the writer last, because the last to close removes the WAL."""
+        """Make the waiting records durable, then close the file: the last connection to close removes the WAL."""
         self._reader.close()
         if self._writer is not None:
             await self._writer.close()
@@ -124,7 +124,7 @@ class SqliteLog:
         return self
 
     def spooled(self) -> int:
-        """Return 0: what a log in a file takes needs no spool."""
+        """Return 0: a log in a file has no spool."""
         return 0
 
     def last_received_at(self) -> datetime | None:
@@ -137,10 +137,10 @@ class SqliteLog:
         return times[-1] if times else None
 
     def confirm_writable(self, began: float) -> None:
-        """Do nothing: nobody else writes to a log in a file."""
+        """Do nothing: no other process writes to a log in a file."""
 
     async def continue_after(self, position: int) -> None:
-        """Give positions after `position` from now on: for a new log beside a warehouse that remembers an older one."""
+        """Give positions after `position` from now on: for a new log of a warehouse that was made from an older one."""
         if self._writer is None:
             raise LogUnavailableError(f"{self._path} is not open for writing")
         await asyncio.to_thread(self._writer.run, partial(skip_to, position))
@@ -150,7 +150,7 @@ class SqliteLog:
         return salvage.set_aside(self._path)
 
     def may_go_on(self) -> bool:
-        """Whether nobody knows where the log ended, because it was damaged: it may go on after any later position."""
+        """Say whether the log's end is unknown, because it was damaged: it may go on after any later position."""
         return self._asked(partial(self._reader.marked, SALVAGED)) > 0
 
     def read(self, after: Positions, limit: int) -> Batch:
@@ -166,7 +166,7 @@ class SqliteLog:
                 self._have_salvaged(damage, seen)
         if not groups:
             return EMPTY_BATCH
-        skipped = max(0, last - groups[0].first_position + 1)  # of the first alone a part may be known
+        skipped = max(0, last - groups[0].first_position + 1)  # only of the first group a part may lie before `last`
         return Batch.joined(list(chunks(groups))).part(skipped, skipped + limit)
 
     def end(self) -> Positions:
@@ -182,9 +182,10 @@ class SqliteLog:
     def forget(self, landed: Positions, before_us: int) -> int:
         """Drop records at or before `landed` that were received before `before_us`; return how many.
 
-        Called in the writing process, in another thread than the event loop's. It goes in small steps, between two
-        commits, so that ingest does not wait for long; the file does not shrink, its space is used again. It goes by
-        position and stops where a whole step had nothing old enough, so a clock that jumped can delay a few records.
+        Called in the writing process, in another thread than the event loop's. It takes small steps between two
+        commits, so that ingest does not wait for long. The file does not shrink: its space is used again. Records are
+        dropped in the order of positions, up to the first step without an old one, so a clock that jumped may delay a
+        few.
         """
         writer = self._writer
         if writer is None:
@@ -218,7 +219,7 @@ class SqliteLog:
             raise DamagedLogError(str(error)) from error  # it was ours when the writer opened it
 
     def _have_salvaged(self, damage: Exception, seen: int) -> None:
-        """Have the writer salvage the log, unless it was since it had been `seen` to be so many times."""
+        """Have the writer salvage the log, unless it was salvaged since `seen` was counted."""
         if self._writer is None:
             raise LogUnavailableError(self._damaged(damage)) from damage
         if seen == self._salvages:
@@ -228,7 +229,7 @@ class SqliteLog:
         return f"{self._path} is damaged: {damage}; `holdtime up` sets it aside and goes on with what can be read of it"
 
     def _salvaged(self, connection: sqlite3.Connection, last: int, reason: str) -> sqlite3.Connection:
-        """Set the log aside and return the connection of a new one; in the writer's thread."""
+        """Set the log aside and return the connection of a new one. Runs in the writer's thread."""
         with self._reader.closed():
             salvaged = salvage.salvage(self._path, self._clock(), reason=reason, connection=connection, last=last)
             self._salvages += 1

@@ -1,4 +1,4 @@
-"""What is left of a damaged log: its sound groups, and the rows that are damaged."""
+"""The rest of a damaged log: its sound groups, and its damaged rows."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _BELIEVED = 1_000_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class SoundGroup:
-    """Where a group is that is sound."""
+    """Where a sound group is."""
 
     first: int
     last: int
@@ -23,20 +23,20 @@ class SoundGroup:
 
 @dataclass(slots=True)
 class Wreck:
-    """What is left of a log: the sound groups by position, and rows that are damaged by the position that they name."""
+    """The rest of a log: the sound groups in order, and the damaged rows by the position that they name."""
 
     sound: list[SoundGroup]
     damaged: dict[int, Cell]
     marks: dict[bytes, int]
     keys: list[int]
-    """Positions that inner pages name, where pages are missing: what is below them may be among those."""
+    """Positions that inner pages name, where pages are missing: records up to them may be lost."""
 
     is_cut: bool
-    """Whether pages are missing: nobody knows how many records were in the last of them."""
+    """Whether pages are missing: the last of them may have held any number of records."""
 
     @classmethod
     def of(cls, pages: Pages, *, taken: int | None) -> "Wreck":
-        """Search every page. `taken` is how many frames of the WAL SQLite could read, where that is known."""
+        """Search every page. `taken` is the number of frames of the WAL that SQLite could read, where that is known."""
         sound: dict[int, SoundGroup] = {}
         damaged: dict[int, Cell] = {}
         marks: dict[bytes, int] = {}
@@ -54,10 +54,10 @@ class Wreck:
                 elif row.rowid > 0:
                     damaged.setdefault(row.rowid, cell)
         is_cut = pages.are_missing
-        return cls(_apart(sound.values()), damaged, marks, list(pages.keys()) if is_cut else [], is_cut)
+        return cls(_without_overlaps(sound.values()), damaged, marks, list(pages.keys()) if is_cut else [], is_cut)
 
     def last(self) -> int:
-        """The last position that the log gave, as far as it can be seen: one more where there may have been more."""
+        """Return the last position that the log gave, as far as can be seen; one more where pages are missing."""
         last = max(*self.marks.values(), 0, self.sound[-1].last if self.sound else 0)
         for claimed in sorted({*self.damaged, *self.keys}):
             if last < claimed <= last + _BELIEVED:
@@ -65,12 +65,12 @@ class Wreck:
         return last + self.is_cut
 
 
-def _apart(found: Iterable[SoundGroup]) -> list[SoundGroup]:
-    """The groups by position, without those that overlap others that were found before them."""
+def _without_overlaps(found: Iterable[SoundGroup]) -> list[SoundGroup]:
+    """Return the groups in order, without those that overlap a group found earlier."""
     kept: list[SoundGroup] = []
     for each in found:
-        place = bisect_left(kept, each)
-        before = place == 0 or kept[place - 1].last < each.first
-        if before and (place == len(kept) or each.last < kept[place].first):
-            kept.insert(place, each)
+        index = bisect_left(kept, each)
+        before = index == 0 or kept[index - 1].last < each.first
+        if before and (index == len(kept) or each.last < kept[index].first):
+            kept.insert(index, each)
     return kept

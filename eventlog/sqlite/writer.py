@@ -1,9 +1,9 @@
 """The writing side of the SQLite log: group commit on an event loop.
 
-Records that arrive while a commit is under way wait and share the next one, so one fsync serves many deliveries. A
-group is one row (one more for each other kind of record in it), with the bodies one after the other: one INSERT, its
-own transaction, one call into SQLite, in a thread, with the interpreter lock released to the end of the fsync. A row
-for each record would cost more to write, and far more to read.
+Records that arrive during a commit wait and share the next one, so one fsync serves many deliveries. The records of one
+kind become one row, with the bodies one after the other. One INSERT writes all rows: its own transaction, one call into
+SQLite, in a thread that has released the interpreter's lock until the fsync ends. A row for each record would cost more
+to write, and far more to read.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from eventlog.sqlite.file import last_position
 from eventlog.sqlite.insertion import insertion
 
 ASK_AGAIN_S = 5.0
-"""How long after a failure the log counts as unavailable: only the next delivery can tell that it no longer is."""
+"""How long the log counts as unavailable after a failure: then a delivery is let in, to try again."""
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the writing connection. Made on the event loop that appends, which it never makes wait for the disk."""
+    """Owns the writing connection. Made on the event loop that appends, which never waits for the disk."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Writer:
         on_commit: Callable[[int], None],
         salvage: Salvage | None = None,
     ) -> None:
-        """Take the connection over; `on_commit` is told, on the loop, how many records each commit made durable.
+        """Take the connection over; `on_commit` is called, on the loop, with the number of records of each commit.
 
-        `salvage` is called, in the disk's thread, when SQLite finds the log damaged, or somebody else does.
+        `salvage` is called, in the disk's thread, when SQLite or a reader finds the log damaged.
         """
         self._connection = connection
         self._file: str = connection.execute("pragma database_list").fetchone()[2]
@@ -89,14 +89,14 @@ class Writer:
 
     @property
     def unavailable(self) -> str | None:
-        """Why nothing could be written just now; None when something could, or nobody tried since."""
+        """Why the last commit failed; None after a success, or when the failure is ASK_AGAIN_S old."""
         return self._failure if self._loop.time() < self._failed_at + ASK_AGAIN_S else None
 
     def append(self, record: Record) -> asyncio.Future[None]:
         """Say when the record is durable, or that it cannot be: LogUnavailableError, raised at once or later.
 
-        Cancelling leaves the rest of its group alone. The record itself may still be written: a sender who was not
-        told 200 sends again, and a duplicate costs nothing.
+        Cancelling leaves the rest of its group alone. The record itself may still be written: a sender that did not
+        get a 200 sends again, and a duplicate costs nothing.
         """
         if self._closing or self._task.done():
             raise LogUnavailableError("the log is closed")
@@ -110,9 +110,9 @@ class Writer:
         return durable
 
     def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `step`, which commits what it writes, between two groups; called from any thread but the loop's.
+        """Do `step`, which commits its own changes, between two groups; called from any thread but the loop's.
 
-        Raise LogUnavailableError when SQLite cannot do it now.
+        Raises LogUnavailableError where SQLite cannot do it now.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this waits for the event loop, so it cannot be called on it: use asyncio.to_thread")
@@ -132,7 +132,7 @@ class Writer:
         asyncio.run_coroutine_threadsafe(self._queue(reason), self._loop).result()
 
     async def close(self) -> None:
-        """Make durable what waits, then close the connection. Appends from now on are refused."""
+        """Make the waiting records durable, then close the connection. Appends from now on are refused."""
         self._closing = True
         self._wake.set()
         await self._task
@@ -140,7 +140,7 @@ class Writer:
         self._disk.stop()
 
     async def _queue(self, step: Callable[[sqlite3.Connection], Any] | str) -> Any:
-        """Have a step taken, or the log salvaged for a reason, and return what came of it."""
+        """Have a step taken, or the log salvaged for a reason; return the step's answer."""
         if self._closing:
             raise LogUnavailableError("the log is closing")
         done: asyncio.Future[Any] = self._loop.create_future()
@@ -163,7 +163,7 @@ class Writer:
             return
         try:
             await self._insert(group)
-        except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
+        except Exception as error:  # noqa: BLE001 - raised to every append of the group, which SQLite has rolled back
             self._failed(str(unwritable(error, self._file)))
             for waiting in group:
                 if not waiting.durable.done():
@@ -207,7 +207,7 @@ class Writer:
         self._failure, self._failed_at = reason, self._loop.time()
 
     def _next_group(self) -> list[_Waiting]:
-        """Take the oldest that still wait, up to the bounds and at least one; whoever gave up meanwhile is dropped."""
+        """Take the oldest records that wait, up to the bounds and at least one; cancelled ones are dropped."""
         group: list[_Waiting] = []
         size = 0
         while self._waiting and len(group) < self._bounds.group_records and size < self._bounds.group_bytes:
@@ -227,7 +227,7 @@ class Writer:
             else:
                 answer = await self._disk.run(partial(step, self._connection))
                 self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked for the step
+        except Exception as error:  # noqa: BLE001 - raised where the step was asked for
             settle(done, None, unwritable(error, self._file))
         else:
             settle(done, answer, None)
