@@ -1,4 +1,4 @@
-"""The bodies in a text: one a line, one over several lines, or the items of lists, as the bytes that are there."""
+"""The bodies in a text: one a line, one over several lines, or the items of lists, byte for byte."""
 
 import json
 import re
@@ -12,13 +12,13 @@ from ingest.archives.errors import ArchiveError
 from ingest.archives.text import MARK
 
 BODY_BYTES = 16 << 20
-"""A longer one is no event that Telnyx ever sent: a body has 1 MiB at most, and an item of a list little more."""
+"""The largest body. Telnyx's bodies have 1 MiB at most, and the items of its lists little more."""
 
 _KEPT_BYTES = 1 << 20
 _DEPTH = 3
-"""Answers in an array, of an array at most: `jq --slurp` over files that were slurped."""
+"""The deepest nesting of arrays: `jq --slurp` over files that `jq --slurp` made."""
 
-# Values are not of interest here, and Python refuses whole numbers of more than 4,300 digits.
+# Only the ends of values matter here, and Python refuses whole numbers of more than 4,300 digits.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _MARK = MARK.decode("latin-1")
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -26,22 +26,22 @@ _BETWEEN_BODIES = re.compile(rf"(?:[ \t\r\n\v\f]|{_MARK})*")
 
 
 class _NoValueError(Exception):
-    """What stands here is no JSON, whatever may follow."""
+    """The text here is no JSON, whatever follows."""
 
 
 class Bodies:
     """Iterates over the bodies of a text that comes in blocks.
 
-    A line that is no JSON, and none together with the lines after it either, is a body by itself: a line that was cut
-    off costs nothing but itself. Raises ArchiveError, after the bodies before it, where the blocks do, where a list
-    breaks off, or where a body is too long; `line` says where.
+    A line that is no JSON, alone or together with the lines after it, is a body by itself: a cut line costs no other
+    body. Raises ArchiveError, after the bodies before it, where the blocks do, where a list breaks off, or where a body
+    is too long; `line` is the number of the line.
     """
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
         self._fault: ArchiveError | None = None
         self._ended = False
-        # A character for each byte: JSON needs only what is ASCII, and all else comes out as it went in.
+        # A character for each byte: JSON's syntax is ASCII, and all other bytes come out as they went in.
         self._text = ""
         self._at = 0
         self._lines_before = 1
@@ -67,7 +67,7 @@ class Bodies:
             self._fill()
 
     def _next(self) -> Iterator[bytes]:
-        """Yield what begins here: a line that is a body, the items of a list, a body over several lines."""
+        """Yield the bodies that begin here: a line, the items of a list, or one body over several lines."""
         end = self._line_end()
         if end is not None and _is_one_body(self._text[self._at : end]):
             yield self._taken(end)
@@ -89,7 +89,7 @@ class Bodies:
             yield self._taken(self._whole_line_end())
 
     def _value(self, depth: int) -> Iterator[bytes]:
-        """Yield the items of the list that begins here, or what else begins here as a body."""
+        """Yield the items of the list that begins here; any other value is one body."""
         items = self._items_begin() if depth < _DEPTH else None
         if items is None:
             _, end = self._decoded(self._at)
@@ -138,7 +138,7 @@ class Bodies:
         return None
 
     def _object_end(self, at: int) -> int:
-        """Return where an object ends whose members up to there were read."""
+        """Return where an object ends, of which the members up to `at` were read."""
         while True:
             at = self._gap(at)
             if self._expected(at, ",}") == "}":
@@ -154,7 +154,7 @@ class Bodies:
         return name, self._gap(at + 1)
 
     def _stands_alone(self, end: int) -> bool:
-        """Return whether a value is all of its lines, but for another one that begins behind it."""
+        """Return whether a value fills its lines, or is followed by another value."""
         if "\n" in self._text[self._at : end]:
             return True
         at = self._gap(end)
@@ -164,7 +164,7 @@ class Bodies:
         return self._text.startswith(_MARK, at) or self._packed_way(at) is not None
 
     def _packed_way(self, at: int) -> str | None:
-        """Return how what begins there is packed: somebody joined a packed part to a plain one."""
+        """Return how a part that begins there is packed: somebody may have joined it to plain text."""
         self._char(at + packed.MAGIC_BYTES)
         return packed.way(self._text[at : at + packed.MAGIC_BYTES].encode("latin-1"))
 
@@ -176,7 +176,7 @@ class Bodies:
                 if end < len(self._text) or self._ended:  # a number might go on
                     return value, end
             except json.JSONDecodeError as error:
-                # Nothing in JSON goes on in another line but blanks, so what is wrong in a whole line stays wrong.
+                # No token of JSON goes on in another line, so an error in a whole line stays one.
                 last_line = self._text.rfind("\n")
                 if self._fault is not None and error.pos > last_line:
                     raise self._fault from None
@@ -201,7 +201,7 @@ class Bodies:
         return self._text[at : at + 1]
 
     def _gap(self, at: int) -> int:
-        """Return where what is blank ends."""
+        """Return where the blanks end."""
         while (end := _end(_BLANK, self._text, at)) == len(self._text) and not self._ended:
             self._fill()
         return end
@@ -241,7 +241,7 @@ class Bodies:
         return _delivered(body)
 
     def _fill(self) -> None:
-        """Read on: as much again as is here, so that what is looked at anew each time is looked at a few times."""
+        """Read on: as much again as is here, so that text which is parsed anew each time is parsed a few times only."""
         if len(self._text) - self._at > BODY_BYTES:
             raise _NoValueError
         wanted = max(1, len(self._text) - self._at)

@@ -1,4 +1,4 @@
-"""What a connection asks of the site that it serves: whether to take a request in, by its head."""
+"""The port between connections and the site: it decides on a request by its head."""
 
 from collections.abc import Awaitable
 from typing import Protocol

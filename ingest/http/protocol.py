@@ -1,7 +1,8 @@
 """A client's connection: reads one request at a time, and has it answered.
 
-A request is refused on its head where that is possible, its body is gathered within bounds, and only then is it handed
-on; what is sent before its turn waits unread. uvicorn's server makes one of these for each connection.
+A request is refused on its head where that is possible, its body is gathered within bounds, and only a complete request
+is handed on. A request that is sent before its turn waits unread. uvicorn's server makes an HttpConnection for each
+connection.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class HttpConnection(ClientStream):
         self._exchange: AsgiExchange | None = None
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Forget everything; a delivery that is complete is kept nevertheless."""
+        """Forget the connection; a complete delivery is kept nevertheless."""
         self._ours.discard(self)
         if self._body is not None:
             self._cut_off(DeliveryOutcome.DISCONNECTED)
@@ -89,7 +90,7 @@ class HttpConnection(ClientStream):
             self._transport.close()
 
     def _read(self, data: bytes) -> None:
-        """Read one request, or a part of it; what comes after it is kept."""
+        """Read one request, or a part of it; keep the bytes after it."""
         try:
             at = self._read_head(data) if self._body is None else 0
             if self._body is not None:
@@ -178,7 +179,7 @@ class HttpConnection(ClientStream):
         self._answered(keeps_alive=exchange.is_complete and exchange.keeps_alive)
 
     def _refuse(self, answer: Answer, outcome: DeliveryOutcome) -> None:
-        """Refuse what cannot be read, and count it: where it is a delivery, as such."""
+        """Refuse an unreadable request, and count it, as a delivery if it is one."""
         if self._delivery is not None:
             self._cut_off(outcome)
         else:

@@ -33,7 +33,7 @@ class ClientStream(asyncio.BufferedProtocol):
 
     @abstractmethod
     def _read(self, data: bytes) -> None:
-        """Read one request, or a part of it; keep what comes after it."""
+        """Read one request, or a part of it; keep the bytes after it."""
 
     @abstractmethod
     def end(self, why: Shed) -> None:
@@ -53,11 +53,11 @@ class ClientStream(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what came."""
+        """Take the bytes that came."""
         self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Read on, or keep what came for its turn."""
+        """Read on, or keep the bytes for their turn."""
         if self.state is ConnectionState.CLOSING:
             self._discard(len(data))
         elif self._is_answering or self.state is ConnectionState.READER:
@@ -66,7 +66,7 @@ class ClientStream(asyncio.BufferedProtocol):
             self._read(data)
 
     def eof_received(self) -> bool:
-        """Answer what is complete, and then close; return False to close at once."""
+        """Close after the answer under way; return False to close at once."""
         self._is_stopping = True
         return self._is_answering
 
@@ -111,10 +111,10 @@ class ClientStream(asyncio.BufferedProtocol):
             self._next()
 
     def _next(self) -> None:
-        """Go on with the next request: the beginning of it may be here.
+        """Go on with the next request, whose beginning may be here.
 
-        What was sent before its turn waits for one: else a thousand connections full of requests would go before all
-        that come one at a time.
+        Requests that were sent before their turn wait for one: else a thousand connections full of requests would be
+        served before connections that send one at a time.
         """
         self._connections.move(self, ConnectionState.IDLE)
         if self._pending:
@@ -129,7 +129,7 @@ class ClientStream(asyncio.BufferedProtocol):
         self._read(data)
 
     def _keep(self, data: bytes) -> None:
-        """Keep what came before its turn, and read no more until then."""
+        """Keep bytes that came before their turn, and read no more until then."""
         self._pending += data
         self._transport.pause_reading()
         self._connections.hold(self, len(self._pending))
