@@ -96,7 +96,7 @@ class KafkaLiveness:
             if not end:
                 return None
             consumer.seek(partition, end - 1)
-            told = (await consumer.getone(partition)).value or b""
-            return _EPOCH + int(told) * _MICROSECOND if told.isdigit() else None
+            beat_us = (await consumer.getone(partition)).value or b""
+            return _EPOCH + int(beat_us) * _MICROSECOND if beat_us.isdigit() else None
         finally:
             await consumer.stop()

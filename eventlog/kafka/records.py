@@ -34,9 +34,9 @@ def address(record: Record, layout: Layout) -> Address:
     if event is None:
         return Address(layout.rejected, None, "", "")
     event_id, event_type = _text(event.get("id")), _text(event.get("event_type"))
-    payload = event.get("payload")
-    said = payload if isinstance(payload, dict) else {}
-    by = _text(said.get("conference_id")) or _text(said.get("call_session_id")) or event_id
+    found = event.get("payload")
+    payload = found if isinstance(found, dict) else {}
+    by = _text(payload.get("conference_id")) or _text(payload.get("call_session_id")) or event_id
     return Address(layout.events, _key(by), _short(event_id), _short(event_type))
 
 

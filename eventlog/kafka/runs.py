@@ -75,16 +75,16 @@ class RecordRun:
         replay, received at Kafka's own time.
         """
         self.headers += [record.headers for record in found[: LINKS - len(self.headers)]]
-        said = [dict(record.headers) for record in found]
+        headers = [dict(record.headers) for record in found]
         self.offsets += [record.offset for record in found]
         self.received_us += [
-            _received_us(each.get("received_at"), record.timestamp) for each, record in zip(said, found, strict=True)
+            _received_us(each.get("received_at"), record.timestamp) for each, record in zip(headers, found, strict=True)
         ]
-        self.origins += [text or _REPLAY for text in _texts([each.get("origin") for each in said])]
-        self.verified += [each.get("verified") == b"true" for each in said]
-        self.rejections += _texts([each.get("rejection") for each in said])
-        self.signatures += [each.get("signature") for each in said]
-        self.timestamps += [each.get("timestamp") for each in said]
+        self.origins += [text or _REPLAY for text in _texts([each.get("origin") for each in headers])]
+        self.verified += [each.get("verified") == b"true" for each in headers]
+        self.rejections += _texts([each.get("rejection") for each in headers])
+        self.signatures += [each.get("signature") for each in headers]
+        self.timestamps += [each.get("timestamp") for each in headers]
         bodies = [record.value or b"" for record in found]
         self.sizes += map(len, bodies)
         self.bodies.append(b"".join(bodies))
@@ -153,7 +153,7 @@ def _texts(values: list[bytes | None]) -> list[str | None]:
     return [known[value] for value in values]
 
 
-def _received_us(received: bytes | None, told_ms: int) -> int:
+def _received_us(received: bytes | None, kafka_ms: int) -> int:
     if received and received.isdigit() and len(received) <= _DIGITS:
         return int(received)
-    return min(max(0, told_ms * 1000), _LAST_US)
+    return min(max(0, kafka_ms * 1000), _LAST_US)
