@@ -1,4 +1,4 @@
-"""A batch of log records in columns: how a log hands them out, and how the processors take them."""
+"""A batch of log records in columns: a log reads them so, and the processors take them so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from eventlog.signature_headers import SignatureHeaders
 
 Positions = dict[int, int]
-"""The last offset, by partition, of what was read or landed. A partition that is not there starts at the beginning."""
+"""The offset of the last record that was read or landed, by partition; a partition without one begins at its start."""
 
 ROWS_A_CHUNK = 2048
-"""So many at least, where there are as many: DuckDB takes a batch chunk by chunk, and each takes a moment."""
+"""The least that a chunk has, where there are as many: DuckDB reads chunk by chunk, and each chunk costs time."""
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(
@@ -73,7 +73,7 @@ class Batch:
 
     @classmethod
     def joined(cls, chunks: Sequence[pa.RecordBatch]) -> Self:
-        """Return the batch that those chunks, made by `records`, are in turn."""
+        """Return the batch of those chunks, made by `records`, one after the other."""
         return cls(pa.Table.from_batches(chunks, _SCHEMA))
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class Batch:
         return Batch(self.table.slice(start, stop - start))
 
     def after(self, positions: Positions) -> "Batch":
-        """Return the records after those positions: nearly always all of them, and then this very batch."""
+        """Return the records after those positions; nearly always those are all, and this batch is returned."""
         partition, offset = self.table.column("log_partition"), self.table.column("log_offset")
         for known, last in positions.items():
             before = pc.and_(pc.equal(partition, known), pc.less_equal(offset, last))
@@ -172,7 +172,7 @@ def records(columns: Sequence[pa.Array]) -> pa.RecordBatch:
 def packed(sizes: bytes, bodies: bytes) -> pa.Array:
     """Return, without copying them, the bodies that lie one after the other in `bodies`; `sizes` are int32 each.
 
-    Arrow believes them: the caller has made sure that none is negative and that they add up.
+    Arrow does not check the sizes: the caller has made sure that none is negative and that their sum is right.
     """
     lengths = pa.Array.from_buffers(pa.int32(), len(sizes) // 4, [None, pa.py_buffer(sizes)])
     ends = pc.cumulative_sum_checked(lengths)

@@ -1,4 +1,4 @@
-"""The event log's port: what ingest appends and processors read, whichever log is behind it."""
+"""The event log's port: ingest appends records and processors read them, whichever log is behind it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from eventlog.batch import Batch, Positions
 from eventlog.signature_headers import SignatureHeaders
 
 DAMAGED = "damaged"
-"""The rejection of a record that the log cannot give back as it came: its body is what is left, often nothing."""
+"""The rejection of a record that the log cannot give back as it came: its body is the rest of it, often empty."""
 
 
 class Origin(StrEnum):
@@ -22,7 +22,7 @@ class Origin(StrEnum):
 
 
 class Record(NamedTuple):
-    """One delivery, as it will be kept for ever: the body byte for byte, and how it came.
+    """One delivery as it is kept for ever: the body byte for byte, and how it came.
 
     `received_us` is Unix time in microseconds, from our own clock. `rejection` names why an authentic delivery is
     kept but not landed as an event (a wrong clock, say); None for all others. `signature_headers` vouched for a webhook
@@ -38,7 +38,7 @@ class Record(NamedTuple):
 
 
 def records_of(batch: Batch) -> list[Record]:
-    """Return a batch's records one by one: for a few, because landing takes them in columns."""
+    """Return a batch's records one by one: for small batches, because it makes an object for each."""
     columns = (
         batch.bodies,
         batch.received_us,
@@ -61,7 +61,7 @@ class Appender(Protocol):
     """The writing side, used by ingest on its event loop."""
 
     async def append(self, record: Record) -> None:
-        """Return once the record is durable; raise LogUnavailableError when that cannot be had in time."""
+        """Return once the record is durable; raise LogUnavailableError where it is not durable in time."""
 
 
 class LogReader(Protocol):
@@ -87,7 +87,7 @@ class Log(Appender, LogReader, Protocol):
         """Open the log for writing, on the event loop that will append."""
 
     async def close(self) -> None:
-        """Make durable what waits, then let go of the log."""
+        """Make the waiting records durable, then let go of the log."""
 
     @property
     def unavailable(self) -> str | None:
@@ -116,7 +116,7 @@ class Log(Appender, LogReader, Protocol):
         """
 
     def confirm_writable(self, began: float) -> None:
-        """Note that the log's cluster took a write that began then, by the monotonic clock, whoever wrote."""
+        """Note that the log's cluster took a write of some process that began then, by the monotonic clock."""
 
 
 class ResumableLog(Log, Protocol):
@@ -126,7 +126,7 @@ class ResumableLog(Log, Protocol):
     """The log's only partition."""
 
     def may_go_on(self) -> bool:
-        """Say whether nobody knows where the log ended, because it was damaged: it may go on after a later position."""
+        """Say whether the log's end is unknown, because it was damaged: it may go on after any later position."""
 
     async def continue_after(self, position: int) -> None:
         """Give positions after `position` from now on; raise LogUnavailableError."""
@@ -150,5 +150,5 @@ class LogExtent:
         return sum(end - self.first + 1 for end in self.ends.values())
 
     def lag(self, landed: Positions) -> int:
-        """How many of them have still to land."""
+        """How many of those records have still to land."""
         return sum(max(0, end - landed.get(partition, self.first - 1)) for partition, end in self.ends.items())

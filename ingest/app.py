@@ -26,15 +26,15 @@ from ingest.site import Site
 from ingest.webhook import WebhookEndpoint
 
 _SWITCH_INTERVAL_S = 0.0005
-"""How long another thread may keep the interpreter from the event loop, which gives it up at every signature it checks.
+"""How long another thread may hold the interpreter, which the event loop releases at every signature that it checks.
 
-Beside one busy Python thread, Python's 5 ms measured 500 deliveries/s and a p99 of 240 ms; this 1,000/s and 60 ms.
+Beside one busy Python thread, Python's 5 ms gave 500 deliveries/s and a p99 of 240 ms; this gives 1,000/s and 60 ms.
 """
 
 _YOUNG_OBJECTS = 50_000
-"""How many objects are made before Python looks for cycles among them; deliveries in flight are thousands, without any.
+"""How many new objects make Python look for cycles: deliveries in flight make thousands of objects without a cycle.
 
-With Python's 700, that took an eighth of the time of a delivery.
+With Python's 700, the search took an eighth of the time of a delivery.
 """
 
 Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
@@ -43,8 +43,8 @@ Lifespan = Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]]
 def favour_the_loop() -> None:
     """Have this process's interpreter serve its event loop first."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.freeze()  # what is here now stays
-    atexit.register(gc.unfreeze)  # of what nobody collects before the process ends, DuckDB complains on standard error
+    gc.freeze()  # today's objects stay
+    atexit.register(gc.unfreeze)  # DuckDB writes to standard error about objects that are never collected
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
@@ -61,9 +61,9 @@ def build(
 ) -> Site:
     """Put the application together; without an endpoint it takes no deliveries.
 
-    `unready` says why deliveries should not be sent here now, or None. `status` is the JSON of `/status`; its values
-    are what JSON can hold. Both run in a thread, so they may block for a moment, and so do `pages`, by path. `lifespan`
-    opens and closes what the wiring needs around the serving. `hosts` and `admin_port`: see Site.
+    `unready` returns why deliveries should not be sent here now, or None. `status` returns the JSON of `/status`.
+    `pages` are more pages, by path. All of these run in a thread, so they may block for a moment. `lifespan` is the
+    wiring's context around the serving. `hosts` and `admin_port`: see Site.
     """
 
     async def livez(_: Request) -> Response:
@@ -103,7 +103,7 @@ def build(
 
 
 def _endpoint(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """As a function: Starlette takes any other callable for an ASGI application."""
+    """Return the page as a function: Starlette takes any other callable for an ASGI application."""
 
     async def endpoint(request: Request) -> Response:
         return await answer(request)
@@ -122,8 +122,8 @@ def serve_config(
 ) -> Config:
     """Return the uvicorn settings that holdtime serves with; logging is left to the caller.
 
-    `host` and `port` are for a server that is not given bound sockets. `drain_s` is how long a shutdown waits for what
-    is in flight. uvicorn brings the server, the lifespan and the signals; the connections are ours.
+    `host` and `port` are for a server without bound sockets. `drain_s` is how long a shutdown waits for requests in
+    flight. uvicorn brings the server, the lifespan and the signals; the connections are ours.
     """
     connections, turns = Connections(limits or Limits(), site.metrics), Turns()
 

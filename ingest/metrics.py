@@ -1,4 +1,4 @@
-"""What ingest counts, for Prometheus: every name with its meaning, in one list."""
+"""The metrics of ingest, for Prometheus: every name with its meaning, in one list."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -31,16 +31,16 @@ class DeliveryOutcome(StrEnum):
 
 
 class Shed(StrEnum):
-    """Why a connection was ended by us, other than after its answer."""
+    """Why holdtime ended a connection, other than after its answer."""
 
     FULL = "full"
-    """Too many connections: it was the oldest of those that waited."""
+    """Too many connections: this one was the oldest that waited."""
     ADDRESS_FULL = "address_full"
     """Too many from its address."""
     REFUSED = "refused"
-    """It was new, and all others were being answered."""
+    """The connection was new, and all others were being answered."""
     BYTES = "bytes"
-    """Too many bytes of what is unfinished: it was the oldest that held some."""
+    """Too many unfinished bytes: the connection was the oldest that held some."""
     HEAD_LATE = "head_late"
     BODY_LATE = "body_late"
     """The body was not complete in time, or came too slowly."""
@@ -54,7 +54,7 @@ class Shed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IngestMetric:
-    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
+    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and its meaning to an operator."""
 
     name: str
     meaning: str
@@ -139,9 +139,9 @@ class _Buckets:
 class IngestMetrics(Collector):
     """The numbers themselves, registered in the given registry.
 
-    Plain integers, changed on the event loop only, become Prometheus's objects when they are asked for: its own
-    counters take a lock each time, 4 us a delivery in all. Every label exists from the start, so that a dashboard sees
-    zeros, not gaps.
+    The numbers are plain integers, changed on the event loop only, and become Prometheus's objects when they are
+    collected: its own counters take a lock each time, 4 us a delivery in all. Every label exists from the start, so
+    that a dashboard sees zeros, not gaps.
     """
 
     def __init__(self, registry: CollectorRegistry, *, keys: int = 1) -> None:
@@ -189,7 +189,7 @@ class IngestMetrics(Collector):
 
 
 class HttpMetrics(Collector):
-    """What the connections count, registered in the given registry; changed on the event loop only."""
+    """The numbers of the connections, registered in the given registry; changed on the event loop only."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Begin with zeros."""

@@ -1,6 +1,7 @@
-"""Pages for operators, which cost deliveries little however often they are asked for.
+"""Pages for operators, which cost deliveries little however often they are requested.
 
-One page is made at a time, in a thread, for all who wait for it; after each, the threads rest for longer than it took.
+One page is made at a time, in a thread, for all requests that wait for it. After each page comes a rest that is longer
+than its making.
 """
 
 import asyncio
@@ -12,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _REST = 3.0
-"""Times what a page took: a quarter of a core is the most that pages can take."""
+"""The rest after a page, in times of its making: pages take a quarter of a core at most."""
 
 
 class PageTurn:
-    """Whose page is made now; pages that share it are made one after the other."""
+    """The turn to make a page: pages that share it are made one after the other."""
 
     def __init__(self) -> None:
-        """Begin with nobody's."""
+        """Begin with a free turn."""
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
@@ -34,7 +35,7 @@ class PageTurn:
 
 
 class Page:
-    """One page: all who ask while one waits get the same answer, made after all of them had asked."""
+    """One page: requests that wait together get one answer, which is made after all of them came."""
 
     def __init__(self, make: Callable[[Request], Response], turn: PageTurn) -> None:
         """Have it made by `make`, in its `turn`."""
@@ -50,5 +51,5 @@ class Page:
 
     async def _made(self, request: Request) -> Response:
         async with self._turn.taken():
-            self._next = None  # who asks from now on gets the one after this
+            self._next = None  # later requests get the page after this one
             return await asyncio.to_thread(self._make, request)

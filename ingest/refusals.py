@@ -1,6 +1,6 @@
-"""Deliveries that none of our keys signed, beside those that one did: counted, told of in the log, and kept nowhere.
+"""Deliveries that none of our keys signed: counted beside the authentic ones, reported in a log line, and not kept.
 
-Anybody can send them, at any rate, so there is a line a minute at most, with nothing in it that a delivery said.
+Anybody can send them, at any rate, so there is a line a minute at most, and no content of a delivery in it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 
 EVERY_S = 60.0
-"""How far apart two lines in the log are at least."""
+"""The least time between two lines in the log."""
 
 log = structlog.get_logger("ingest")
 
@@ -21,9 +21,10 @@ log = structlog.get_logger("ingest")
 class Refusals:
     """The counts since this process began: changed on the event loop, read by any thread.
 
-    `authentic` were signed by one of our keys just now, `accepted` of those are durable in the log. `refused` were
-    signed by none; `timely` of them said a time within the tolerance, as who signs with another key does, and `lately`
-    of those came since the last authentic one. `clock` gives Unix microseconds, as all times are, `elapsed` seconds.
+    `authentic` were signed by one of our keys at a time within the tolerance; `accepted` of those are durable in the
+    log. `refused` were signed by none; `timely` of those name a time within the tolerance, as a sender with another key
+    does; `lately` of the timely ones came since the last authentic one. `clock` and all times are Unix microseconds,
+    `elapsed` is in seconds.
     """
 
     clock: Callable[[], int]
@@ -45,17 +46,17 @@ class Refusals:
         self.began_us = self.clock()
 
     def note_authentic(self) -> None:
-        """Count a delivery that one of our keys signed, with a time within the tolerance."""
+        """Count a delivery that one of our keys signed at a time within the tolerance."""
         self.authentic += 1
         self.lately = 0
 
     def note_accepted(self, now_us: int) -> None:
-        """Count one that is durable."""
+        """Count a delivery that is durable."""
         self.accepted += 1
         self.accepted_us = now_us
 
     def note_refused(self, now_us: int, *, timely: bool) -> None:
-        """Count one that none of our keys signed, and say so in the log, now or when the next line is due."""
+        """Count a delivery that none of our keys signed, and log it, now or when the next line is due."""
         self.refused += 1
         self.refused_us = now_us
         if timely:
@@ -69,7 +70,7 @@ class Refusals:
             self._timer = asyncio.get_running_loop().call_later(waits_s, self.report)
 
     def report(self) -> None:
-        """Say in the log what has not been said there yet."""
+        """Log the refused deliveries that no line has reported yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -85,7 +86,7 @@ class Refusals:
         self._unreported, self._reported_s = 0, self.elapsed()
 
     def status(self) -> dict[str, object]:
-        """Return it as JSON has it: instants as text."""
+        """Return the counts for JSON, instants as ISO 8601 text."""
         return {
             "since": _iso(self.began_us),
             "accepted": self.accepted,

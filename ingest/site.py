@@ -1,4 +1,4 @@
-"""What is served where: webhooks go to their endpoint, probes and pages to the shell, and nothing else anywhere."""
+"""The site: webhooks go to their endpoint, probes and pages to the shell, and every other path is a 404."""
 
 import ipaddress
 import re
@@ -25,7 +25,7 @@ _BUSY_BODY = {"type": "http.response.body", "body": b"come again\n"}
 
 
 class Site:
-    """Decides on a request by its head; the ASGI application that answers what is no delivery."""
+    """Decides on a request by its head, and is the ASGI application for every request but deliveries."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Site:
         path = head.path
         is_admin = port == self._admin_port
         if self._webhook and not is_admin and (path == WEBHOOK_PATH or _WEBHOOK_SPELLINGS.fullmatch(path)):
-            # A 404 is final for Telnyx, so it is lenient here; and nothing in a Host makes a signature less good.
+            # Lenient, because a 404 is final for Telnyx; and a signature is good under any Host.
             return self._webhook.admit(head)
         if path in PROBES:
             return None
@@ -96,7 +96,7 @@ class Site:
         return answer
 
     def _is_ours(self, host: bytes | None) -> bool:
-        """Whether the host is configured. An address, or localhost, is what no other site's name can lead here by."""
+        """Return whether the host is configured, an address or localhost: no foreign name leads a browser to those."""
         name = (host or b"").decode("latin-1").lower()
         name = name.partition("]")[0].removeprefix("[") if name.startswith("[") else name.partition(":")[0]
         return name.removesuffix(".") in self._hosts or name == "localhost" or _is_address(name)

@@ -1,7 +1,7 @@
-"""The webhook endpoint: one delivery in, one answer out, and a 200 only for what is durable.
+"""The webhook endpoint: one delivery in, one answer out, and a 200 only for a durable record.
 
-A delivery is refused on its head where that is possible; only when its body is complete does it take a place among
-those in flight. Status codes: docs/architecture.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
+A delivery is refused on its head where that is possible, and counts among those in flight only once its body is
+complete. Status codes: docs/http.md. Telnyx retries 408, 429 and 5xx and no other 4xx.
 """
 
 import time
@@ -54,7 +54,7 @@ ANSWERS: dict[DeliveryOutcome, Answer] = {
     DeliveryOutcome.OVERLOADED: COME_AGAIN,
     DeliveryOutcome.UNAVAILABLE: Answer.of(503, b"come again\n", (b"retry-after", b"2")),
 }
-"""What each outcome answers. A sender that disconnected gets no answer."""
+"""The answer of each outcome. A sender that disconnected gets none."""
 
 
 class WebhookEndpoint:
@@ -101,7 +101,7 @@ class WebhookEndpoint:
 
     async def take(self, body: bytes, headers: SignatureHeaders) -> Answer:
         """Answer a complete delivery."""
-        # Small bodies are bounded by their number: large ones, which Telnyx hardly sends, take none of their room.
+        # Small bodies are bounded by number. Large ones, which Telnyx hardly sends, are bounded by bytes as well.
         size = len(body) if len(body) > _SMALL_BYTES else 0
         if self.in_flight >= self._max_in_flight or (size and self.held_bytes + size > self._max_held_bytes):
             return self._ended(DeliveryOutcome.OVERLOADED)
@@ -126,7 +126,7 @@ class WebhookEndpoint:
         return ANSWERS[outcome]
 
     def _judge(self, head: Head) -> SignatureHeaders | DeliveryOutcome:
-        """Judge a delivery by its head; fields that came in a chunked body's trailer are not among its fields."""
+        """Judge a delivery by its head; the fields of a chunked body's trailer are not part of the head."""
         if head.method != "POST":
             return DeliveryOutcome.WRONG_METHOD
         if self.in_flight >= self._max_in_flight or not self.accepting:
@@ -146,11 +146,11 @@ class WebhookEndpoint:
             self._refusals.note_refused(now_us, timely=is_fresh)
             return DeliveryOutcome.FORGED
         self._metrics.authenticated(index, now_us - headers.signed_us)
-        if is_fresh:  # what is old, whoever caught it can send again
+        if is_fresh:  # anybody who caught an old delivery can send it again
             self._refusals.note_authentic()
             record, kept = Record(body, now_us, signature_headers=headers), DeliveryOutcome.ACCEPTED
         else:
-            # Ours, or the sender's, clock is wrong. Kept with its bytes, so that it is not lost by that.
+            # A clock is wrong, ours or the sender's. The delivery is kept, so that it is not lost.
             record = Record(body, now_us, rejection=Distrust.STALE.value, signature_headers=headers)
             kept = DeliveryOutcome.STALE
         began = time.perf_counter()
@@ -175,5 +175,5 @@ class WebhookDelivery(NamedTuple):
         return self.endpoint.take(body, self.headers)
 
     def cut_off(self, outcome: DeliveryOutcome) -> None:
-        """Count it: its body never became complete."""
+        """Count the delivery: its body never became complete."""
         self.endpoint.cut_off(outcome)

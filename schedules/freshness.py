@@ -11,7 +11,7 @@ import duckdb
 from eventlog.log import LogExtent
 from eventlog.sqlite import file as sqlite_file
 from eventlog.sqlite.file import DamagedLogError, UnusableLogError
-from eventlog.sqlite.log import PARTITION, SqliteLog
+from eventlog.sqlite.log import SqliteLog
 from holdtime.service.outage import EVENT_TYPE as OUTAGE
 from holdtime.service.outage import LONGEST, NOTICED
 from reconciler.windows import EVENT_TYPE as WINDOW
@@ -81,7 +81,7 @@ def log_end(log: Path) -> LogEnd:
         except (UnusableLogError, DamagedLogError, sqlite3.Error):
             return None
         try:
-            return LogExtent({PARTITION: sqlite_file.last_position(connection)}, SqliteLog.FIRST_OFFSET)
+            return LogExtent({SqliteLog.PARTITION: sqlite_file.last_position(connection)}, SqliteLog.FIRST_OFFSET)
         except (DamagedLogError, sqlite3.Error):
             return None
         finally:

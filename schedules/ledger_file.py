@@ -8,7 +8,7 @@ import structlog
 
 from eventlog.sqlite import salvage
 from eventlog.sqlite import wal as sqlite_wal
-from eventlog.sqlite.file import is_damage
+from eventlog.sqlite.failures import is_damage
 from schedules import integrity
 from schedules.integrity import NotWholeError
 

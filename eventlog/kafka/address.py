@@ -8,7 +8,7 @@ _MAX_PORT_DIGITS = 5
 
 
 def servers(text: str) -> tuple[str, ...]:
-    """Return the addresses in `host:port,...`. Raises ValueError, without the text: it may hold a password."""
+    """Return the addresses in `host:port,...`. Raises ValueError without the text, which may hold a password."""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     for number, server in enumerate(found, start=1):
         host, _, port = server.rpartition(":")

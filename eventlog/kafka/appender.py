@@ -22,19 +22,19 @@ from eventlog.kafka.topics import MAX_RECORD_BYTES
 from eventlog.log import LogUnavailableError, Record
 
 DEADLINE_S = 1.4
-"""An idempotent producer tries for ever; the sender of a webhook waits for 2 s, and the log's port promises 1.5."""
+"""How long an append may take: an idempotent producer tries for ever, and the sender of a webhook waits for 2 s."""
 
 STUCK_S = 20.0
-"""When nothing got through for so long although a cluster answers, the producer is at fault: a new one is made."""
+"""How long all appends may fail before the producer is replaced by a new one, though the cluster answers."""
 
 _START_S = 5.0
-"""How long starting waits for a cluster, to refuse topics that lose records before anything else is done."""
+"""How long `start` waits for the cluster, to refuse topics that lose records before any delivery is taken."""
 
 _STOP_S = 5.0
 _RETRY_TOPICS_S = 30.0
 
 MAX_VALUE_BYTES = MAX_RECORD_BYTES - (64 << 10)
-"""With its headers, its key and what Kafka adds."""
+"""The largest body: the rest is for the record's headers, its key and the bytes that Kafka adds."""
 
 log = structlog.get_logger("kafka")
 
@@ -42,8 +42,9 @@ log = structlog.get_logger("kafka")
 class KafkaAppender:
     """Appends records to the cluster's topics; a record counts when all in-sync copies have it.
 
-    `await start()` on the event loop that will append. It returns at once: the cluster may be away, and may come.
-    A record that was given up on may still get there later: what is in the log twice lands once.
+    `await start()` on the event loop that will append. It returns although the cluster is away, and appends succeed
+    once the cluster comes. A record whose append failed may still arrive later: a record that is in the log twice lands
+    once.
     """
 
     def __init__(self, connection: Connection, *, deadline_s: float = DEADLINE_S) -> None:
@@ -58,7 +59,7 @@ class KafkaAppender:
         self.unavailable: str | None = "the Kafka cluster has not answered yet"
 
     async def start(self) -> None:
-        """Begin to connect; raise UnusableTopicError where the cluster is there and its topics lose records."""
+        """Begin to connect; raise UnusableTopicError where the cluster answers and its topics lose records."""
         first = self._connecting = self._begin(self._connect())
         done, _ = await asyncio.wait([first], timeout=_START_S)
         if done and first.exception() is not None:
@@ -66,7 +67,7 @@ class KafkaAppender:
             first.result()
 
     async def close(self) -> None:
-        """Let what is being appended come to its end, then let go of the cluster."""
+        """Wait for the appends under way, then let go of the cluster."""
         while self._in_flight:  # noqa: ASYNC110 - each of them ends at its own deadline
             await asyncio.sleep(0.01)
         if self._connecting is not None:
@@ -104,10 +105,10 @@ class KafkaAppender:
             self._in_flight.discard(task)
 
     def confirm_writable(self, began: float) -> None:
-        """Note that the cluster took a write that began then, by the monotonic clock, whoever wrote.
+        """Note that the cluster took a write of some process that began then, by the monotonic clock.
 
-        Appends that failed before that may succeed now. Nothing but the next append could tell, and whoever is not
-        ready is sent none. Where there is no producer that could append, it proves nothing.
+        Appends that failed before may succeed now. Only the next append could show it, and a process that is not ready
+        is sent no deliveries. Without a producer that could append, the write shows nothing.
         """
         is_connected = self._broker is not None and (self._connecting is None or self._connecting.done())
         if is_connected and self._failed_at is not None and self._failed_at < began:
@@ -115,7 +116,7 @@ class KafkaAppender:
             log.info("log_available")
 
     def _failed(self, broker: KafkaBroker, reason: str, *, fatal: bool) -> None:
-        """Note that a record did not get through; an idempotent producer that failed for good never works again."""
+        """Note a failed append; a producer that failed for good is replaced. Raises LogUnavailableError."""
         if self.unavailable is None:
             log.error("log_unavailable", reason=reason)
         self.unavailable = reason
@@ -132,7 +133,7 @@ class KafkaAppender:
         return task
 
     def _connected_or_not(self, connecting: asyncio.Task[None]) -> None:
-        """Say what is wrong with topics, and look again after a while: whoever reads it may put it right."""
+        """Report topics that cannot be used, and connect again after a while: somebody may have put them right."""
         error = None if connecting.cancelled() else connecting.exception()
         if error is not None:
             self.unavailable, self._failed_at = str(error), None
@@ -140,7 +141,7 @@ class KafkaAppender:
             self._connecting = self._begin(self._connect(after_s=_RETRY_TOPICS_S))
 
     async def _connect(self, *, after_s: float = 0.0) -> None:
-        """Make a producer, however long that takes, and put it in the place of the one before."""
+        """Make a producer, however long that takes, and replace the one before with it."""
         await asyncio.sleep(after_s)
         async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):
             with attempt:
@@ -149,7 +150,7 @@ class KafkaAppender:
         self._succeeded_at = time.monotonic()
         self.unavailable = self._failed_at = None
         log.info("log_connected", servers=",".join(self._connection.servers))
-        if before is not None:  # what it still holds it may still deliver
+        if before is not None:  # it may still deliver the records that it holds
             retiring = asyncio.create_task(end(before, _STOP_S))
             self._retired.add(retiring)
             retiring.add_done_callback(self._retired.discard)

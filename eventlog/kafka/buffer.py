@@ -1,4 +1,4 @@
-"""What was read from Kafka and nobody took yet, between the thread that reads and the one that lands."""
+"""The records that were read from Kafka and have not landed, between the thread that reads and the one that lands."""
 
 import threading
 from collections import deque
@@ -16,19 +16,18 @@ from eventlog.batch import (
 from eventlog.kafka.runs import RecordRun, chunk
 
 BUFFER_BYTES = 96 << 20
-"""As much is read ahead, beside the batch that lands."""
+"""How many bytes of bodies are read ahead, besides the batch that lands."""
 
 _FILL_S = 0.25
-"""So long a batch is filled while Kafka has more. Longer, and nothing lands for a while when reading begins; later on
-there is always enough."""
+"""How long a batch is filled while Kafka has more. More would delay the first batch; later batches fill at once."""
 
 
 @dataclass(slots=True)
 class Buffer:
-    """Records in the order in which they were read, and where they stand.
+    """Records in the order in which they were read, and the offsets around them.
 
-    `next_taken` gives, by partition, the offset that is to be taken next; `held_bytes` how much the bodies take.
-    `make_room` is called, in the thread that takes, once there is room again.
+    `next_taken` is the offset that `take` gives next, by partition; `held_bytes` the size of the bodies. `make_room` is
+    called, in the thread that takes, once there is room again. `failure` is why no more records will come.
     """
 
     make_room: Callable[[], None]
@@ -44,21 +43,21 @@ class Buffer:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def is_positioned_after(self, after: Positions) -> bool:
-        """Say whether what will be taken next is what follows `after`."""
+        """Say whether `take` gives the records that follow `after`."""
         with self._changed:
             return self.next_taken == {number: after.get(number, -1) + 1 for number in self.next_taken}
 
     def has_reached(self, ends: Positions) -> bool:
-        """Say whether everything before `ends` has been taken."""
+        """Say whether every record before `ends` has been taken."""
         with self._changed:
             return all(self.next_taken[number] >= following for number, following in ends.items())
 
     def has_room(self) -> bool:
-        """Say whether more may be kept."""
+        """Say whether more records may be kept."""
         return self.held_bytes < BUFFER_BYTES
 
     def keep(self, runs: Iterable[RecordRun], *, is_behind: bool) -> None:
-        """Add what was read; `is_behind` says that Kafka has more."""
+        """Add runs that were read; `is_behind` says that Kafka has more."""
         with self._changed:
             for run in runs:
                 self._loose.append(run)
@@ -73,8 +72,8 @@ class Buffer:
     def take(self, limit: int, *, wait_s: float) -> Batch:
         """Return up to `limit` records, waiting up to `wait_s` for the first.
 
-        While Kafka is known to have more, a short while for a batch that is worth landing. Raises what no new session
-        could help against.
+        While Kafka is known to have more, wait a short while longer for a batch that is worth landing. Raises the fault
+        that `fail` was given: a new session would not help.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._records or self.failure, wait_s)
@@ -92,7 +91,7 @@ class Buffer:
         return taken
 
     def restart(self, following: Positions) -> None:
-        """Forget what was read: those offsets come next."""
+        """Forget the records that were read: those offsets come next."""
         with self._changed:
             self._chunks.clear()
             self._loose.clear()
@@ -100,7 +99,7 @@ class Buffer:
             self.next_taken = dict(following)
 
     def fail(self, reason: str, fault: Exception | None = None) -> None:
-        """Let whoever waits for records know that there will be none; a fault is raised to whoever takes."""
+        """End every wait for records, which will not come; from now on `take` raises the fault, if there is one."""
         with self._changed:
             self._fault = fault or self._fault
             self.failure = reason
@@ -123,7 +122,7 @@ class Buffer:
         return first
 
     def _bring_into_columns(self) -> None:
-        """Arrow's columns take less memory than lists do, and of a few records at a time as long as of many."""
+        """Make one chunk: columns take less memory, and small chunks cost as much time as large ones."""
         if self._loose_records:
             self._chunks.append(chunk(self._loose))
             self._loose.clear()

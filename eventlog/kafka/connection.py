@@ -21,17 +21,17 @@ from eventlog.kafka.topics import MAX_RECORD_BYTES, Layout
 MECHANISMS = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
 FAILURES = (KafkaError, FastStreamException, OSError)
-"""What talking to a cluster may raise, and may not the next time."""
+"""The errors of talking to a cluster that a later attempt may not meet."""
 
 _REQUEST_TIMEOUT_MS = 5_000
-"""A broker that does not answer for so long is given up on, and another one asked. Kafka's clients wait for 40 s."""
+"""How long a broker has to answer before another one is asked. Kafka's clients wait for 40 s by default."""
 
 _BATCH_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A cluster and how to talk to it. `middlewares` see every record that is published or read (tracing, say)."""
+    """A cluster and how to reach it. `middlewares` see every record that is published or read (tracing, say)."""
 
     servers: tuple[str, ...]
     security: BaseSecurity | None = field(default=None, repr=False)
@@ -39,7 +39,7 @@ class Connection:
     middlewares: Sequence[Any] = ()
 
     def broker(self, *, consumer_only: bool = False) -> KafkaBroker:
-        """A FastStream broker that hands on bytes as they are; its producer never loses, repeats or reorders."""
+        """Return a FastStream broker for plain bytes, whose producer never loses, repeats or reorders a record."""
         return KafkaBroker(
             list(self.servers),
             security=self.security,
@@ -60,7 +60,7 @@ class Connection:
         )
 
     def admin(self) -> AIOKafkaAdminClient:
-        """A client that looks at topics and makes them."""
+        """Return a client that describes topics and makes them."""
         secured = parse_security(self.security)
         return AIOKafkaAdminClient(
             bootstrap_servers=list(self.servers),
@@ -72,10 +72,10 @@ class Connection:
 
 
 async def end(broker: KafkaBroker, within_s: float) -> None:
-    """Stop what the broker runs; what its producer could not deliver within so many seconds it never will.
+    """Stop the broker; records that its producer does not deliver within so many seconds are given up.
 
-    aiokafka waits without bound for what an idempotent producer still holds, and who gives up waiting leaves it at
-    work: it would hold its memory, and deliver at any later time, after newer records of another producer.
+    aiokafka waits without bound for the records that an idempotent producer holds. A producer that is merely left
+    alone keeps its memory, and delivers at any later time, after newer records of another producer.
     """
     producer = producer_of(broker)
     try:
@@ -91,7 +91,7 @@ async def end(broker: KafkaBroker, within_s: float) -> None:
 def security(
     *, mechanism: str | None, username: str, password: str, tls: bool, ca_file: Path | None
 ) -> BaseSecurity | None:
-    """Return how to prove who we are and whom we talk to, or None for neither. Raises OSError, ssl.SSLError."""
+    """Return how client and cluster prove who they are; None where neither does. Raises OSError, ssl.SSLError."""
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None) if tls else None
     if mechanism is None:
         return BaseSecurity(ssl_context=context, use_ssl=True) if tls else None

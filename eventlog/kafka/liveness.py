@@ -1,4 +1,4 @@
-"""When some ingest was last there to take webhooks: a topic of one record, told again and again by all of them."""
+"""When some ingest was last there to take webhooks: a topic of one record, which all of them write again and again."""
 
 import asyncio
 import time
@@ -24,19 +24,19 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class KafkaLiveness:
-    """Tells that an ingest is there, and when one last was. Both raise LogUnavailableError; `await close()` at the end.
+    """Writes and reads the beat of ingests. Both raise LogUnavailableError; `await close()` at the end.
 
-    The topic is compacted: it keeps what was told last, however long ago that is.
+    The topic is compacted: it keeps the last beat, however long ago that was.
     """
 
     def __init__(self, connection: Connection, *, on_beat: Callable[[float], None] = lambda _: None) -> None:
-        """`on_beat` is told when a beat began that is durable, by the monotonic clock in seconds."""
+        """`on_beat` is called for every durable beat with the time it began at, by the monotonic clock in seconds."""
         self._connection = connection
         self._on_beat = on_beat
         self._broker: KafkaBroker | None = None
 
     async def beat(self, now: datetime) -> None:
-        """Tell that an ingest is there `now`; return once that is durable."""
+        """Write that an ingest is there `now`; return once that is durable."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 broker = await self._connected()
@@ -50,7 +50,7 @@ class KafkaLiveness:
         self._on_beat(began)
 
     async def last(self) -> datetime | None:
-        """When some ingest last told; None where none ever did."""
+        """Return when an ingest last wrote a beat; None where none ever did."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await self._connected()
@@ -65,7 +65,7 @@ class KafkaLiveness:
             await end(broker, DEADLINE_S)
 
     async def _connected(self) -> KafkaBroker:
-        """The producer, with the topic made where it is missing."""
+        """Return the producer, after making the topic where it is missing."""
         if self._broker is not None:
             return self._broker
         layout, admin = self._connection.layout, self._connection.admin()
@@ -81,7 +81,7 @@ class KafkaLiveness:
         return broker
 
     async def _last_beat(self) -> datetime | None:
-        # One record, once in a while: a subscriber that stays would be much for it.
+        # One record, once in a while: that is not worth a subscriber that stays.
         consumer = AIOKafkaConsumer(
             bootstrap_servers=list(self._connection.servers),
             client_id="holdtime",
@@ -96,7 +96,7 @@ class KafkaLiveness:
             if not end:
                 return None
             consumer.seek(partition, end - 1)
-            told = (await consumer.getone(partition)).value or b""
-            return _EPOCH + int(told) * _MICROSECOND if told.isdigit() else None
+            beat_us = (await consumer.getone(partition)).value or b""
+            return _EPOCH + int(beat_us) * _MICROSECOND if beat_us.isdigit() else None
         finally:
             await consumer.stop()

@@ -1,4 +1,4 @@
-"""The event log on Kafka: both sides of it, each connected only when it is used."""
+"""The event log on Kafka: a writing and a reading side, each connected only when it is used."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from eventlog.log import LogUnavailableError, Record
 
 
 class KafkaLog:
-    """A Log over the cluster's topics, many of either at a time.
+    """A Log over the cluster's topics, which many processes may write and read at a time.
 
     To write, `await start()` on the event loop that will append. To read, from any thread, nothing is needed.
     `await close()` at the end.
@@ -83,5 +83,5 @@ class KafkaLog:
         return self._reader.end()
 
     def forget(self, landed: Positions, before_us: int) -> int:
-        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        """Drop nothing: the topics' own settings say how long Kafka keeps records."""
         return self._reader.forget(landed, before_us)

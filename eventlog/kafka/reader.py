@@ -26,7 +26,7 @@ from eventlog.log import LogUnavailableError
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
-"""How long a read waits for records that are there, before it says that the log cannot serve."""
+"""How long a read waits for records that Kafka has before it raises LogUnavailableError."""
 
 _POLL_S = 0.2
 _PARTITIONS_EVERY_S = 30.0
@@ -35,11 +35,12 @@ log = structlog.get_logger("kafka")
 
 
 class KafkaReader:
-    """Reads both topics of the log in a thread and event loop of its own, from whatever position it is asked for.
+    """Reads both topics of the log in a thread and event loop of its own, from any position that it is asked for.
 
-    There is no consumer group: all partitions are ours, where to read on is for the warehouse to say, and nothing is
-    ever committed, so nothing can be committed that has not landed. Every partition is handed out without a gap; where
-    Kafka itself has dropped records that were never read, that is said loudly, and reading goes on after them.
+    There is no consumer group: this process reads all partitions, and the warehouse knows where to read on. Nothing is
+    ever committed to Kafka, so no position is committed whose records have not landed. A partition's records come
+    without a gap. Where Kafka has dropped records that were never read, an error is logged, and reading goes on after
+    them.
     """
 
     FIRST_OFFSET = 0
@@ -56,7 +57,7 @@ class KafkaReader:
         self._starting = threading.Lock()
 
     def close(self) -> None:
-        """Stop reading; must not be called from the thread that reads."""
+        """Stop reading. Must not be called from the thread that reads."""
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
@@ -80,7 +81,7 @@ class KafkaReader:
                 raise LogUnavailableError(f"Kafka: {session.buffer.failure}")
             has_passed = bool(ends) and bool(self._ask(session.has_passed(ends)))
             if has_passed:
-                return EMPTY_BATCH  # and nothing came since
+                return EMPTY_BATCH  # no record came since
             ends = self._ask(session.ends())
             if session.buffer.has_reached(ends):
                 return EMPTY_BATCH
@@ -94,7 +95,7 @@ class KafkaReader:
         return {number: following - 1 for number, following in ends.items() if following > 0}
 
     def forget(self, landed: Positions, before_us: int) -> int:  # noqa: ARG002 - how long records are kept is the topics' setting
-        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        """Drop nothing: the topics' own settings say how long Kafka keeps records."""
         return 0
 
     def _ready(self, give_up: float) -> "Session":
@@ -112,7 +113,7 @@ class KafkaReader:
         return session
 
     def _ask(self, question: Coroutine[Any, Any, T]) -> T:
-        """The answer of the reader's own loop."""
+        """Return the answer of the reader's own loop. Raises LogUnavailableError."""
         if self._loop is None:
             raise LogUnavailableError("reading has not begun")
         asked = asyncio.run_coroutine_threadsafe(question, self._loop)
@@ -124,19 +125,19 @@ class KafkaReader:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        gc.freeze()  # what is here now stays: to go through it again takes 50 ms, in which nothing lands either
+        gc.freeze()  # today's objects stay: to search them for garbage takes 50 ms, in which nothing lands either
         try:
             loop.run_until_complete(self._serve())
         except asyncio.CancelledError:
             pass
-        except Exception as error:  # noqa: BLE001 - raised to whoever reads
+        except Exception as error:  # noqa: BLE001 - raised by the next read
             self._fault = error
         finally:
             loop.close()
-            gc.unfreeze()  # DuckDB complains on standard error about whatever nobody collects before the process ends
+            gc.unfreeze()  # DuckDB writes to standard error about objects that are never collected
 
     async def _serve(self) -> None:
-        """Hold a session with the cluster, and begin a new one whenever it ends."""
+        """Hold a session with the cluster; when it ends, begin a new one."""
         while not self._stopping:
             try:
                 async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):

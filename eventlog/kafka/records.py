@@ -1,4 +1,4 @@
-"""What a record of the log looks like in Kafka."""
+"""A record of the log as Kafka holds it: its topic, its key and its headers."""
 
 import hashlib
 from base64 import b64encode
@@ -11,12 +11,12 @@ from eventlog.kafka.topics import Layout
 from eventlog.log import Record
 
 _LONGEST_TEXT = 256
-"""What is longer is no id that Telnyx gave out: it does not become a header, and only its digest becomes a key."""
+"""The longest text that can be an id of Telnyx: a longer one becomes no header, and its digest becomes the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a record goes: all that one entity needs is in one partition, found by one key."""
+    """Where a record goes: all records of one entity have one key, and so one partition."""
 
     topic: str
     key: bytes | None
@@ -27,16 +27,16 @@ class Address:
 def address(record: Record, layout: Layout) -> Address:
     """Return where the record goes: by its conference, else its session, else its own id.
 
-    What is kept as rejected, and what nobody can read, goes to a topic of its own; the processors, which read both,
-    say why. Only ids are looked at here: what an event says is for the processors to find out.
+    Rejected and unreadable records go to a topic of their own; the processors read both topics, and find the reasons.
+    Only ids are read here: the meaning of an event is the processors' to find.
     """
     event = None if record.rejection else _event(record.body)
     if event is None:
         return Address(layout.rejected, None, "", "")
     event_id, event_type = _text(event.get("id")), _text(event.get("event_type"))
-    payload = event.get("payload")
-    said = payload if isinstance(payload, dict) else {}
-    by = _text(said.get("conference_id")) or _text(said.get("call_session_id")) or event_id
+    found = event.get("payload")
+    payload = found if isinstance(found, dict) else {}
+    by = _text(payload.get("conference_id")) or _text(payload.get("call_session_id")) or event_id
     return Address(layout.events, _key(by), _short(event_id), _short(event_type))
 
 
@@ -58,7 +58,7 @@ def headers(record: Record, to: Address) -> dict[str, str]:
 
 
 def _event(body: bytes) -> dict[str, Any] | None:
-    """The event in any of Telnyx's envelopes, or None where there is none to be seen."""
+    """Return the event in any of Telnyx's envelopes; None where there is no event."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,8 +1,8 @@
-"""Runs: what one fetch brought of one partition, in columns from the start.
+"""Runs: the records that one fetch brought of one partition, in columns from the start.
 
-An object of eleven fields for each record, as aiokafka's consumer makes them, costs more than all else that is done to
-a record until it lands, and collecting that garbage as much again: all of it with the interpreter's lock held, so
-landing stands still meanwhile.
+aiokafka's consumer makes an object of eleven fields for each record. That costs more than all other work until the
+record lands, and collecting the garbage costs as much again: all of it with the interpreter's lock held, so landing
+stands still meanwhile.
 """
 
 from array import array
@@ -22,14 +22,14 @@ from eventlog.kafka.topics import partition_number
 from eventlog.log import Origin
 
 LINKS = 128
-"""Of so many records a run keeps the headers: as many links as OpenTelemetry keeps of a span."""
+"""How many records of a run keep their headers: OpenTelemetry keeps as many links of a span."""
 
 _AT_ONCE = 64
-"""So many objects of aiokafka's are there at a time: few enough for the youngest generation of garbage."""
+"""How many of aiokafka's objects exist at a time: few enough for the youngest generation of garbage."""
 
 _REPLAY = Origin.REPLAY.value
 _DIGITS = 16
-"""Microseconds of so many digits end in the year 2286: later times that another program may say mean nothing."""
+"""Digits of the microseconds up to the year 2286: another program may write later times, which mean nothing."""
 
 _LAST_US = 9_999_999_999_999_999
 
@@ -38,8 +38,8 @@ _LAST_US = 9_999_999_999_999_999
 class RecordRun:
     """Records of one partition in the order of their offsets: a list for each column of a batch, all of one length.
 
-    Only the bodies are put together, a few at a time, and known by their `sizes`: so the objects that they come in are
-    gone while the processor still has them at hand, which spares a twelfth of what reading takes.
+    Bodies are joined, a few at a time, and told apart by their `sizes`. So aiokafka's objects are gone while they are
+    still in the processor's caches, which saves a twelfth of the time of reading.
     """
 
     topic: str
@@ -71,26 +71,26 @@ class RecordRun:
     def extend(self, found: Sequence[FetchedRecord]) -> None:
         """Add records that follow.
 
-        What came into the topic in another way than by holdtime has none of its headers: then nobody verified it, it
-        is taken for a replay, and was received when Kafka says.
+        A record that another program wrote to the topic has none of holdtime's headers: it counts as an unverified
+        replay, received at Kafka's own time.
         """
         self.headers += [record.headers for record in found[: LINKS - len(self.headers)]]
-        said = [dict(record.headers) for record in found]
+        headers = [dict(record.headers) for record in found]
         self.offsets += [record.offset for record in found]
         self.received_us += [
-            _received_us(each.get("received_at"), record.timestamp) for each, record in zip(said, found, strict=True)
+            _received_us(each.get("received_at"), record.timestamp) for each, record in zip(headers, found, strict=True)
         ]
-        self.origins += [text or _REPLAY for text in _texts([each.get("origin") for each in said])]
-        self.verified += [each.get("verified") == b"true" for each in said]
-        self.rejections += _texts([each.get("rejection") for each in said])
-        self.signatures += [each.get("signature") for each in said]
-        self.timestamps += [each.get("timestamp") for each in said]
+        self.origins += [text or _REPLAY for text in _texts([each.get("origin") for each in headers])]
+        self.verified += [each.get("verified") == b"true" for each in headers]
+        self.rejections += _texts([each.get("rejection") for each in headers])
+        self.signatures += [each.get("signature") for each in headers]
+        self.timestamps += [each.get("timestamp") for each in headers]
         bodies = [record.value or b"" for record in found]
         self.sizes += map(len, bodies)
         self.bodies.append(b"".join(bodies))
 
     def since(self, offset: int) -> "RecordRun":
-        """Return the records from that offset on: nearly always all of them, and then this very run."""
+        """Return the records from that offset on; where those are all records, as nearly always, this run itself."""
         known = bisect_left(self.offsets, offset)
         if not known:
             return self
@@ -148,12 +148,12 @@ def _run(of: TopicPartition, found: Iterable[FetchedRecord]) -> Iterator[RecordR
 
 
 def _texts(values: list[bytes | None]) -> list[str | None]:
-    """The values as texts, None for the empty ones; most are the same, so each is decoded once."""
+    """Return the values as texts, None for the empty ones. Most are alike, so each different one is decoded once."""
     known = {value: value.decode(errors="replace") if value else None for value in set(values)}
     return [known[value] for value in values]
 
 
-def _received_us(received: bytes | None, told_ms: int) -> int:
+def _received_us(received: bytes | None, kafka_ms: int) -> int:
     if received and received.isdigit() and len(received) <= _DIGITS:
         return int(received)
-    return min(max(0, told_ms * 1000), _LAST_US)
+    return min(max(0, kafka_ms * 1000), _LAST_US)

@@ -25,22 +25,22 @@ from eventlog.log import LogUnavailableError
 
 _POLL_MS = 20
 _FETCH_WAIT_MS = 100
-"""How long a broker holds a request while nothing comes: a partition that is not in the request waits as long."""
+"""How long a broker holds a request while no record comes: a partition that is not in the request waits as long."""
 
 _FETCH_BYTES = 256 << 10
-"""Of one partition at a time, compressed: so all are read at one pace, and what lands together happened at one time."""
+"""Of one partition at a time, compressed: all are read at one pace, so records that land together happened together."""
 
 _FETCH_ALL_BYTES = 4 << 20
-"""Of all that one broker leads: so that what is unpacked of it, eight times as much, is no second buffer."""
+"""Of all partitions that one broker leads: unpacked, that is eight times as much, and must be no second buffer."""
 
 log = structlog.get_logger("kafka")
 
 
 @dataclass(slots=True)
 class Session:
-    """A subscriber to all partitions, and the buffer of what it has read and nobody has taken yet.
+    """A subscriber to all partitions, and the buffer that it fills.
 
-    `next_read` gives, by partition, the offset that has to come next from Kafka.
+    `next_read` is the offset that has to come next from Kafka, by partition; -1 before anybody asked for records.
     """
 
     broker: KafkaBroker
@@ -88,22 +88,22 @@ class Session:
             yield_columns(self._subscribed())
             for topic, count in self.partitions.items():
                 for number in range(count):
-                    self.next_read[partition_number(topic, number)] = -1  # nobody has asked for anything yet
+                    self.next_read[partition_number(topic, number)] = -1
             self.buffer.restart(self.next_read)
-            # Whoever asks only where the log ends does not have to hear all of it.
+            # A process that asks only where the log ends reads no records.
             self._subscribed().pause(*map(self._partition, self.next_read))
             yield self
         finally:
             await self.broker.stop()
 
     async def has_passed(self, ends: Positions) -> bool:
-        """Say whether Kafka has nothing more to give before `ends`: the last offsets may be marks, and no records."""
+        """Say whether Kafka has no more records before `ends`: the last offsets may be marks of transactions."""
         consumer = self._subscribed()
         read = {number: await consumer.position(self._partition(number)) for number in ends}
         return all(read[number] >= following for number, following in ends.items())
 
     async def seek(self, after: Positions) -> None:
-        """Read on after those positions, whatever was read before."""
+        """Read on after those positions, and forget the records that were read."""
         consumer = self._subscribed()
         self._gaps.clear()
         self._asked.clear()
@@ -115,12 +115,12 @@ class Session:
         self._room.set()
 
     async def ends(self) -> Positions:
-        """The offset that each partition's next record will have."""
+        """Return the offset that each partition's next record will have."""
         ends = await self._subscribed().end_offsets([self._partition(number) for number in self.next_read])
         return {partition_number(partition.topic, partition.partition): offset for partition, offset in ends.items()}
 
     def has_more_partitions(self) -> bool:
-        """Say whether a topic has got partitions that are not read here."""
+        """Say whether a topic has got partitions that this session does not read."""
         consumer = self._subscribed()
         known = {topic: consumer.partitions_for_topic(topic) or set() for topic in self.partitions}
         return any(len(known[topic]) > count for topic, count in self.partitions.items())
@@ -134,20 +134,20 @@ class Session:
         return Partition(*self.layout.topic_and_partition(number))
 
     async def _take_in(self, runs: Sequence[RecordRun]) -> None:
-        """Put what the subscriber read, a run for each partition, into the buffer; wait until that has room again."""
+        """Put the runs of a fetch, one for each partition, into the buffer; wait until it has room again."""
         try:
             for run in runs:
                 if self._is_gap(run):
                     await self._look_at_gap(run.number, self.next_read[run.number])
             is_behind = await self._kafka_has_more()
-            # Somebody may have sought meanwhile; from here on nobody can.
+            # `seek` may have been called meanwhile; from here on it cannot be.
             following = [each for run in runs for each in self._what_follows(run)]
             if following:
                 self.buffer.keep(following, is_behind=is_behind)
                 if not self.buffer.has_room():
                     self._room.clear()
         except FAILURES:
-            raise  # FastStream drops it, and the records: the gap that they leave is seen, and read again
+            raise  # FastStream drops the error and the records; their gap is seen, and read again
         except Exception as error:
             self.buffer.fail(f"{type(error).__name__} while taking in records", error)
             raise
@@ -155,11 +155,11 @@ class Session:
 
     def _make_room(self) -> None:
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody waits for room
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._room.set)
 
     async def _kafka_has_more(self) -> bool:
-        """Say whether Kafka was seen to hold more than it gave; marks at the end are no more, and passed over."""
+        """Say whether Kafka was seen to hold records that it has not given. Marks at the end do not count."""
         consumer = self._subscribed()
         for partition_ in map(self._partition, self.next_read):
             if (consumer.highwater(partition_) or 0) > await consumer.position(partition_):
@@ -170,7 +170,7 @@ class Session:
         return run.offsets[0] > self.next_read[run.number] >= 0 and run.number not in self._gaps
 
     def _what_follows(self, run: RecordRun) -> list[RecordRun]:
-        """The part of a run that comes next; none where something else has to come before it."""
+        """Return the part of a run that comes next; none where other records have to come before it."""
         number = run.number
         following = self.next_read[number]
         if following < 0 or self._is_gap(run):
@@ -183,9 +183,9 @@ class Session:
         return [run]
 
     async def _look_at_gap(self, number: int, following: int) -> None:
-        """Find out whether Kafka dropped what should have come next; if it is still there, read it.
+        """Find out whether Kafka has dropped the record that should have come next; if not, read it.
 
-        Where Kafka was asked for it and again gives out what comes after it, there is no record: transactions of
+        Where Kafka was asked for that offset and again gives later ones, there is no record at it: transactions of
         other programs leave marks that take an offset each.
         """
         consumer, partition_ = self._subscribed(), self._partition(number)
@@ -203,7 +203,7 @@ class Session:
 def require_manual(broker: KafkaBroker) -> None:
     """Raise AssertionError unless no subscriber of the broker can move a position on its own.
 
-    FastStream's default commits before the handler has run, and a policy of the broker does not reach all subscribers.
+    FastStream commits before the handler has run by default, and a policy of the broker does not reach all subscribers.
     """
     for subscriber in cast("list[LogicSubscriber[Any]]", broker.subscribers):
         policy = subscriber.ack_policy
@@ -212,12 +212,12 @@ def require_manual(broker: KafkaBroker) -> None:
 
 
 async def _as_it_is(runs: Sequence[RecordRun]) -> KafkaMessage:
-    """Spare the parsing of each record's headers: who takes the batch has read them."""
+    """Return the runs as a message, without parsing the headers of each record: the runs have read them."""
     return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
 
 
 async def _linked(runs: Sequence[RecordRun]) -> KafkaMessage:
-    """The same, for middlewares that follow where records come from."""
+    """Return the same with links, for middlewares that follow where records come from."""
     message = await _as_it_is(runs)
     message.raw_message = SummedLength(runs)
     first = islice(chain.from_iterable(run.headers for run in runs), LINKS)

@@ -1,4 +1,4 @@
-"""A spool beside the log on Kafka: while the cluster is away, deliveries are durable here, and go on later."""
+"""A spool beside the log on Kafka: it keeps deliveries while the cluster is away, and sends them on later."""
 
 import asyncio
 import contextlib
@@ -17,10 +17,10 @@ from eventlog.log import (
     Record,
     records_of,
 )
-from eventlog.sqlite.log import PARTITION, SqliteLog
+from eventlog.sqlite.log import SqliteLog
 
 MAX_RECORDS = 5_000_000
-"""When so many wait, the spool is full: the cluster has been away for hours."""
+"""How many records the spool holds: some hours of deliveries."""
 
 DIRECT_S = 0.7
 """How long the cluster has to confirm a record, so that the spool can still take it within the log's 1.5 s."""
@@ -35,8 +35,8 @@ log = structlog.get_logger("spool")
 class SpooledLog:
     """A log on Kafka that takes records while the cluster is away.
 
-    As long as anything waits in the spool everything goes through it, so what belongs together is drained in the order
-    in which it came. What was on its way when the cluster or this process went is sent again: it lands once.
+    As long as a record waits in the spool, all new ones go through it, so the records of one entity keep their order.
+    A record that was on its way when the cluster or this process failed is sent again: it lands once.
     """
 
     FIRST_OFFSET = KafkaLog.FIRST_OFFSET
@@ -63,7 +63,7 @@ class SpooledLog:
         self._draining = asyncio.create_task(self._drain())
 
     async def close(self) -> None:
-        """Stop draining; what waits stays in the spool and is drained by the next process."""
+        """Stop draining; the next process drains the records that wait in the spool."""
         if self._draining is not None:
             self._draining.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -95,7 +95,7 @@ class SpooledLog:
         except LogUnavailableError:
             self.waiting -= 1
             raise
-        finally:  # one that was given up on may be there all the same
+        finally:  # a record whose append failed may be there all the same
             self._came.set()
         return None
 
@@ -134,7 +134,7 @@ class SpooledLog:
         return self._log.end()
 
     def forget(self, landed: Positions, before_us: int) -> int:
-        """Drop nothing: Kafka keeps what its topics are set to keep."""
+        """Drop nothing: the topics' own settings say how long Kafka keeps records."""
         return self._log.forget(landed, before_us)
 
     async def _drain(self) -> None:
@@ -157,7 +157,7 @@ class SpooledLog:
                 log.info("spool_drained", records=len(batch), waiting=self.waiting)
 
     async def _send(self, batch: Batch) -> None:
-        """Send what belongs together one after the other, and the rest side by side."""
+        """Send the records of one entity one after the other, and entities side by side."""
         together: dict[bytes | None, list[Record]] = defaultdict(list)
         for record in records_of(batch):
             for each in _fitting(record):
@@ -173,7 +173,7 @@ class SpooledLog:
 
 
 def _fitting(record: Record) -> list[Record]:
-    """The record, in pieces where it is what is left of damaged ones: that may be more than Kafka takes at once."""
+    """Return the record; where it is the rest of damaged ones, in pieces: Kafka may not take it at once."""
     if record.rejection != DAMAGED:
         return [record]
     starts = range(0, max(1, len(record.body)), _PIECE_BYTES)
@@ -181,6 +181,6 @@ def _fitting(record: Record) -> list[Record]:
 
 
 def _left_over(spool: SqliteLog) -> int:
-    """How many records an earlier process left to be drained; positions that were drained are never given again."""
+    """Return how many records an earlier process left in the spool; drained positions are never given again."""
     first = spool.read({}, 1).offsets
-    return spool.end()[PARTITION] - first[0] + 1 if first else 0
+    return spool.end()[spool.PARTITION] - first[0] + 1 if first else 0

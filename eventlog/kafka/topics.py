@@ -1,4 +1,4 @@
-"""The topics of the event log on Kafka: their names, how they are made, and what they must never be."""
+"""The topics of the event log on Kafka: their names, how they are made, and which settings are refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ REJECTED_PARTITIONS = 1_000_000
 """
 
 MAX_RECORD_BYTES = 2 << 20
-"""A body of 1 MiB, with its headers, and room to spare."""
+"""The largest record: a body of 1 MiB with its headers, and room to spare."""
 
 FOR_EVER = -1
 
@@ -23,12 +23,12 @@ _REJECTED = ".rejected"
 
 
 class UnusableTopicError(ValueError):
-    """A topic is there and cannot be the event log; the text says what was expected and what came."""
+    """A topic exists and cannot be the event log; the text says which setting was expected and which was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which topics the log has, and how they are made where they are not there yet.
+    """Which topics the log has, and how they are made where they do not exist.
 
     `prefix` comes before every name, for several logs in one cluster. `retention_ms` FOR_EVER keeps everything.
     """
@@ -40,33 +40,33 @@ class Layout:
 
     @property
     def events(self) -> str:
-        """The topic of what can be read."""
+        """The topic of readable events."""
         return f"{self.prefix}telnyx.events"
 
     @property
     def rejected(self) -> str:
-        """The topic of what is kept and cannot land as it is."""
+        """The topic of records that are kept and cannot land as they are."""
         return f"{self.events}{_REJECTED}"
 
     @property
     def alive(self) -> str:
-        """The topic in which every ingest tells that it is there; no part of the log."""
+        """The topic in which every ingest writes that it is there; no part of the log."""
         return f"{self.prefix}holdtime.ingest.alive"
 
     def topic_and_partition(self, number: int) -> tuple[str, int]:
-        """The partition that a number in positions stands for."""
+        """Return the topic and partition that a number in positions stands for."""
         if number >= REJECTED_PARTITIONS:
             return self.rejected, number - REJECTED_PARTITIONS
         return self.events, number - EVENTS_PARTITIONS
 
 
 def partition_number(topic: str, partition: int) -> int:
-    """The number by which positions know a partition of one of the two topics."""
+    """Return the number by which positions know a partition of one of the two topics."""
     return partition + (REJECTED_PARTITIONS if topic.endswith(_REJECTED) else EVENTS_PARTITIONS)
 
 
 async def ensure(admin: AIOKafkaAdminClient, layout: Layout) -> dict[str, int]:
-    """Make the log's topics where they are missing; return how many partitions each has.
+    """Make the log's topics where they do not exist; return how many partitions each has.
 
     There are as many copies as asked for, or as many as there are brokers; with three, two have to be in sync before a
     record counts as written. Raises UnusableTopicError for a topic that loses records, KafkaError.
@@ -98,7 +98,7 @@ async def ensure(admin: AIOKafkaAdminClient, layout: Layout) -> dict[str, int]:
 async def make(
     admin: AIOKafkaAdminClient, name: str, partitions: int, copies: int, settings: Mapping[str, str]
 ) -> None:
-    """Make one topic, unless it is there. Raises KafkaError."""
+    """Make one topic, unless it exists. Raises KafkaError."""
     safe = {"min.insync.replicas": str(max(1, copies - 1)), **settings}
     topic = NewTopic(name, num_partitions=partitions, replication_factor=copies, topic_configs=safe)
     answer = await admin.create_topics([topic])
@@ -114,7 +114,7 @@ async def _settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
 
 
 def _require_usable(name: str, settings: Mapping[str, str], layout: Layout) -> None:
-    """Kafka would drop, or refuse, what the log has to keep: better to say so than to find out."""
+    """Raise UnusableTopicError for settings with which Kafka would drop or refuse records that the log has to keep."""
     faults = []
     if "compact" in settings.get("cleanup.policy", ""):
         faults.append(f"cleanup.policy is {settings['cleanup.policy']}, expected delete: compaction drops events")

@@ -1,4 +1,4 @@
-"""A SQLite log checked group by group, also where SQLite cannot read on: for looking only, beside a writer too."""
+"""A SQLite log checked group by group, past damaged ones too. It only reads, also while a writer is at work."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ from eventlog.log import (
     Record,
     records_of,
 )
+from eventlog.sqlite.chunks import chunks
+from eventlog.sqlite.failures import as_damage
 from eventlog.sqlite.file import (
     DamagedLogError,
-    as_damage,
     last_position,
     marked,
     open_reader,
 )
 from eventlog.sqlite.group import Group
-from eventlog.sqlite.log import chunks
 from eventlog.sqlite.mark import FORGOTTEN, OLDER
 from eventlog.sqlite.schema import COLUMNS
 
@@ -28,7 +28,7 @@ _NEXT = f"select {COLUMNS} from groups where last_position > ? order by last_pos
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The records of one group, or what is wrong at its place; `end` is the last position of the log."""
+    """The records of one group, or the fault in their place; `end` is the last position of the log."""
 
     last_position: int
     end: int
@@ -37,9 +37,9 @@ class Piece:
 
 
 def pieces(path: Path) -> Iterator[Piece]:
-    """Yield every group in its turn. Raises LogUnavailableError, UnusableLogError where there is none to be had.
+    """Yield every group in order. Raises LogUnavailableError, UnusableLogError where the file cannot be read.
 
-    Each is a read of its own, so that a writer's WAL can be used again meanwhile.
+    Each group is a read of its own, so that a writer can reuse its WAL meanwhile.
     """
     try:
         reader = open_reader(path)

@@ -1,14 +1,13 @@
-"""The SQLite log's file: its schema, how it is opened, and that only one process writes it."""
+"""The SQLite log's file: how it is opened, by one writer and many readers, and its marks."""
 
-import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from eventlog.sqlite import header as sqlite_header
 from eventlog.sqlite import wal as sqlite_wal
+from eventlog.sqlite.failures import as_damage
 from eventlog.sqlite.header import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -35,7 +34,7 @@ def lock_path(path: Path) -> Path:
 
 
 class WriterLock:
-    """The right to write one log, held by one process: a lock on a side file, freed by the kernel when we die."""
+    """The right of one process to write a log: a lock on a side file, which the kernel frees when the process ends."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock for the log at `path`, or raise UnusableLogError."""
@@ -52,12 +51,12 @@ class WriterLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another process write. The side file stays: removing it would let two writers lock two files."""
+        """Let another process write. The side file stays: were it removed, two writers could lock two files."""
         os.close(self._descriptor)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and those above it, if they are not there, durably: what is lost with them was answered 200."""
+    """Make the folder and those above it where they are missing, durably: acknowledged records depend on them."""
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in made:
@@ -68,14 +67,14 @@ def open_writer(path: Path, *, was_used: bool = False) -> sqlite3.Connection:
     """Open the log for writing, making it if it is not there. The caller holds the WriterLock.
 
     `was_used` says that there was a log here before. The file is for its owner only: bodies are personal data. Raises
-    UnusableLogError; DamagedLogError where it is a log that cannot be used, or has lost what was written to it.
+    UnusableLogError; DamagedLogError for a log that cannot be used, or has lost records that were written to it.
     """
     existed = path.exists()
     written = sqlite_wal.frames(path)
     if existed or written:
         sqlite_header.require_whole(path, was_used=was_used, has_wal=bool(written))
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    # A short wait for locks: only somebody else's tool could hold one, and deliveries wait too.
+    # A short wait for locks: only another program could hold one, and deliveries wait too.
     connection = sqlite3.connect(
         path, timeout=0.1, isolation_level=None, check_same_thread=False, cached_statements=256
     )
@@ -102,7 +101,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises UnusableLogError, DamagedLogError or sqlite3.Error.
     """
     if path.exists() and not path.stat().st_size:
-        # To open it would make SQLite remove the write-ahead log beside it, which may hold all that there is.
+        # SQLite would remove the write-ahead log beside it, which may hold all records.
         raise UnusableLogError(f"{path} is empty: `holdtime up` goes on with what the write-ahead log beside it holds")
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1, isolation_level=None, check_same_thread=False
@@ -156,7 +155,7 @@ def marked(connection: sqlite3.Connection, *names: bytes) -> int:
 
 
 def _require_all_frames(connection: sqlite3.Connection, last_commit: int) -> None:
-    """Raise DamagedLogError where SQLite has not taken all that was committed to the WAL."""
+    """Raise DamagedLogError where SQLite has not read every frame that was committed to the WAL."""
     taken = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
     if last_commit > max(taken, 0):
         raise DamagedLogError(
@@ -182,38 +181,8 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return value
 
 
-_DAMAGE = {
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,  # no such table or column, an unsupported format: our statements are right
-    sqlite3.SQLITE_TOOBIG,
-    sqlite3.SQLITE_MISMATCH,
-}
-_COLLISION = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
-"""Of a position that is taken: then the file did not say how far it reached."""
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Say whether SQLite raised this because of what is in the file, as against a lock or a disk."""
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0)
-        return code & 0xFF in _DAMAGE or code in _COLLISION
-    return isinstance(error, (DamagedLogError, MemoryError, OverflowError))
-
-
-@contextlib.contextmanager
-def as_damage() -> Iterator[None]:
-    """Raise DamagedLogError where SQLite finds the file damaged."""
-    try:
-        yield
-    except (sqlite3.Error, MemoryError, OverflowError) as error:
-        if is_damage(error):
-            raise DamagedLogError(f"SQLite says: {error}") from error
-        raise
-
-
 def sync_folder(folder: Path) -> None:
-    """Make the new file's name durable, not only its content."""
+    """Make the names of files in the folder durable, not only their content."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

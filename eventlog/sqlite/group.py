@@ -1,4 +1,4 @@
-"""A group: the records of one commit that are alike, as one row of the SQLite log, with a checksum over all of it."""
+"""A group: the records of one commit and of one kind, as one row of the SQLite log, with a checksum over the row."""
 
 import sys
 from array import array
@@ -13,6 +13,9 @@ from eventlog.log import (
     Record,
 )
 from eventlog.signature_headers import SIGNATURE_LENGTH
+
+PARTITION = 0
+"""The only partition of a SQLite log."""
 
 TIMESTAMP_LENGTH = 12
 """A timestamp has 1 to 12 digits; zero bytes follow those of a shorter one."""
@@ -63,7 +66,7 @@ class Group(NamedTuple):
 
     @classmethod
     def lost(cls, last_position: int, records: int, at_us: int, body: bytes = b"") -> Self:
-        """Return the group that says that so many records are lost; `body` is what is left of them, damaged."""
+        """Return the group that stands for so many lost records; `body` is the damaged rest of them."""
         bodies = [body] + [b""] * (records - 1)
         return cls.of(
             last_position, [Record(each, at_us, Origin.WEBHOOK, verified=False, rejection=DAMAGED) for each in bodies]
@@ -78,14 +81,14 @@ class Group(NamedTuple):
         return self._replace(checksum=self.expected_checksum())
 
     def expected_checksum(self) -> int:
-        """Return the CRC-32 of everything else in the row. Raises TypeError where a blob is none."""
+        """Return the CRC-32 of all other columns of the row. Raises TypeError where a blob is missing."""
         checksum = crc32(repr(self[:6]).encode())
         for blob in (self.received_us, self.sizes, self.signatures, self.timestamps, self.bodies):
             checksum = crc32(blob, checksum)
         return checksum
 
     def is_sound(self) -> bool:
-        """Say whether the row is as it was written, and every offset in it leads to where it should."""
+        """Say whether the row is as it was written, and its lengths agree with each other."""
         try:
             return self.checksum == self.expected_checksum() and self._is_bounded()
         except TypeError:

@@ -1,4 +1,4 @@
-"""A SQLite log's first bytes, before SQLite reads them: is this a log of ours, and is its header whole?
+"""The first page of a SQLite log, before SQLite reads it: is this a log of ours, and is its header whole?
 
 Format: https://www.sqlite.org/fileformat2.html#the_database_header
 """
@@ -14,18 +14,18 @@ SCHEMA_VERSION = 3
 
 _MAGIC = b"SQLite format 3\0"
 _OURS = (b"last_position", b"create table records")
-"""Texts in the schema of every version: the first page has it."""
+"""Texts of the schema of every version, one of which is on a log's first page."""
 
 
 class UnusableLogError(Exception):
-    """The file cannot be this program's log as things are; the text says why and what to do. Trying again is no use."""
+    """The file cannot be used as a log; the text says why and what to do. Trying again does not help."""
 
 
 class DamagedLogError(Exception):
-    """The file is a log, and cannot be used or has lost something. The text says how that is known.
+    """The file is a log, and is damaged or has lost records. The text says how that is known.
 
-    `taken` says how many frames of its WAL SQLite could read, where that is known. `connection` is open where it was
-    opened: closing it would remove that WAL.
+    `taken` is the number of frames of its WAL that SQLite could read, where that is known. `connection` is the open
+    connection, if there is one: closing it would remove that WAL.
     """
 
     def __init__(self, text: str, *, taken: int | None = None) -> None:
@@ -37,8 +37,8 @@ class DamagedLogError(Exception):
 def require_ours(path: Path, *, was_used: bool = False) -> None:
     """Raise UnusableLogError where the file is plainly something else than a log, whole or damaged.
 
-    A damaged one still says in its header whose it is, or has our schema on its first page; or, where that is nothing
-    that anybody could know, `was_used` says that there was a log here before.
+    The header of a damaged log still names the application, or its first page holds our schema. Where the page tells
+    nothing, `was_used` says that there was a log here before.
     """
     page = _first_page(path)
     if not page or (was_used and not page.startswith(_MAGIC)) or any(text in page for text in _OURS):
@@ -51,9 +51,9 @@ def require_ours(path: Path, *, was_used: bool = False) -> None:
 
 
 def require_whole(path: Path, *, was_used: bool, has_wal: bool) -> None:
-    """Raise DamagedLogError where the header of a log that is there is not what every log of ours has.
+    """Raise DamagedLogError where the header of an existing log differs from that of every sound log.
 
-    `has_wal`: there are frames in a WAL, which may have a newer header and more pages.
+    `has_wal` says that there is a WAL with frames, which may hold a newer header and more pages.
     """
     page = _first_page(path)
     if not page:
@@ -61,7 +61,7 @@ def require_whole(path: Path, *, was_used: bool, has_wal: bool) -> None:
             raise DamagedLogError("it is empty")
         return
     if page.startswith(_MAGIC) and not _application(page) and not _tables(page):
-        return  # a new one that nobody has written to
+        return  # a new file, not written to yet
     if fault := _fault(page):
         raise DamagedLogError(f"its header is damaged: {fault}")
     pages, size = unpack_from(">I", page, 28)[0], path.stat().st_size
@@ -70,7 +70,7 @@ def require_whole(path: Path, *, was_used: bool, has_wal: bool) -> None:
 
 
 def _fault(page: bytes) -> str | None:
-    """What is not as it is in every log; None where all is."""
+    """Return the name of the first field that no sound log has so; None where there is none."""
     expected = {
         "no SQLite file": page.startswith(_MAGIC),
         "page size": page[16:18] == PAGE_BYTES.to_bytes(2),
@@ -98,5 +98,5 @@ def _application(page: bytes) -> int:
 
 
 def _tables(page: bytes) -> int:
-    """How many tables and indexes the first page lists, at least."""
+    """Return the least number of tables and indexes that the file has."""
     return int.from_bytes(page[103:105])

@@ -3,61 +3,37 @@
 import asyncio
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-
 from eventlog.batch import (
     EMPTY_BATCH,
-    ROWS_A_CHUNK,
     Batch,
     Positions,
-    packed,
-    records,
-    slots,
 )
 from eventlog.log import LogUnavailableError, Record
-from eventlog.signature_headers import SIGNATURE_LENGTH
 from eventlog.sqlite import salvage
+from eventlog.sqlite.chunks import chunks
+from eventlog.sqlite.failures import is_damage
 from eventlog.sqlite.file import (
     DamagedLogError,
     WriterLock,
-    as_damage,
-    is_damage,
-    last_position,
     lock_path,
     make_folder,
-    marked,
-    open_reader,
 )
-from eventlog.sqlite.group import TIMESTAMP_LENGTH, Group
+from eventlog.sqlite.forgetting import first_after, forget_between, skip_to
+from eventlog.sqlite.group import PARTITION
 from eventlog.sqlite.header import UnusableLogError, require_ours
 from eventlog.sqlite.mark import (
-    FORGOTTEN,
-    OLDER,
     SALVAGED,
 )
-from eventlog.sqlite.schema import (
-    COLUMNS,
-    committed,
-    put_mark,
-)
+from eventlog.sqlite.reader import GroupReader
 from eventlog.sqlite.writer import Bounds, Writer
 
 T = TypeVar("T")
-
-PARTITION = 0
-"""The only partition of a SQLite log."""
-
-_READ = f"select {COLUMNS} from groups where last_position > ? order by last_position"
-_FIRST = "select min(last_position) from groups where last_position > ?"
-_FORGET = "delete from groups where last_position between ? and ? and newest_us < ? returning last_position, records"
 
 _BATCH_BYTES = 64 << 20
 _FORGET_RECORDS = 1_000
@@ -84,25 +60,23 @@ class SqliteLog:
     ) -> None:
         """Name the file; nothing is opened yet.
 
-        `batch_bytes` bounds the bodies of one read. `on_commit` is told how many records each commit made durable.
-        `clock` names what is set aside.
+        `batch_bytes` bounds the bodies of one read. `on_commit` gets the number of records that each commit made
+        durable. `clock` dates the names of damaged files that are set aside.
         """
         self._path = path
         self._bounds = bounds or Bounds()
-        self._batch_bytes = batch_bytes
         self._on_commit = on_commit
         self._clock = clock
         self._lock: WriterLock | None = None
         self._writer: Writer | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reading = threading.Lock()
+        self._reader = GroupReader(path, batch_bytes)
         self._salvages = 0
 
     async def start(self) -> None:
         """Open the file for writing and make it, with its folders, if it is not there; raise UnusableLogError, OSError.
 
-        It belongs to its owner only (mode 0600): bodies are personal data. One that is damaged is set aside, and a new
-        one holds what can still be read of it.
+        Only its owner can read it (mode 0600): bodies are personal data. A damaged file is set aside, and a new one
+        holds all records that can still be read.
         """
         make_folder(self._path.parent)
         was_used = lock_path(self._path).exists()
@@ -117,16 +91,14 @@ class SqliteLog:
         self._lock = lock
 
     async def close(self) -> None:
-        """Make durable what waits, then close the file: the writer last, because the last to close removes the WAL."""
-        with self._reading:
-            self._close_reader()
+        """Make the waiting records durable, then close the file: the last connection to close removes the WAL."""
+        self._reader.close()
         if self._writer is not None:
             await self._writer.close()
         if self._lock is not None:
             self._lock.release()
         self._writer = self._lock = None
-        with self._reading:
-            self._close_reader()
+        self._reader.close()
 
     @property
     def unavailable(self) -> str | None:
@@ -152,7 +124,7 @@ class SqliteLog:
         return self
 
     def spooled(self) -> int:
-        """Return 0: what a log in a file takes needs no spool."""
+        """Return 0: a log in a file has no spool."""
         return 0
 
     def last_received_at(self) -> datetime | None:
@@ -165,70 +137,42 @@ class SqliteLog:
         return times[-1] if times else None
 
     def confirm_writable(self, began: float) -> None:
-        """Do nothing: nobody else writes to a log in a file."""
+        """Do nothing: no other process writes to a log in a file."""
 
     async def continue_after(self, position: int) -> None:
-        """Give positions after `position` from now on: for a new log beside a warehouse that remembers an older one."""
+        """Give positions after `position` from now on: for a new log of a warehouse that was made from an older one."""
         if self._writer is None:
             raise LogUnavailableError(f"{self._path} is not open for writing")
-        await asyncio.to_thread(self._writer.run, partial(_skip_to, position))
+        await asyncio.to_thread(self._writer.run, partial(skip_to, position))
 
     def set_aside(self) -> list[Path]:
         """Return the damaged files of this log that were set aside and are still there."""
         return salvage.set_aside(self._path)
 
     def may_go_on(self) -> bool:
-        """Whether nobody knows where the log ended, because it was damaged: it may go on after any later position."""
-        with self._reading:
-            return self._asked(lambda reader: marked(reader, SALVAGED)) > 0
+        """Say whether the log's end is unknown, because it was damaged: it may go on after any later position."""
+        return self._asked(partial(self._reader.marked, SALVAGED)) > 0
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, fewer where their bodies are large, at least one if any."""
         last = after.get(PARTITION, 0)
         while True:
             seen = self._salvages
+            given = self._writer.last if self._writer is not None else 0
             try:
-                with self._reading:
-                    groups = self._asked(partial(self._groups, last, limit))
+                groups = self._asked(partial(self._reader.groups, last, limit, given))
                 break
             except DamagedLogError as damage:
                 self._have_salvaged(damage, seen)
         if not groups:
             return EMPTY_BATCH
-        skipped = max(0, last - groups[0].first_position + 1)  # of the first alone a part may be known
+        skipped = max(0, last - groups[0].first_position + 1)  # only of the first group a part may lie before `last`
         return Batch.joined(list(chunks(groups))).part(skipped, skipped + limit)
-
-    def _groups(self, last: int, limit: int, reader: sqlite3.Connection) -> list[Group]:
-        """Read sound groups one after the other. Raises DamagedLogError where one is damaged, or missing."""
-        given = self._writer.last if self._writer is not None else 0
-        groups: list[Group] = []
-        size, reached = 0, last
-        cursor = reader.execute(_READ, (last,))
-        for row in cursor:
-            group = Group._make(row)
-            if not group.is_sound():
-                raise DamagedLogError(f"the group at position {group.last_position} is not as it was written")
-            first = group.first_position
-            if first != reached + 1 and (groups or first > reached):
-                _require_forgotten(reader, reached, first)
-            size += len(group.bodies)
-            if groups and size > self._batch_bytes:
-                break
-            groups.append(group)
-            reached = group.last_position
-            if reached - last >= limit:
-                break
-        else:
-            if reached < given:
-                _require_forgotten(reader, reached, given + 1)
-        cursor.close()  # ends the read transaction: an open one would keep the WAL from being reused
-        return groups
 
     def end(self) -> Positions:
         """Return the last position that was given, also when its record is forgotten by now; none in a new log."""
         try:
-            with self._reading:
-                last = self._asked(last_position)
+            last = self._asked(self._reader.last_position)
         except DamagedLogError as damage:
             if self._writer is None:
                 raise LogUnavailableError(self._damaged(damage)) from damage
@@ -238,9 +182,10 @@ class SqliteLog:
     def forget(self, landed: Positions, before_us: int) -> int:
         """Drop records at or before `landed` that were received before `before_us`; return how many.
 
-        Called in the writing process, in another thread than the event loop's. It goes in small steps, between two
-        commits, so that ingest does not wait for long; the file does not shrink, its space is used again. It goes by
-        position and stops where a whole step had nothing old enough, so a clock that jumped can delay a few records.
+        Called in the writing process, in another thread than the event loop's. It takes small steps between two
+        commits, so that ingest does not wait for long. The file does not shrink: its space is used again. Records are
+        dropped in the order of positions, up to the first step without an old one, so a clock that jumped may delay a
+        few.
         """
         writer = self._writer
         if writer is None:
@@ -250,11 +195,11 @@ class SqliteLog:
         while True:
             seen = self._salvages
             try:
-                first = writer.run(partial(_first_after, after))
+                first = writer.run(partial(first_after, after))
                 if first is None or first > last:
                     return forgotten
                 after = min(first + _FORGET_RECORDS - 1, last)
-                dropped = writer.run(partial(_forget_span, first, after, before_us))
+                dropped = writer.run(partial(forget_between, first, after, before_us))
             except LogUnavailableError as error:
                 if not is_damage(error.__cause__):
                     raise
@@ -264,24 +209,17 @@ class SqliteLog:
                 return forgotten
             forgotten += dropped
 
-    def _asked(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer of the reader, which is opened if need be. Raises LogUnavailableError, DamagedLogError."""
+    def _asked(self, question: Callable[[], T]) -> T:
+        """Return the reader's answer. Raises LogUnavailableError, DamagedLogError."""
         try:
-            with as_damage():
-                if self._reader is None:
-                    self._reader = open_reader(self._path)
-                return question(self._reader)
-        except sqlite3.Error as error:
-            self._close_reader()
-            raise LogUnavailableError(f"{self._path} could not be read: {error}") from error
-        except (DamagedLogError, UnusableLogError) as error:
-            self._close_reader()
+            return question()
+        except UnusableLogError as error:
             if self._writer is None:
                 raise
             raise DamagedLogError(str(error)) from error  # it was ours when the writer opened it
 
     def _have_salvaged(self, damage: Exception, seen: int) -> None:
-        """Have the writer salvage the log, unless it was since it had been `seen` to be so many times."""
+        """Have the writer salvage the log, unless it was salvaged since `seen` was counted."""
         if self._writer is None:
             raise LogUnavailableError(self._damaged(damage)) from damage
         if seen == self._salvages:
@@ -291,82 +229,8 @@ class SqliteLog:
         return f"{self._path} is damaged: {damage}; `holdtime up` sets it aside and goes on with what can be read of it"
 
     def _salvaged(self, connection: sqlite3.Connection, last: int, reason: str) -> sqlite3.Connection:
-        """Set the log aside and return the connection of a new one; in the writer's thread."""
-        with self._reading:
-            self._close_reader()
+        """Set the log aside and return the connection of a new one. Runs in the writer's thread."""
+        with self._reader.closed():
             salvaged = salvage.salvage(self._path, self._clock(), reason=reason, connection=connection, last=last)
             self._salvages += 1
             return salvaged
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-
-def _require_forgotten(reader: sqlite3.Connection, after: int, before: int) -> None:
-    """Raise DamagedLogError unless records between two positions may be missing."""
-    if before - 1 > marked(reader, FORGOTTEN, OLDER):
-        raise DamagedLogError(f"position {before} follows {after}: what was between is missing")
-    if before <= after:
-        raise DamagedLogError(f"position {before} follows {after}")
-
-
-def _skip_to(position: int, connection: sqlite3.Connection) -> None:
-    with committed(connection):
-        put_mark(connection, FORGOTTEN, position)
-        put_mark(connection, SALVAGED, 0)
-
-
-def _first_after(position: int, connection: sqlite3.Connection) -> int | None:
-    first: int | None = connection.execute(_FIRST, (position,)).fetchone()[0]
-    return first
-
-
-def _forget_span(first: int, last: int, before_us: int, connection: sqlite3.Connection) -> int:
-    with committed(connection):
-        dropped = connection.execute(_FORGET, (first, last, before_us)).fetchall()
-        if dropped:
-            newest = max(position for position, _ in dropped)
-            put_mark(connection, FORGOTTEN, max(newest, marked(connection, FORGOTTEN)))
-    return sum(records for _, records in dropped)
-
-
-def chunks(groups: list[Group]) -> Iterator[pa.RecordBatch]:
-    """The records of the groups in chunks that are worth handing out, each of one kind."""
-    for _, alike in groupby(groups, key=_kind):
-        gathered: list[Group] = []
-        count = 0
-        for group in alike:
-            gathered.append(group)
-            count += group.records
-            if count >= ROWS_A_CHUNK:
-                yield _chunk(gathered, count)
-                gathered, count = [], 0
-        if gathered:
-            yield _chunk(gathered, count)
-
-
-def _kind(group: Group) -> tuple[bytes, int, bytes | None, bool]:
-    return group.origin, group.verified, group.rejection, bool(group.signatures)
-
-
-def _chunk(groups: list[Group], count: int) -> pa.RecordBatch:
-    origin, verified, rejection, _ = _kind(groups[0])
-    *_, received_us, sizes, signatures, timestamps, bodies = (
-        b"".join(column) if isinstance(column[0], bytes) else b"" for column in zip(*groups, strict=True)
-    )
-    offsets = [position for group in groups for position in range(group.first_position, group.last_position + 1)]
-    return records(
-        [
-            pa.repeat(pa.scalar(PARTITION, pa.int32()), count),
-            pa.array(offsets, pa.int64()),
-            pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(received_us)]),
-            pa.repeat(pa.scalar(origin.decode(), pa.string()), count),
-            pa.repeat(pa.scalar(bool(verified)), count),
-            pa.repeat(pa.scalar(None if rejection is None else rejection.decode(), pa.string()), count),
-            packed(sizes, bodies),
-            slots(SIGNATURE_LENGTH, count, signatures),
-            slots(TIMESTAMP_LENGTH, count, timestamps),
-        ]
-    )

@@ -1,16 +1,16 @@
-"""Marks: what the SQLite log remembers of itself, each with a checksum."""
+"""Marks: positions that the SQLite log keeps about itself, each with a checksum."""
 
 from typing import NamedTuple, Self
 from zlib import crc32
 
 FORGOTTEN = b"forgotten"
-"""Up to this position everything has landed: what is missing was forgotten, or never given."""
+"""Up to this position everything has landed: a missing position was forgotten, or never given."""
 
 OLDER = b"older"
-"""Up to this position the log is of an older version: nothing says whether what is missing was ever there."""
+"""Up to this position an older version wrote the log: a missing position may never have been given."""
 
 SALVAGED = b"salvaged"
-"""The log was salvaged from a damaged one that ended here, or later: nobody knows until the warehouse was asked."""
+"""The log was salvaged from a damaged one that ended here or later: only the warehouse can tell."""
 
 
 class Mark(NamedTuple):

@@ -1,8 +1,8 @@
-"""What can still be read of a damaged log: groups found page by page, whatever SQLite makes of the file.
+"""The pages of a damaged log: every group that can still be read is found, also where SQLite cannot open the file.
 
 Every leaf page of a table says where its own rows are, and every group carries a checksum: so a group whose own pages
-are sound is found without the file's header, its schema and the pages that lead there. Also the pages in the WAL are
-searched, older versions of a page too. Format: https://www.sqlite.org/fileformat2.html
+are sound is found without the file's header, its schema and the pages above. The pages in the WAL are searched as well,
+with every older version of a page. Format: https://www.sqlite.org/fileformat2.html
 """
 
 import os
@@ -32,25 +32,25 @@ Value = int | float | bytes | None
 
 
 class Cell(NamedTuple):
-    """Where a row is: a version of a page (frame 0: in the file itself), and the row's place in it."""
+    """Where a row is: a version of a page (frame 0: in the file itself), and the slot of the row in it."""
 
     page: int
     frame: int
-    place: int
+    slot: int
 
 
 class Row(NamedTuple):
-    """A row of some table, as its page has it."""
+    """A row of any table, as its page has it."""
 
     rowid: int
     payload: bytes
 
 
 class Pages:
-    """A SQLite file and its WAL, page by page. Closing them gives up every lock that this process has on the file."""
+    """A SQLite file and its WAL, page by page. Closing them releases every lock that this process has on the file."""
 
     def __init__(self, path: Path) -> None:
-        """Open what is there; raise OSError."""
+        """Open the file and its WAL, where they exist; raise OSError."""
         self._files: dict[bool, int] = {}
         for is_wal, each in ((False, path), (True, sqlite_wal.path_of(path))):
             with suppress(FileNotFoundError):
@@ -71,20 +71,20 @@ class Pages:
 
     @property
     def count(self) -> int:
-        """How many pages the file has; the last may have been cut."""
+        """The number of pages in the file; the last page may be cut off."""
         return -(-os.fstat(self._files[False]).st_size // PAGE_BYTES) if False in self._files else 0
 
     @property
     def are_missing(self) -> bool:
-        """Whether the file is shorter than its header says, or empty, or nobody knows of which page a frame is."""
+        """Whether the file is shorter than its header says, or empty, or a frame does not say which page it is of."""
         size = os.fstat(self._files[False]).st_size if False in self._files else 0
         is_unknown = not all(frame.is_known for frame in self._frames.values())
         return is_unknown or size == 0 or int.from_bytes(self._read(1, 0)[28:32]) * PAGE_BYTES > size
 
     def cells(self, *, trusted: int | None = None) -> Iterator[Cell]:
-        """Yield the rows of every table; of frames up to `trusted` the newest first, then the file's, then the rest's.
+        """Yield the rows of every table: of frames up to `trusted`, newest first; of the file; of the other frames.
 
-        What SQLite has taken of a WAL is better than what follows: that may be of a transaction that failed.
+        The frames that SQLite could read come first: later ones may be of a transaction that failed.
         """
         numbers = sorted(self._frames, reverse=True)
         cut = len(numbers) if trusted is None else sum(number > trusted for number in numbers)
@@ -97,14 +97,15 @@ class Pages:
             yield from self._cells(self._frames[number].page, number)
 
     def row(self, cell: Cell, *, newest: bool = False) -> Row | None:
-        """Return the row, None where there is none; where it goes on in other pages, in those of its own transaction.
+        """Return the row; None where there is none.
 
-        With `newest`, in the newest version of each.
+        A row that goes on in other pages is read from the versions of its own transaction, with `newest` from the
+        newest versions.
         """
         with suppress(IndexError, StructError):
             page = self._leaf(cell.page, cell.frame)
             begin = _begin(cell.page)
-            (at,) = unpack_from(">H", page, begin + 8 + 2 * cell.place)
+            (at,) = unpack_from(">H", page, begin + 8 + 2 * cell.slot)
             size, at = _varint(page, at)
             rowid, at = _varint(page, at)
             if size <= _MAX_ROW_BYTES:
@@ -116,27 +117,27 @@ class Pages:
         begin = _begin(page)
         if len(content) == PAGE_BYTES and content[begin] == _LEAF:
             (count,) = unpack_from(">H", content, begin + 3)
-            for place in range(min(count, PAGE_BYTES // 4)):
-                yield Cell(page, frame, place)
+            for index in range(min(count, PAGE_BYTES // 4)):
+                yield Cell(page, frame, index)
 
     def keys(self) -> Iterator[int]:
-        """Yield the positions that inner pages name: the last of what is below them, there or not."""
+        """Yield the positions that inner pages name: each the last one on a page below, which may be missing."""
         for page in range(1, self.count + 1):
             content = self._read(page, 0)
             if len(content) == PAGE_BYTES and content[0] == _INTERIOR:
                 with suppress(IndexError, StructError):
-                    for place in range(unpack_from(">H", content, 3)[0]):
-                        (at,) = unpack_from(">H", content, 12 + 2 * place)
+                    for index in range(unpack_from(">H", content, 3)[0]):
+                        (at,) = unpack_from(">H", content, 12 + 2 * index)
                         yield _varint(content, at + 4)[0]
 
     def _until(self, frame: int, *, newest: bool) -> int:
-        """The last frame of the transaction that a frame is of."""
+        """Return the last frame of the transaction that a frame belongs to."""
         if newest:
             return max(self._frames, default=0)
         if not frame:
             return 0
-        place = bisect_right(self._commits, frame - 1)
-        return self._commits[place] if place < len(self._commits) else max(self._frames)
+        index = bisect_right(self._commits, frame - 1)
+        return self._commits[index] if index < len(self._commits) else max(self._frames)
 
     def _payload(self, page: bytes, at: int, size: int, until: int) -> bytes:
         if size <= _MAX_LOCAL_BYTES:
@@ -148,21 +149,21 @@ class Pages:
         left = size - local
         while left > 0 and following:
             versions = self._versions.get(following, [])
-            place = bisect_right(versions, until)
-            content = self._read(following, versions[place - 1] if place else 0)
+            index = bisect_right(versions, until)
+            content = self._read(following, versions[index - 1] if index else 0)
             (following,) = unpack_from(">I", content)
             parts.append(content[4 : 4 + min(left, PAGE_BYTES - 4)])
             left -= len(parts[-1])
         return b"".join(parts)
 
     def _leaf(self, page: int, frame: int) -> bytes:
-        """A version of a page, kept while its rows are read."""
+        """Return a version of a page, which is kept while its rows are read."""
         if self._kept[0] != (page, frame):
             self._kept = (page, frame), self._read(page, frame)
         return self._kept[1]
 
     def _read(self, page: int, frame: int) -> bytes:
-        """A version of a page; nothing where it is not there, or the disk cannot read it."""
+        """Return a version of a page; no bytes where it is missing, or the disk cannot read it."""
         is_wal, at = (True, self._frames[frame].at) if frame else (False, (page - 1) * PAGE_BYTES)
         if is_wal not in self._files or at < 0:
             return b""
@@ -173,9 +174,9 @@ class Pages:
 
 
 def group_of(row: Row) -> Group | None:
-    """Return what a row says as a group, sound or not; None where it is none.
+    """Return the group that a row holds, sound or not; None where the row holds none.
 
-    One of the version before has no checksum: it is believed where its lengths agree.
+    A group of the version before has no checksum: it is believed where its lengths agree.
     """
     values = _values(row.payload)
     if values is None or len(values) not in {len(Group._fields), _FIELDS_BEFORE}:
@@ -188,7 +189,7 @@ def group_of(row: Row) -> Group | None:
 
 
 def mark_of(row: Row) -> Mark | None:
-    """Return what a row says as a mark, None where it is none."""
+    """Return the sound mark that a row holds; None where the row holds none."""
     values = _values(row.payload)
     if values is None or len(values) != len(Mark._fields):
         return None
@@ -202,22 +203,22 @@ def _begin(page: int) -> int:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = 0
-    for place in range(at, at + 8):
-        value = value << 7 | data[place] & 0x7F
-        if data[place] < 0x80:
-            return value, place + 1
+    for index in range(at, at + 8):
+        value = value << 7 | data[index] & 0x7F
+        if data[index] < 0x80:
+            return value, index + 1
     value = value << 8 | data[at + 8]
     return value - (1 << 64) if value >> 63 else value, at + 9
 
 
 def _values(payload: bytes) -> list[Value] | None:
-    """The values of a record; texts as bytes."""
+    """Return the values of a row, texts as bytes; None where it is cut off."""
     values: list[Value] = []
     try:
-        at, place = _varint(payload, 0)
+        at, index = _varint(payload, 0)
         end = at
-        while place < end:
-            kind, place = _varint(payload, place)
+        while index < end:
+            kind, index = _varint(payload, index)
             value, at = _value(payload, kind, at)
             values.append(value)
     except IndexError:

@@ -1,13 +1,11 @@
-"""Salvage: a damaged log is set aside, and a new one holds all that can still be read of it, at its old positions.
+"""Salvage: a damaged log is set aside, and a new one gets every record that can still be read, at its old position.
 
-The new file is complete before anything is moved, so that a crash at any moment leaves one or the other: see `finish`.
+The new file is complete before any file is moved, so a crash at any moment leaves one of the two: see `finish`.
 """
 
 import os
 import sqlite3
-from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -21,30 +19,23 @@ from eventlog.sqlite.mark import (
     OLDER,
     SALVAGED,
 )
-from eventlog.sqlite.pages import (
-    Cell,
-    Pages,
-    group_of,
-    mark_of,
-)
+from eventlog.sqlite.pages import Pages, group_of
 from eventlog.sqlite.schema import (
     committed,
     insert,
     put_mark,
 )
+from eventlog.sqlite.wreck import SoundGroup, Wreck
 
 _PARTS = ("-wal", "-shm", "")
 _MAX_LOST = 10_000
-"""So many records at most are in one group that says that they are lost."""
-
-_BELIEVED = 1_000_000
-"""A damaged row may name any position as its own; one that is further off than this is not believed."""
+"""The most lost records that one group stands for."""
 
 log = structlog.get_logger("ingest")
 
 
 def opened(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Connection:
-    """Open the log for writing, salvaged if it has to be; raise UnusableLogError, OSError, sqlite3.Error."""
+    """Open the log for writing; salvage it where it is damaged. Raises UnusableLogError, OSError, sqlite3.Error."""
     finish(path, now)
     if path.exists() and not path.stat().st_size and not was_used:
         log.warning("log_was_empty", log=str(path), do="if it was a log, put it back; nothing is known of what it held")
@@ -69,11 +60,10 @@ def salvage(
     connection: sqlite3.Connection | None = None,
     last: int | None = None,
 ) -> sqlite3.Connection:
-    """Set the log aside and return a new one, open for writing, with all that can still be read of the old.
+    """Set the log aside and return a new one, open for writing, with every record that can still be read.
 
-    `connection` is the old one, which is closed. `last` is the last position that was given, where that is known.
-    What is lost is said by groups whose records are rejected as damaged. Raises OSError, sqlite3.Error: then the old
-    one is as it was.
+    `connection` is the old log's, and is closed. `last` is the last position that was given, where that is known. Lost
+    records are rejected as damaged in the new log. Raises OSError, sqlite3.Error: then the old log is unchanged.
     """
     taken = reason.taken if isinstance(reason, DamagedLogError) else None
     with Pages(path) as pages:
@@ -97,7 +87,7 @@ def salvage(
 
 
 def finish(path: Path, now: datetime) -> None:
-    """Put a salvaged log in its place, if there is one that is complete: a crash came between."""
+    """Move a complete salvaged log to the log's path, if a crash has left one."""
     salvaged = _beside(path, "salvaged")
     if salvaged.exists():
         move_aside(path, now, _PARTS)
@@ -106,7 +96,7 @@ def finish(path: Path, now: datetime) -> None:
 
 
 def move_aside(path: Path, now: datetime, parts: tuple[str, ...] = _PARTS, to: Path | None = None) -> Path:
-    """Rename the file and what SQLite has beside it; return its new path."""
+    """Rename the file and SQLite's files beside it; return its new path."""
     aside = to or _free(path, now)
     for part in parts:
         whole = path.with_name(path.name + part)
@@ -116,74 +106,8 @@ def move_aside(path: Path, now: datetime, parts: tuple[str, ...] = _PARTS, to: P
     return aside
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SoundGroup:
-    """Where a group is that is sound."""
-
-    first: int
-    last: int
-    newest_us: int
-    cell: Cell = field(compare=False)
-    newest: bool = field(compare=False)
-
-
-@dataclass(slots=True)
-class Wreck:
-    """What is left of a log: the sound groups by position, and rows that are damaged by the position that they name."""
-
-    sound: list[SoundGroup]
-    damaged: dict[int, Cell]
-    marks: dict[bytes, int]
-    keys: list[int]
-    """Positions that inner pages name, where pages are missing: what is below them may be among those."""
-
-    is_cut: bool
-    """Whether pages are missing: nobody knows how many records were in the last of them."""
-
-    @classmethod
-    def of(cls, pages: Pages, *, taken: int | None) -> "Wreck":
-        """Search every page. `taken` is how many frames of the WAL SQLite could read, where that is known."""
-        sound: dict[int, SoundGroup] = {}
-        damaged: dict[int, Cell] = {}
-        marks: dict[bytes, int] = {}
-        for cell in pages.cells(trusted=taken):
-            row = pages.row(cell)
-            if row is None:
-                continue
-            if (mark := mark_of(row)) is not None:
-                marks[mark.name] = max(marks.get(mark.name, 0), mark.position)
-            elif row.rowid not in sound and (group := group_of(row)) is not None:
-                newest = not group.is_sound() and (again := pages.row(cell, newest=True)) is not None
-                group = group_of(again) if newest and again is not None else group
-                if group is not None and group.is_sound():
-                    sound[row.rowid] = SoundGroup(group.first_position, row.rowid, group.newest_us, cell, newest)
-                elif row.rowid > 0:
-                    damaged.setdefault(row.rowid, cell)
-        is_cut = pages.are_missing
-        return cls(_apart(sound.values()), damaged, marks, list(pages.keys()) if is_cut else [], is_cut)
-
-    def last(self) -> int:
-        """The last position that the log gave, as far as it can be seen: one more where there may have been more."""
-        last = max(*self.marks.values(), 0, self.sound[-1].last if self.sound else 0)
-        for claimed in sorted({*self.damaged, *self.keys}):
-            if last < claimed <= last + _BELIEVED:
-                last = claimed
-        return last + self.is_cut
-
-
-def _apart(found: Iterable[SoundGroup]) -> list[SoundGroup]:
-    """The groups by position, without those that overlap others that were found before them."""
-    kept: list[SoundGroup] = []
-    for each in found:
-        place = bisect_left(kept, each)
-        before = place == 0 or kept[place - 1].last < each.first
-        if before and (place == len(kept) or each.last < kept[place].first):
-            kept.insert(place, each)
-    return kept
-
-
 def _write(wreck: Wreck, pages: Pages, path: Path, now: datetime, last: int | None) -> "_Refill":
-    """Make the new log, complete but for its place."""
+    """Make the new log, complete, under another name."""
     unfinished = _beside(path, "salvaging")
     for part in _PARTS:
         unfinished.with_name(unfinished.name + part).unlink(missing_ok=True)
@@ -202,7 +126,7 @@ def _write(wreck: Wreck, pages: Pages, path: Path, now: datetime, last: int | No
 
 @dataclass(slots=True)
 class _Refill:
-    """Writes what is left of a log into a new one. `at_us` is when the latest of it was received."""
+    """Writes the rest of a log into a new one. `at_us` is when the latest group so far was received."""
 
     wreck: Wreck
     pages: Pages
@@ -217,7 +141,7 @@ class _Refill:
         sound = [each for each in self.wreck.sound if each.last > marks.get(FORGOTTEN, 0)]
         known = self.wreck.last() if last is None else max(last, sound[-1].last if sound else 0)
         reached = max(marks.get(FORGOTTEN, 0), marks.get(OLDER, 0))
-        if not marks:  # then nothing is known of what was before the first that is there
+        if not marks:  # then nothing is known of positions before the first group
             reached = sound[0].first - 1 if sound else max(known - 1, 0)
             marks = {FORGOTTEN: reached}
         for each in sound:
@@ -240,7 +164,7 @@ class _Refill:
         self.saved += group.records
 
     def _say_lost(self, reached: int, last: int) -> None:
-        """Write that the records after one position and up to another are lost, with what is left of them."""
+        """Write that the records after `reached` and up to `last` are lost, with the damaged rest of them."""
         if reached >= last:
             return
         damaged = self.wreck.damaged
@@ -260,7 +184,7 @@ def _beside(path: Path, state: str) -> Path:
 
 
 def _free(path: Path, now: datetime) -> Path:
-    """A name for what is set aside now that nothing has yet."""
+    """Return a free name for the files that are set aside now."""
     number = 0
     while True:
         name = f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}" + (f"-{number}" if number else "")

@@ -13,7 +13,7 @@ from eventlog.sqlite.header import (
 )
 from eventlog.sqlite.mark import OLDER, Mark
 
-# The position is our own to give, and not AUTOINCREMENT's: that costs another page in each commit.
+# The writer gives positions. AUTOINCREMENT would cost another page in each commit.
 _GROUPS = """
 create table groups (  -- of records that were committed together, and are alike but for their bodies
     last_position integer primary key,  -- the records have this position and those before it
@@ -63,7 +63,7 @@ _FROM = {
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """Make the tables of a log, in a transaction of the caller's."""
+    """Make the tables of a log, in the caller's transaction."""
     connection.execute(_GROUPS)
     connection.execute(_MARKS)
     connection.execute(f"pragma application_id = {APPLICATION_ID}")
@@ -72,7 +72,7 @@ def make(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def committed(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done meanwhile, all of it or nothing."""
+    """Commit every change made meanwhile, or none of them."""
     connection.execute("begin immediate")
     try:
         yield
@@ -92,12 +92,12 @@ def put_mark(connection: sqlite3.Connection, name: bytes, position: int) -> None
 
 
 def insert(connection: sqlite3.Connection, group: Group) -> None:
-    """Write a group, in a transaction of the caller's."""
+    """Write a group, in the caller's transaction."""
     connection.execute(INSERT + ROW, values_of(group))
 
 
 def values_of(group: Group) -> tuple[object, ...]:
-    """What is bound for a group: texts are texts in the file."""
+    """Return the values to bind for a group: texts are texts in the file."""
     rejection = None if group.rejection is None else group.rejection.decode()
     return (*group[:2], group.origin.decode(), group.verified, rejection, *group[5:])
 
@@ -126,7 +126,7 @@ def _holds(connection: sqlite3.Connection, tables: dict[str, list[str]]) -> bool
 
 
 def _copy(connection: sqlite3.Connection, version: int) -> None:
-    """Write every row anew, with a checksum. What is missing from before is no damage: nothing says whether it was."""
+    """Write every row anew, with a checksum. A position that is missing is no damage: it may never have been given."""
     table, older = ("records", "records") if version == 1 else ("groups", "older")
     if older != table:
         connection.execute(f"alter table {table} rename to {older}")
@@ -134,7 +134,7 @@ def _copy(connection: sqlite3.Connection, version: int) -> None:
     read = connection.cursor()
     for row in read.execute(_FROM[version]):
         insert(connection, _group_of_older(row, version))
-    # AUTOINCREMENT's own note; renaming the table renames it there too
+    # AUTOINCREMENT's own table, in which a renamed table is renamed too
     (last,) = connection.execute("select max(seq) from sqlite_sequence").fetchone()
     put_mark(connection, OLDER, last or 0)
     connection.execute(f"drop table {older}")

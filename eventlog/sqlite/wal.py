@@ -1,7 +1,7 @@
-"""The WAL beside a SQLite file as it lies there: which frames were written to it, whether or not SQLite can use them.
+"""The WAL beside a SQLite file: every frame that was written to it, whether or not SQLite can use it.
 
-When SQLite opens a file, it takes a WAL's frames up to the first with a wrong checksum, and says nothing of those that
-follow, although they were confirmed. Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+When SQLite opens a file, it reads a WAL's frames up to the first with a wrong checksum, and silently drops later ones,
+although they were confirmed. Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from struct import Struct
 from typing import NamedTuple
 
 PAGE_BYTES = 4096
-"""Of every log: SQLite's own default."""
+"""The page size of every log: SQLite's default."""
 
 _HEADER = Struct(">8I")
 _FRAME = Struct(">6I")
@@ -20,11 +20,11 @@ _GENERATIONS = 1 << 16
 
 
 class Frame(NamedTuple):
-    """A version of a page; `number` is its place in the WAL, from 1. `commits` says that a transaction ends with it.
+    """A version of a page; `number` counts the frames of the WAL from 1. `commits` says that it ends a transaction.
 
-    A frame belongs to the WAL by either of two salts, so that a damaged one is still known. The first salt counts how
-    often the WAL was begun anew: a frame of an earlier time has a lower one. One that has neither is damaged, and may
-    have ended a transaction. One of zeros was never written: a disk without power leaves such ones.
+    Either of two salts shows that a frame belongs to the WAL, so a damaged one is still recognized. The first salt
+    counts how often the WAL was begun anew: an older frame has a lower one. A frame with neither salt is damaged, and
+    may have ended a transaction. A frame of zeros was never written: a loss of power leaves such frames.
     """
 
     number: int
@@ -40,9 +40,9 @@ def path_of(file: Path) -> Path:
 
 
 def frames(file: Path) -> list[Frame]:
-    """Return the frames of a SQLite file's WAL since it was begun anew, sound or not; none where there is no WAL.
+    """Return the frames of a SQLite file's WAL since it was last begun anew, sound or not; none where there is no WAL.
 
-    Where the WAL's own header is damaged, nothing says which frames are old, and all are taken for frames of it.
+    Where the WAL's own header is damaged, no frame is known to be old, and all are returned.
     """
     try:
         wal = path_of(file).open("rb")
@@ -64,7 +64,7 @@ def frames(file: Path) -> list[Frame]:
             if salts is None or of[0] == salts[0] or of[1] == salts[1]:
                 found.append(Frame(number, page, size != 0, at + _FRAME.size))
             elif not any(of) or 0 < salts[0] - of[0] & 0xFFFFFFFF <= _GENERATIONS:
-                is_over = True  # what follows is older still
+                is_over = True  # later frames are older still
             elif not is_over:
                 found.append(Frame(number, page, True, at + _FRAME.size, is_known=False))
     return found

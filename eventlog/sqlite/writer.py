@@ -1,39 +1,34 @@
 """The writing side of the SQLite log: group commit on an event loop.
 
-Records that arrive while a commit is under way wait and share the next one, so one fsync serves many deliveries. A
-group is one row (one more for each other kind of record in it), with the bodies one after the other: one INSERT, its
-own transaction, one call into SQLite, in a thread, with the interpreter lock released to the end of the fsync. A row
-for each record would cost more to write, and far more to read.
+Records that arrive during a commit wait and share the next one, so one fsync serves many deliveries. The records of one
+kind become one row, with the bodies one after the other. One INSERT writes all rows: its own transaction, one call into
+SQLite, in a thread that has released the interpreter's lock until the fsync ends. A row for each record would cost more
+to write, and far more to read.
 """
 
 import asyncio
 import os
 import sqlite3
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
 
 from eventlog.log import (
     LogUnavailableError,
-    Origin,
     Record,
 )
-from eventlog.sqlite.file import is_damage, last_position
-from eventlog.sqlite.group import Group
-from eventlog.sqlite.schema import (
-    INSERT,
-    ROW,
-    values_of,
-)
+from eventlog.sqlite.disk_thread import DiskThread, settle
+from eventlog.sqlite.failures import is_damage, unwritable
+from eventlog.sqlite.file import last_position
+from eventlog.sqlite.insertion import insertion
 
 ASK_AGAIN_S = 5.0
-"""How long after a failure the log counts as unavailable: only the next delivery can tell that it no longer is."""
+"""How long the log counts as unavailable after a failure: then a delivery is let in, to try again."""
 
 T = TypeVar("T")
 
@@ -60,7 +55,7 @@ class _Waiting:
 
 
 class Writer:
-    """Owns the writing connection. Made on the event loop that appends, which it never makes wait for the disk."""
+    """Owns the writing connection. Made on the event loop that appends, which never waits for the disk."""
 
     def __init__(
         self,
@@ -69,13 +64,13 @@ class Writer:
         on_commit: Callable[[int], None],
         salvage: Salvage | None = None,
     ) -> None:
-        """Take the connection over; `on_commit` is told, on the loop, how many records each commit made durable.
+        """Take the connection over; `on_commit` is called, on the loop, with the number of records of each commit.
 
-        `salvage` is called, in the disk's thread, when SQLite finds the log damaged, or somebody else does.
+        `salvage` is called, in the disk's thread, when SQLite or a reader finds the log damaged.
         """
         self._connection = connection
         self._file: str = connection.execute("pragma database_list").fetchone()[2]
-        self._place = _place(self._file)
+        self._identity = _identity(self._file)
         self._salvage = salvage
         self._last = last_position(connection)
         self._bounds = bounds
@@ -89,19 +84,19 @@ class Writer:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._disk = _DiskThread(self._loop)
+        self._disk = DiskThread(self._loop)
         self._task = asyncio.create_task(self._run(), name="log-writer")
 
     @property
     def unavailable(self) -> str | None:
-        """Why nothing could be written just now; None when something could, or nobody tried since."""
+        """Why the last commit failed; None after a success, or when the failure is ASK_AGAIN_S old."""
         return self._failure if self._loop.time() < self._failed_at + ASK_AGAIN_S else None
 
     def append(self, record: Record) -> asyncio.Future[None]:
         """Say when the record is durable, or that it cannot be: LogUnavailableError, raised at once or later.
 
-        Cancelling leaves the rest of its group alone. The record itself may still be written: a sender who was not
-        told 200 sends again, and a duplicate costs nothing.
+        Cancelling leaves the rest of its group alone. The record itself may still be written: a sender that did not
+        get a 200 sends again, and a duplicate costs nothing.
         """
         if self._closing or self._task.done():
             raise LogUnavailableError("the log is closed")
@@ -115,9 +110,9 @@ class Writer:
         return durable
 
     def run(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `step`, which commits what it writes, between two groups; called from any thread but the loop's.
+        """Do `step`, which commits its own changes, between two groups; called from any thread but the loop's.
 
-        Raise LogUnavailableError when SQLite cannot do it now.
+        Raises LogUnavailableError where SQLite cannot do it now.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this waits for the event loop, so it cannot be called on it: use asyncio.to_thread")
@@ -137,7 +132,7 @@ class Writer:
         asyncio.run_coroutine_threadsafe(self._queue(reason), self._loop).result()
 
     async def close(self) -> None:
-        """Make durable what waits, then close the connection. Appends from now on are refused."""
+        """Make the waiting records durable, then close the connection. Appends from now on are refused."""
         self._closing = True
         self._wake.set()
         await self._task
@@ -145,7 +140,7 @@ class Writer:
         self._disk.stop()
 
     async def _queue(self, step: Callable[[sqlite3.Connection], Any] | str) -> Any:
-        """Have a step taken, or the log salvaged for a reason, and return what came of it."""
+        """Have a step taken, or the log salvaged for a reason; return the step's answer."""
         if self._closing:
             raise LogUnavailableError("the log is closing")
         done: asyncio.Future[Any] = self._loop.create_future()
@@ -168,11 +163,11 @@ class Writer:
             return
         try:
             await self._insert(group)
-        except Exception as error:  # noqa: BLE001 - handed to everyone who waits; SQLite has rolled the group back
-            self._failed(str(_unavailable(error, self._file)))
+        except Exception as error:  # noqa: BLE001 - raised to every append of the group, which SQLite has rolled back
+            self._failed(str(unwritable(error, self._file)))
             for waiting in group:
                 if not waiting.durable.done():
-                    waiting.durable.set_exception(_unavailable(error, self._file))
+                    waiting.durable.set_exception(unwritable(error, self._file))
             return
         if self._failure is not None:
             self._failure = None
@@ -184,21 +179,26 @@ class Writer:
         self._on_commit(len(group))
 
     async def _insert(self, group: list[_Waiting]) -> None:
-        if _place(self._file) != self._place:
+        if _identity(self._file) != self._identity:
             raise OSError("somebody removed or replaced it: put it back, or start again")
         try:
-            await self._disk.run(_insertion(self._connection, group, self._last))
+            await self._disk.run(self._insertion(group))
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
             await self._salvaged(f"SQLite says: {error}")
-            await self._disk.run(_insertion(self._connection, group, self._last))
+            await self._disk.run(self._insertion(group))
+
+    def _insertion(self, group: list[_Waiting]) -> Callable[[], sqlite3.Cursor]:
+        # Put together here, on the loop: the disk's thread would have the loop wait for the interpreter's lock.
+        statement, values = insertion([waiting.record for waiting in group], after=self._last)
+        return partial(self._connection.execute, statement, values)
 
     async def _salvaged(self, reason: str) -> None:
         if self._salvage is None:
             raise LogUnavailableError(f"the log is damaged: {reason}")
         self._connection = await self._disk.run(partial(self._salvage, self._connection, self._last, reason))
-        self._place = _place(self._file)
+        self._identity = _identity(self._file)
         self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
 
     def _failed(self, reason: str) -> None:
@@ -207,7 +207,7 @@ class Writer:
         self._failure, self._failed_at = reason, self._loop.time()
 
     def _next_group(self) -> list[_Waiting]:
-        """Take the oldest that still wait, up to the bounds and at least one; whoever gave up meanwhile is dropped."""
+        """Take the oldest records that wait, up to the bounds and at least one; cancelled ones are dropped."""
         group: list[_Waiting] = []
         size = 0
         while self._waiting and len(group) < self._bounds.group_records and size < self._bounds.group_bytes:
@@ -227,85 +227,16 @@ class Writer:
             else:
                 answer = await self._disk.run(partial(step, self._connection))
                 self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked for the step
-            _settle(done, None, _unavailable(error, self._file))
+        except Exception as error:  # noqa: BLE001 - raised where the step was asked for
+            settle(done, None, unwritable(error, self._file))
         else:
-            _settle(done, answer, None)
+            settle(done, answer, None)
 
 
-class _DiskThread:
-    """One thread for what waits for the disk. A third of the cost of an executor, which makes two futures a call."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._jobs: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="log-disk", daemon=True)
-        self._thread.start()
-
-    async def run(self, job: Callable[[], T]) -> T:
-        done: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((job, done))
-        return await done
-
-    def stop(self) -> None:
-        self._jobs.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (next_job := self._jobs.get()) is not None:
-            job, done = next_job
-            try:
-                answer = job()
-            except Exception as error:  # noqa: BLE001 - handed to whoever waits
-                self._loop.call_soon_threadsafe(_settle, done, None, error)
-            else:
-                self._loop.call_soon_threadsafe(_settle, done, answer, None)
-
-
-def _settle(done: asyncio.Future[Any], answer: object, error: Exception | None) -> None:
-    if done.done():
-        return  # whoever waited was cancelled
-    if error is None:
-        done.set_result(answer)
-    else:
-        done.set_exception(error)
-
-
-def _insertion(connection: sqlite3.Connection, group: list[_Waiting], after: int) -> Callable[[], sqlite3.Cursor]:
-    """Return what writes the group at the positions after `after`, in one statement.
-
-    The values are put together here, on the loop: in the disk's thread they would have the loop wait for its lock.
-    """
-    kinds: defaultdict[tuple[Origin, bool, str | None, bool], list[Record]] = defaultdict(list)
-    for waiting in group:
-        origin, verified, rejection, headers = waiting.record[2:]
-        kinds[origin, verified, rejection, headers is not None].append(waiting.record)
-    values: list[object] = []
-    for records in kinds.values():
-        after += len(records)
-        values += values_of(Group.of(after, records))
-    return partial(connection.execute, INSERT + ", ".join([ROW] * len(kinds)), values)
-
-
-def _place(file: str) -> tuple[int, int] | None:
-    """Which file stands at the path now: to what was removed SQLite goes on writing, and nobody would find it."""
+def _identity(file: str) -> tuple[int, int] | None:
+    """Return which file the path names now: SQLite would go on writing to one that somebody removed."""
     try:
         found = os.stat(file)
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-_DO = {
-    sqlite3.SQLITE_FULL: "; make room on its disk",
-    sqlite3.SQLITE_READONLY: "; make the file, its folder and its disk writable",
-    sqlite3.SQLITE_IOERR: "; look at the disk (dmesg), and at whether it has room and is mounted",
-}
-
-
-def _unavailable(error: Exception, file: str) -> LogUnavailableError:
-    # An extended code has the plain one in its lowest byte.
-    do = _DO.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
-    unavailable = LogUnavailableError(f"{file} could not be written: {error}{do}")
-    unavailable.__cause__ = error
-    return unavailable

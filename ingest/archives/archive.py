@@ -9,10 +9,10 @@ from ingest.archives.text import utf8
 
 
 def texts(source: BufferedReader) -> Iterator[tuple[str, Bodies]]:
-    """Yield what each text of an archive is called, `""` where it is the archive itself, and its bodies.
+    """Yield the name of each text of an archive, `""` where the archive is the text, and its bodies.
 
-    Both raise ArchiveError: an archive where it cannot be read at all, a text at the place from which it cannot, and
-    then the next one may be read.
+    Both iterators raise ArchiveError: the outer one where the archive cannot be read, the inner one where its text
+    cannot be read on; the next text may be readable then.
     """
     if source.peek(len(zipped.BEGINS[0])).startswith(zipped.BEGINS):
         for name, blocks in zipped.members(source):

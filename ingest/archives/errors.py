@@ -1,5 +1,5 @@
-"""What is wrong with an archive."""
+"""The error of an archive that cannot be read."""
 
 
 class ArchiveError(ValueError):
-    """The rest of an archive cannot be read; the words say what was expected, what came and what to do."""
+    """The rest of an archive cannot be read; the text says what was expected, what came and what to do."""

@@ -17,18 +17,18 @@ else:
     from backports import zstd
 
 BLOCK_BYTES = 1 << 20
-"""At most so much is unpacked at a time."""
+"""The most that is unpacked at a time."""
 
 FREE_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Ids and times alone keep events from shrinking to less than a twentieth: what grows more is made to fill a disk."""
+"""The most times that an archive may grow: events shrink to a twentieth at best, and more is meant to fill a disk."""
 
 _XZ_MEMORY = 128 << 20
 """`xz -9` needs 65 MiB; a file may ask for 4 GiB. Zstandard asks for 128 MiB at most unless it is allowed more."""
 
 
 class Decompressor(Protocol):
-    """What bz2, lzma and zstd have in common."""
+    """The interface that bz2, lzma and zstd share."""
 
     @property
     def eof(self) -> bool: ...
@@ -40,7 +40,7 @@ class Decompressor(Protocol):
 
 
 class _Gzip:
-    """What zlib has, with the names that the others use."""
+    """zlib's decompressor with the interface of the others."""
 
     def __init__(self) -> None:
         self._inflating = zlib.decompressobj(wbits=31)
@@ -73,7 +73,7 @@ _FAULTS = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, ValueError)
 
 
 class Growth:
-    """Watches that what is unpacked stays in proportion to what was read."""
+    """Watches that the unpacked bytes stay in proportion to the bytes that were read."""
 
     def __init__(self) -> None:
         self._unpacked = 0
@@ -94,7 +94,7 @@ def way(head: bytes) -> str | None:
 
 
 def unpacked(source: BufferedReader) -> Iterator[bytes]:
-    """Yield what the source holds, unpacked, a block at a time. Raises ArchiveError after what could be read."""
+    """Yield the source unpacked, a block at a time. Raises ArchiveError after the readable blocks."""
     packed = _Packed(source)
     while name := packed.way():
         yield from packed.part(name)
@@ -120,7 +120,7 @@ class _Packed:
         return way(self._rest)
 
     def part(self, name: str) -> Iterator[bytes]:
-        """Yield what a part holds that is packed in that way."""
+        """Yield the content of a part that is packed in that way."""
         decompressor = _WAYS[name][1]()
         while not decompressor.eof:
             data, is_hungry = b"", decompressor.needs_input
@@ -139,7 +139,7 @@ class _Packed:
         self._parts += 1
 
     def plain(self) -> Iterator[bytes]:
-        """Yield what is not packed, to the end."""
+        """Yield the plain bytes up to the end."""
         yield self._rest
         while block := self._more():
             yield block

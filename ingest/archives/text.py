@@ -1,4 +1,4 @@
-"""The text of an archive: what it is written in, and whether it is one that may hold events at all."""
+"""The text of an archive: its encoding, and whether it may hold events at all."""
 
 import codecs
 import re
@@ -76,7 +76,7 @@ def _decoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _foreign(head: bytes) -> str | None:
-    """Return what a file is that begins so, or None where it may be lines of JSON: one such line is enough."""
+    """Return the kind of a file that begins so; None where it may be lines of JSON, of which one is enough."""
     if name := packed.way(head) or ("zip" if head.startswith(zipped.BEGINS) else None):
         return f"an archive in an archive ({name})"
     for at, begins, kind in _KINDS:

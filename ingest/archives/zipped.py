@@ -15,10 +15,10 @@ from ingest.archives.packed import BLOCK_BYTES, Growth
 BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
 
 KEPT_BYTES = 1 << 30
-"""A zip is read from its end, so one that comes through a pipe has to be kept meanwhile; a larger one is refused."""
+"""The largest zip through a pipe: a zip is read from its end, so it has to be kept meanwhile."""
 
 DIRECTORY_BYTES = 16 << 20
-"""Python's own reader holds the whole directory; events of years fit into a few hundred files."""
+"""The largest directory of a zip: Python's reader holds all of it, and years of events fit into some hundred files."""
 
 _MEMORY_BYTES = 32 << 20
 _END = struct.Struct("<4s4H2LH")
@@ -27,10 +27,10 @@ _LOCATOR_BYTES = 20
 """Between the two ends that a zip of more than 4 GiB has."""
 
 _READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What Python's reader unpacks a block at a time, in little memory."""
+"""The methods that Python's reader unpacks a block at a time, in little memory."""
 
-_ASIDE = ("__MACOSX/", ".DS_Store")
-"""What a Mac puts beside the files that were packed."""
+_ADDED_BY_MAC = ("__MACOSX/", ".DS_Store")
+"""Files that a Mac adds to those that were packed."""
 
 
 def members(source: BufferedReader) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -46,8 +46,8 @@ def members(source: BufferedReader) -> Iterator[tuple[str, Iterator[bytes]]]:
             for each in opened.infolist():
                 if (
                     not each.is_dir()
-                    and not each.filename.startswith(_ASIDE[0])
-                    and not each.filename.endswith(_ASIDE[1])
+                    and not each.filename.startswith(_ADDED_BY_MAC[0])
+                    and not each.filename.endswith(_ADDED_BY_MAC[1])
                 ):
                     yield each.filename, _blocks(opened, each, growth, size)
 
@@ -83,7 +83,7 @@ def _seekable(source: BufferedReader) -> Iterator[IO[bytes]]:
 
 
 def _checked(file: IO[bytes]) -> int:
-    """Return the size of a zip, whose directory is small enough to be held."""
+    """Return the size of a zip; raise ArchiveError where its directory is too large."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _END.size - _LONG_END.size - _LOCATOR_BYTES - 0xFFFF))
     tail = file.read()

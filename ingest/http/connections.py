@@ -1,4 +1,4 @@
-"""The open connections by what they wait for, oldest first: what is late ends, and what is too much is shed."""
+"""The open connections by state, oldest first: a late one is ended, and the oldest are shed when there are too many."""
 
 import asyncio
 import ipaddress
@@ -14,12 +14,12 @@ log = structlog.get_logger("ingest")
 
 _PERIOD_S = 0.1
 _SAID_NOTHING_S = 1.0
-"""From here on a connection without a complete head is shed before any other."""
+"""After so long a connection without a complete head is shed before any other."""
 _WARN_EVERY_S = 60.0
 
 
 class ConnectionState(StrEnum):
-    """What a connection waits for."""
+    """The event that a connection waits for."""
 
     SILENT = "silent"
     """Its first head, or the rest of it."""
@@ -38,12 +38,12 @@ class ConnectionState(StrEnum):
 
 
 class RegisteredConnection(Protocol):
-    """What is registered here. `state` and `since` are the registry's to write."""
+    """A connection as the registry knows it. Only the registry writes `state`, `since` and `held`."""
 
     state: ConnectionState | None
     since: float
     held: int
-    """Bytes of what is unfinished that it holds."""
+    """Bytes of unfinished requests that the connection holds."""
     address: str | None
     """Where the peer is; None on this machine."""
 
@@ -70,7 +70,7 @@ _SHEDDABLE = (
 
 
 class Connections:
-    """All of them. Each state's are in the order in which they came into it, so the first is the oldest."""
+    """The registry. The connections of a state are in the order in which they entered it: the first is the oldest."""
 
     def __init__(self, limits: Limits, metrics: HttpMetrics) -> None:
         """Begin with none."""
@@ -95,16 +95,16 @@ class Connections:
         metrics.connections = self.count
 
     def count(self) -> int:
-        """How many are open."""
+        """Return how many connections are open."""
         return sum(map(len, self._in.values()))
 
     @property
     def held(self) -> int:
-        """Bytes of all that is unfinished."""
+        """Bytes of all unfinished requests."""
         return self._held
 
     def opened(self, connection: RegisteredConnection) -> bool:
-        """Take one in, and shed another where there are too many; False where there is no room at all."""
+        """Register a new connection, and shed another where there are too many; False where there is no room."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         if self.count() >= self._limits.connections and not self._shed_one(self._oldest(), Shed.FULL):
@@ -117,7 +117,7 @@ class Connections:
             ):
                 self._count(Shed.REFUSED)
                 return False
-            # The last one that was shed may have taken the dictionary with it.
+            # The dictionary is dropped with the last connection of an address.
             self._at.setdefault(connection.address, ours)[connection] = None
         self.move(connection, ConnectionState.SILENT)
         if not self._is_sweeping:
@@ -126,7 +126,7 @@ class Connections:
         return True
 
     def move(self, connection: RegisteredConnection, state: ConnectionState) -> None:
-        """Note what it waits for from now on; where that is nothing new, it has waited since before."""
+        """Note the connection's new state; where that is its state already, `since` stays."""
         if connection.state is state:
             return
         if connection.state is not None:
@@ -137,7 +137,7 @@ class Connections:
         self._in[state][connection] = None
 
     def hold(self, connection: RegisteredConnection, size: int) -> None:
-        """Note how many bytes of what is unfinished it holds; the oldest are ended where that is too much in all."""
+        """Note how many unfinished bytes the connection holds; end the oldest holders where the sum is too large."""
         if size == connection.held:
             return
         self._held += size - connection.held
@@ -152,7 +152,7 @@ class Connections:
             self._shed_one(oldest, Shed.BYTES)
 
     def forget(self, connection: RegisteredConnection) -> None:
-        """It is gone, or will be in a moment."""
+        """Drop a connection that is closed, or will be in a moment."""
         if connection.state is None:
             return
         self.hold(connection, 0)
@@ -165,7 +165,7 @@ class Connections:
                 del self._at[connection.address or ""]
 
     def _oldest(self) -> RegisteredConnection | None:
-        """The next to shed: one that is closing, one without a head for a second, else who has waited longest."""
+        """Return the next to shed: a closing one, one without a head for a second, else the one that waits longest."""
         closing = next(iter(self._in[ConnectionState.CLOSING]), None)
         if closing is not None:
             return closing
@@ -198,7 +198,7 @@ class Connections:
         return self._loop.time() if self._loop is not None else 0.0
 
     def _sweep(self) -> None:
-        """End what is late."""
+        """End the late connections."""
         now = self._now()
         for state, timeout_s in self._timeouts_s.items():
             while (oldest := next(iter(self._in[state]), None)) is not None and now - oldest.since >= timeout_s:
@@ -210,7 +210,7 @@ class Connections:
             self._loop.call_later(_PERIOD_S, self._sweep)
 
     def _too_slow(self, now: float) -> list[RegisteredConnection]:
-        """Whose bodies come at less than the least rate. Those that began lately are not looked at."""
+        """Return the connections whose bodies come too slowly, among those that began some time ago."""
         slow = []
         for connection in self._in[ConnectionState.BODY]:
             counted_s = now - connection.since - self._limits.rate_counts_after_s

@@ -1,7 +1,7 @@
-"""Deadlines for very many short waits, for the price of one timer.
+"""Deadlines for very many short waits, with one timer for all of them.
 
-`asyncio.timeout` costs 5 us each time under uvloop, twice a delivery; this costs one, and is late by up to a twentieth
-of a second.
+A deadline fires up to a twentieth of a second late. `asyncio.timeout` would start a timer for each delivery: with it a
+delivery takes 44 us of the event loop where it takes 38 with this (uvloop; without sockets, signatures and log).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ _PERIOD_S = 0.05
 
 
 class Deadline:
-    """What the current task may take, as a context: when it takes longer it is cancelled, and TimeoutError raised."""
+    """The time that a context has: a task that takes longer is cancelled, and the context raises TimeoutError."""
 
     __slots__ = ("_due", "_is_late", "_loop", "_owner", "_task")
 
@@ -26,10 +26,6 @@ class Deadline:
         self._due = due
         self._is_late = False
 
-    def renew(self, seconds: float) -> None:
-        """Give it `seconds` from now instead."""
-        self._due = self._loop.time() + seconds
-
     def check(self, now: float) -> None:
         """Cancel the task, once, if it is late."""
         if self._due <= now and not self._is_late:
@@ -42,7 +38,7 @@ class Deadline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Stop counting; our own cancellation becomes TimeoutError, somebody else's goes on its way."""
+        """Stop counting; raise TimeoutError for the deadline's own cancellation, and let any other pass."""
         self._owner.unwatch(self)
         if kind is asyncio.CancelledError and self._is_late and self._task.uncancel() == 0:
             raise TimeoutError from None
@@ -65,14 +61,14 @@ class Deadlines:
         return Deadline(self, task, loop, loop.time() + seconds)
 
     def watch(self, deadline: Deadline, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at it from now on."""
+        """Check the deadline from now on."""
         self._running.add(deadline)
         if not self._is_sweeping:
             self._is_sweeping = True
             loop.call_later(_PERIOD_S, self._sweep, loop)
 
     def unwatch(self, deadline: Deadline) -> None:
-        """Look at it no longer."""
+        """Stop checking the deadline."""
         self._running.discard(deadline)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:

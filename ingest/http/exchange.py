@@ -17,7 +17,7 @@ class AsgiExchange:
     def __init__(
         self, head: Head, body: bytes, *, write: Callable[[bytes], None], drain: Callable[[], Awaitable[None]]
     ) -> None:
-        """Answer with `write`, which may be called while `drain` does not have to wait."""
+        """Answer with `write`, before which `drain` waits for the client to read."""
         self._head = head
         self._body: bytes | None = body
         self._write = write
@@ -51,7 +51,7 @@ class AsgiExchange:
         await app(scope, self._receive, self._send)
 
     def client_gone(self) -> None:
-        """Say that nobody waits for the answer any more."""
+        """Note that the client is gone, and nobody waits for the answer."""
         self._gone.set()
 
     async def _receive(self) -> Message:

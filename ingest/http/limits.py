@@ -1,18 +1,18 @@
-"""Bounds on what strangers may use: connections, bytes, time, and the descriptors behind them."""
+"""Bounds on the resources that strangers may use: connections, bytes, time, and descriptors."""
 
 import resource
 from dataclasses import dataclass
 
 MAX_CONNECTIONS = 4096
-"""By default, where the process may have that many descriptors: each takes some 10 KB, so 40 MB in all."""
+"""The default, where the process may have that many descriptors. Each takes some 10 KB: 40 MB in all."""
 
 FILES_KEPT_BACK = 256
-"""Descriptors that are no connection's: for the log, the warehouse, Kafka and what is read now and then."""
+"""Descriptors that connections do not get: for the log, the warehouse, Kafka and files that are read now and then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds; every one ends what is beyond it, oldest first."""
+    """The bounds. Beyond one, the oldest connection is ended first."""
 
     connections: int = 1000
     connections_per_address: int | None = None
@@ -21,7 +21,7 @@ class Limits:
     head_s: float = 10.0
     """For a request's head: for a connection's first from when it is made, for a later one from its first byte."""
     idle_s: float = 75.0
-    """Between two requests: longer than proxies keep theirs, so that it is they who close."""
+    """Between two requests: longer than proxies keep idle connections, so that the proxy closes first."""
     body_s: float = 5.0
     min_rate: int = 16 << 10
     """Bytes a second of a body that is not complete after `rate_counts_after_s`; Telnyx gives up after 2 s."""
@@ -30,7 +30,7 @@ class Limits:
     """For a client to read an answer that waits for it."""
     closing_s: float = 5.0
     unfinished_bytes: int = 16 << 20
-    """Of all heads and bodies that are not complete, and of what was sent before its turn."""
+    """Of all incomplete heads and bodies, and of requests that were sent before their turn."""
 
 
 def default_connections(descriptors: int) -> int:
@@ -44,7 +44,7 @@ def max_connections(descriptors: int) -> int:
 
 
 def raise_descriptors() -> int:
-    """Raise this process's soft limit of descriptors to the hard one; return what it may have from now on."""
+    """Raise this process's soft limit of descriptors to the hard one; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return _count(soft)

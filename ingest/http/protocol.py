@@ -1,22 +1,24 @@
 """A client's connection: reads one request at a time, and has it answered.
 
-A request is refused on its head where that is possible, its body is gathered within bounds, and only then is it handed
-on; what is sent before its turn waits unread. uvicorn's server makes one of these for each connection.
+A request is refused on its head where that is possible, its body is gathered within bounds, and only a complete request
+is handed on. A request that is sent before its turn waits unread. uvicorn's server makes an HttpConnection for each
+connection.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, Protocol, cast
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp
 
+from ingest.http.admission import Admission, AdmittedDelivery
 from ingest.http.answers import COME_AGAIN, CONTINUE, TOO_LARGE, TOO_SLOW, Answer
-from ingest.http.bodies import MAX_BODY_BYTES, Body, TooLargeError, body_of
-from ingest.http.connections import Connections, ConnectionState, remote_address
+from ingest.http.bodies import Body, TooLargeError, body_of
+from ingest.http.connections import Connections, ConnectionState
 from ingest.http.exchange import AsgiExchange
 from ingest.http.request import Head, HeadReader, RefusedRequestError
-from ingest.http.turns import FIRST_READ_BYTES, Turns
+from ingest.http.stream import ClientStream
+from ingest.http.turns import Turns
 from ingest.metrics import DeliveryOutcome, HttpMetrics, Shed
 
 log = structlog.get_logger("ingest")
@@ -29,25 +31,8 @@ _CUT_OFF = {
 _FAILED = Answer.of(500, b"Internal Server Error\n", closes=True)
 
 
-class AdmittedDelivery(Protocol):
-    """A delivery whose head was accepted."""
-
-    def take(self, body: bytes) -> Awaitable[Answer]:
-        """Return the answer to the complete delivery."""
-
-    def cut_off(self, outcome: DeliveryOutcome) -> None:
-        """Note that its body never became complete."""
-
-
-class Admission(Protocol):
-    """What is served."""
-
-    def admit(self, head: Head, *, port: int) -> AdmittedDelivery | Answer | None:
-        """Return the delivery that the head begins, or the answer that refuses it, or None for the application."""
-
-
-class HttpConnection(asyncio.BufferedProtocol):
-    """The state of one connection."""
+class HttpConnection(ClientStream):
+    """One connection: the request that it reads or answers."""
 
     def __init__(
         self,
@@ -61,64 +46,19 @@ class HttpConnection(asyncio.BufferedProtocol):
         tasks: set[asyncio.Task[None]],
     ) -> None:
         """Serve the site and the application; `ours` and `tasks` are the sets that uvicorn's server waits for."""
+        super().__init__(connections=connections, turns=turns, ours=ours)
         self._app = app
         self._site = site
-        self._connections = connections
-        self._turns = turns
-        self._buffer = turns.first
         self._metrics = metrics
-        self._ours = ours
         self._tasks = tasks
-        self.state: ConnectionState | None = None
-        self.since = 0.0
-        self.held = 0
-        self.address: str | None = None
-        self._port = 0
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
         self._reader = HeadReader()
         self._head: Head | None = None
         self._delivery: AdmittedDelivery | None = None
         self._body: Body | None = None
-        self._pending = b""
         self._exchange: AsgiExchange | None = None
-        self._is_answering = self._is_write_paused = self._is_stopping = False
-        self._can_write: asyncio.Event | None = None
-        self._discarded = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first request, if there is room."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._ours.add(self)
-        self.address = remote_address(transport.get_extra_info("peername"))
-        self._port = (transport.get_extra_info("sockname") or ("", 0))[1]
-        if not self._connections.opened(self):
-            self._transport.abort()
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
-        """Return where the next bytes go."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what came."""
-        self.data_received(bytes(self._buffer[:nbytes]))
-
-    def data_received(self, data: bytes) -> None:
-        """Read on, or keep what came for its turn."""
-        if self.state is ConnectionState.CLOSING:
-            self._discard(len(data))
-        elif self._is_answering or self.state is ConnectionState.READER:
-            self._keep(data)
-        elif self.state is not None:
-            self._read(data)
-
-    def eof_received(self) -> bool:
-        """Answer what is complete, and then close; return False to close at once."""
-        self._is_stopping = True
-        return self._is_answering
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Forget everything; a delivery that is complete is kept nevertheless."""
+        """Forget the connection; a complete delivery is kept nevertheless."""
         self._ours.discard(self)
         if self._body is not None:
             self._cut_off(DeliveryOutcome.DISCONNECTED)
@@ -127,24 +67,6 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._exchange is not None:
             self._exchange.client_gone()
         self.resume_writing()
-
-    def pause_writing(self) -> None:
-        """Wait for the client to read."""
-        self._is_write_paused = True
-        if self.state in {ConnectionState.ANSWER, ConnectionState.IDLE}:
-            self._connections.move(self, ConnectionState.READER)
-
-    def resume_writing(self) -> None:
-        """Go on where the client made us wait."""
-        self._is_write_paused = False
-        if self._can_write is not None:
-            self._can_write.set()
-        if self.state is not ConnectionState.READER:
-            return
-        if self._is_answering:
-            self._connections.move(self, ConnectionState.ANSWER)
-        else:
-            self._next()
 
     def shutdown(self) -> None:
         """Close; where a request is under way, after its answer."""
@@ -168,7 +90,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _read(self, data: bytes) -> None:
-        """Read one request, or a part of it; what comes after it is kept."""
+        """Read one request, or a part of it; keep the bytes after it."""
         try:
             at = self._read_head(data) if self._body is None else 0
             if self._body is not None:
@@ -199,14 +121,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             return
         self._connections.move(self, ConnectionState.BODY)
         self._connections.hold(self, body.held)
-        if len(data) >= FIRST_READ_BYTES and self.state is ConnectionState.BODY:
-            self._buffer = self._turns.later
-            self._transport.pause_reading()
-            self._turns.wait(self._go_on)
-
-    def _go_on(self) -> None:
-        if self.state is ConnectionState.BODY:
-            self._transport.resume_reading()
+        self._wait_for_turn(len(data))
 
     def _begin(self, head: Head) -> None:
         """Decide on the head: refuse it, or expect its body."""
@@ -263,48 +178,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._exchange = None
         self._answered(keeps_alive=exchange.is_complete and exchange.keeps_alive)
 
-    async def _drain(self) -> None:
-        while self._is_write_paused and self.state is not None:
-            self._can_write = asyncio.Event()
-            await self._can_write.wait()
-
-    def _answered(self, *, keeps_alive: bool) -> None:
-        self._is_answering = False
-        if self.state is None:
-            return
-        if not keeps_alive or self._is_stopping:
-            self._close()
-        elif self._is_write_paused:
-            self._connections.move(self, ConnectionState.READER)
-        else:
-            self._next()
-
-    def _next(self) -> None:
-        """Go on with the next request: the beginning of it may be here.
-
-        What was sent before its turn waits for one: else a thousand connections full of requests would go before all
-        that come one at a time.
-        """
-        self._connections.move(self, ConnectionState.IDLE)
-        if self._pending:
-            self._turns.wait(self._read_pending)
-
-    def _read_pending(self) -> None:
-        if self.state is not ConnectionState.IDLE or not self._pending:
-            return
-        data, self._pending = self._pending, b""
-        self._connections.hold(self, 0)
-        self._transport.resume_reading()
-        self._read(data)
-
-    def _keep(self, data: bytes) -> None:
-        """Keep what came before its turn, and read no more until then."""
-        self._pending += data
-        self._transport.pause_reading()
-        self._connections.hold(self, len(self._pending))
-
     def _refuse(self, answer: Answer, outcome: DeliveryOutcome) -> None:
-        """Refuse what cannot be read, and count it: where it is a delivery, as such."""
+        """Refuse an unreadable request, and count it, as a delivery if it is one."""
         if self._delivery is not None:
             self._cut_off(outcome)
         else:
@@ -313,30 +188,10 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _send_last(self, answer: Answer) -> None:
         """Answer before the request is complete, and close."""
-        self._write(answer.last(self._head.method if self._head else ""))
-        # To close with bytes unread would reset the connection, and the answer might be lost.
-        self._connections.hold(self, 0)
-        self._connections.move(self, ConnectionState.CLOSING)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-
-    def _discard(self, size: int) -> None:
-        self._discarded += size
-        if self._discarded > MAX_BODY_BYTES:
-            self._transport.abort()
+        self._close_after(answer.last(self._head.method if self._head else ""))
 
     def _cut_off(self, outcome: DeliveryOutcome) -> None:
         """Give the body up."""
         if self._delivery is not None:
             self._delivery.cut_off(outcome)
         self._body = self._delivery = None
-
-    def _write(self, data: bytes) -> None:
-        if self.state is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def _close(self) -> None:
-        if self.state is not None:
-            self._connections.hold(self, 0)
-            self._connections.move(self, ConnectionState.CLOSING)
-        self._transport.close()

@@ -109,7 +109,7 @@ class HeadReader:
         return stop
 
     def forget(self) -> None:
-        """Let go of the parser, which holds this reader: nobody else would look for that cycle soon."""
+        """Drop the parser, which refers to this reader: the garbage collector would find that cycle late."""
         self._parser = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -132,7 +132,7 @@ class HeadReader:
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            pass  # a server may ignore the offer, and the body is read by what the fields say
+            pass  # a server may ignore the offer, and the fields say how long the body is
         except httptools.HttpParserError as error:
             self.forget()
             raise RefusedRequestError(400, f"malformed request: {error}") from None
@@ -205,6 +205,6 @@ def _length(fields: dict[bytes, bytes], *, is_old: bool) -> int:
     if not declared.isdigit():
         raise RefusedRequestError(400, "Content-Length is no number")
     if len(declared) > MAX_LENGTH_DIGITS:
-        # Whatever stands before us may read another number out of so many digits, and with that another next request.
+        # A proxy may read so many digits as another number, and then sees another next request.
         raise RefusedRequestError(400, "Content-Length has more digits than any length")
     return int(declared)

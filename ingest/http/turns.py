@@ -5,16 +5,16 @@ from collections import deque
 from collections.abc import Callable
 
 FIRST_READ_BYTES = 16 << 10
-"""What is read of a connection at a time; a delivery, head and body, is rarely larger."""
+"""How much is read of a connection at a time: a delivery, head and body, is rarely larger."""
 
 LATER_READ_BYTES = 64 << 10
-"""What is read at a time of a body that takes turns."""
+"""How much is read at a time of a body that takes turns."""
 
 _READS_A_PASS = 8
 
 
 class Turns:
-    """The bodies that wait for their turn, and the buffers that all reads share, one after the other."""
+    """The bodies that wait for their turn, and the buffers that all reads share in turn."""
 
     def __init__(self) -> None:
         """Begin with none."""

@@ -1,8 +1,8 @@
-"""Checking signatures in a process of its own, so that the event loop has time for everything else.
+"""Checking signatures in a process of its own, which leaves the event loop its time.
 
-A check takes twice as long as all else that a delivery needs, and a thread would have to ask for the interpreter lock
-back after each. What arrives together is checked together: one write there, one answer back. Where the process is gone,
-not ready yet or stuck, the loop checks by itself, so a delivery never depends on it.
+A check takes twice as long as all other work on a delivery, and a thread would have to take the interpreter lock back
+after each. Deliveries that arrive together are checked together: one write, one answer. Where the process is gone, not
+ready or stuck, the loop checks by itself, so no delivery depends on the process.
 """
 
 import asyncio
@@ -96,11 +96,11 @@ class Checker(asyncio.Protocol):
             await asyncio.to_thread(_ended, self._process)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the process's first byte."""
+        """Keep the transport; the process's first byte says that it is ready."""
         self._opened = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand out answers: a byte each, in the order of the checks, after one that says that it is ready."""
+        """Give the checks their answers, a byte each in order; the very first byte says that the process is ready."""
         self._polls = 0
         if self._transport is None:
             self._transport, data = self._opened, data[1:]
@@ -110,7 +110,7 @@ class Checker(asyncio.Protocol):
                 check.answer.set_result(None if index == NO_KEY else index)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Check by ourselves what it had not answered, and start another one."""
+        """Check the unanswered deliveries here, and start another process."""
         self._opened = self._transport = None
         unanswered = [*self._sent, *self._gathered]
         self._sent.clear()
@@ -142,7 +142,7 @@ class Checker(asyncio.Protocol):
             self._next_poll = self._loop.call_later(_POLL_S, self._poll)
 
     def _poll(self) -> None:
-        """End the process if it is stuck; that is noticed like any other end of it."""
+        """Kill the process if it is stuck; `connection_lost` follows, as after any other end."""
         self._next_poll = None
         if not self._sent or self._process is None:
             return
@@ -169,7 +169,7 @@ class Checker(asyncio.Protocol):
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that was told of it; help where it does not listen."""
+    """Wait for a process to end, and kill it where it does not."""
     try:
         process.wait(2)
     except subprocess.TimeoutExpired:

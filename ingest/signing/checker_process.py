@@ -23,11 +23,11 @@ NO_KEY = 255
 _HEAD_BYTES = LENGTH.size + SIGNATURE_LENGTH
 _READ_BYTES = 1 << 18
 _ANSWERS_AT_ONCE = 16
-"""So that the first of many do not wait for the last."""
+"""The most answers in one write: the first of many do not wait for the last."""
 
 
 def serve(connection: socket.socket, verifier: Verifier) -> None:
-    """Answer until the other end closes; raises ConnectionError where it did while it still had answers to come."""
+    """Answer until the other end closes; raises ConnectionError where it closed before all answers were sent."""
     connection.sendall(bytes([NO_KEY]))
     unread = b""
     while received := connection.recv(_READ_BYTES):
@@ -52,9 +52,9 @@ def serve(connection: socket.socket, verifier: Verifier) -> None:
 def main() -> None:
     """`python -m ingest.signing.checker_process FD KEY...`: an open socket, public keys in hexadecimal."""
     for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, signal.SIG_IGN)  # the one whose deliveries these are decides when it is over
+        signal.signal(kind, signal.SIG_IGN)  # the process that sends deliveries decides when to end
     descriptor, *keys = sys.argv[1:]
-    # Who was killed waits for no answers.
+    # The other process may have been killed: then it reads no answers.
     with socket.socket(fileno=int(descriptor)) as connection, contextlib.suppress(ConnectionError):
         serve(connection, Verifier(tuple(VerifyKey(bytes.fromhex(key)) for key in keys)))
 

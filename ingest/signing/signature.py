@@ -94,7 +94,7 @@ class Verifier:
 def parse_keys(text: str) -> tuple[VerifyKey, ...]:
     """Return the keys of `text`, base64 separated by commas, newest first; raise UnusableKeyError.
 
-    The error never repeats the text: what was pasted by mistake may be a secret.
+    The error never repeats the text, which may be a secret that was pasted by mistake.
     """
     if not text.strip():
         raise UnusableKeyError(f"the public key is empty: {_WHERE}")

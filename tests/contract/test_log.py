@@ -25,7 +25,6 @@ from eventlog.log import (
     records_of,
 )
 from eventlog.signature_headers import SignatureHeaders
-from eventlog.sqlite.log import PARTITION as SQLITE_PARTITION
 from eventlog.sqlite.log import SqliteLog
 from tests.support.logs import an_event, bodies, read_all
 
@@ -260,7 +259,7 @@ def test_a_log_owns_the_partitions_that_it_gives_and_not_those_of_the_other_kind
         await log.append(an_event(1))
         ends = log.end()
         assert all(log.owns(partition) for partition in ends)
-        assert log.owns(SQLITE_PARTITION) == (log.resumable() is not None)
+        assert log.owns(SqliteLog.PARTITION) == (log.resumable() is not None)
         assert log.owns(EVENTS_PARTITIONS) == log.owns(REJECTED_PARTITIONS) == (log.resumable() is None)
 
     run(scenario, opener)

@@ -17,7 +17,7 @@ from eventlog.log import (
     Log,
     Record,
 )
-from eventlog.sqlite.log import PARTITION, SqliteLog
+from eventlog.sqlite.log import SqliteLog
 from holdtime.config import settings
 from holdtime.config.settings import ConfigurationError
 from holdtime.service.components import opened
@@ -43,13 +43,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def landed_up_to(position: int) -> None:
     """Make a warehouse that remembers a log of so many records."""
     db = open_writer(Path("data/warehouse.duckdb"))
-    Landing(db).land(a_batch([BODY], partition=PARTITION, first_offset=position), NOW)
+    Landing(db).land(a_batch([BODY], partition=SqliteLog.PARTITION, first_offset=position), NOW)
     db.close()
 
 
 async def append(log: Log) -> int:
     await log.append(Record(BODY, 1))
-    return log.end()[PARTITION]
+    return log.end()[SqliteLog.PARTITION]
 
 
 def a_body(number: int) -> bytes:
@@ -58,7 +58,7 @@ def a_body(number: int) -> bytes:
 
 def test_the_log_of_another_warehouse_is_refused_and_left_alone(folder: Path) -> None:
     db = open_writer(Path("data/warehouse.duckdb"))
-    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=PARTITION), NOW)
+    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=SqliteLog.PARTITION), NOW)
     db.close()
 
     async def scenario() -> int:
@@ -70,14 +70,14 @@ def test_the_log_of_another_warehouse_is_refused_and_left_alone(folder: Path) ->
         with pytest.raises(ConfigurationError, match="HOLDTIME_LOG holds other records than those that landed"):
             async with opened(settings.load()):
                 pass
-        return log.end()[PARTITION]
+        return log.end()[SqliteLog.PARTITION]
 
     assert asyncio.run(scenario()) == 9
 
 
 def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_some_may_be_lost(folder: Path) -> None:
     db = open_writer(Path("data/warehouse.duckdb"))
-    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=PARTITION), NOW)
+    Landing(db).land(a_batch([a_body(number) for number in range(1, 6)], partition=SqliteLog.PARTITION), NOW)
     db.close()
 
     async def scenario() -> list[str | None]:
@@ -88,7 +88,7 @@ def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_som
         await log.close()
         async with opened(settings.load()) as parts:
             assert await append(parts.log) == 7
-            return (await asyncio.to_thread(parts.log.read, {PARTITION: 5}, 9)).rejections
+            return (await asyncio.to_thread(parts.log.read, {SqliteLog.PARTITION: 5}, 9)).rejections
 
     assert asyncio.run(scenario()) == [DAMAGED, None]
 
@@ -133,7 +133,7 @@ def test_a_log_that_was_damaged_goes_on_after_the_warehouse_and_the_loss_is_in_i
             async with opened(settings.load()) as parts:
                 await append(parts.log)
                 assert len(parts.log.set_aside()) == 1
-                batch = parts.log.read({PARTITION: 500}, 10)
+                batch = parts.log.read({SqliteLog.PARTITION: 500}, 10)
         return batch.offsets, batch.rejections
 
     assert asyncio.run(scenario()) == ([501, 502, 503], [DAMAGED, None, None])

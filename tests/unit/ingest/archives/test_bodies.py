@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.archives import bodies as splitting
+from ingest.archives import json_text
 from ingest.archives.bodies import Bodies
 from ingest.archives.errors import ArchiveError
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_unpacked_further_is_no_body() -> None:
 
 def test_a_body_has_a_bound_and_a_list_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitting, "BODY_BYTES", 2 * len(EVENT))
-    monkeypatch.setattr(splitting, "_KEPT_BYTES", 10)
+    monkeypatch.setattr(json_text, "KEPT_BYTES", 10)
     assert split(b'{"data": [' + b",".join([EVENT] * 50) + b"]}", 16) == [EVENT] * 50
     for long in (b"x" * 3 * len(EVENT), b'{"a": "' + b"x" * 3 * len(EVENT) + b'"}'):
         with pytest.raises(ArchiveError, match="found a body of more than"):

@@ -70,17 +70,3 @@ def test_a_late_task_among_many_does_not_take_the_others_along() -> None:
     first, second, third = asyncio.run(scenario())
     assert (first, third) == (False, False)
     assert isinstance(second, TimeoutError)
-
-
-def test_a_renewed_deadline_counts_from_then_on() -> None:
-    async def scenario() -> None:
-        with Deadlines().begin(0.01) as deadline:
-            deadline.renew(60)
-            await asyncio.sleep(0.2)
-            deadline.renew(0)
-            with pytest.raises(asyncio.CancelledError):
-                await asyncio.sleep(60)
-            raise asyncio.CancelledError
-
-    with pytest.raises(TimeoutError):
-        asyncio.run(scenario())
