@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.basis import Basis
 from reports.calendar.intervals import Spine
 from reports.request import scope
 from reports.request.request import Request
 from reports.tables import notes, visit_notes
 from reports.tables.report import (
-    Basis,
     Column,
     Report,
     Section,

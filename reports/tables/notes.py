@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reports import humanize
+from reports.basis import Basis
 from reports.calendar.intervals import Spine
 from reports.request.request import (
     Origin,
     Request,
     Setting,
 )
-from reports.tables.report import Basis
 from reports.tables.visits import Period
 
 _MS = timedelta(milliseconds=1)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from reports.basis import Basis
 from reports.calendar import intervals
 from reports.calendar.intervals import Interval, Spine
 from reports.measures import aggregation
@@ -24,7 +25,6 @@ from reports.tables import dimensions
 from reports.tables import visits as visits_
 from reports.tables.dimensions import Dimension
 from reports.tables.report import (
-    Basis,
     Column,
     Section,
 )
