@@ -101,10 +101,10 @@ def report(
 @app.command("report list")
 def report_list() -> None:
     """List the reports there are, and what each is about."""
-    from reports.catalogue.registry import SUMMARIES
+    from reports.catalogue.registry import REPORTS
 
-    for name, summary in SUMMARIES.items():
-        typer.echo(f"{name:<14}{summary}")
+    for spec in REPORTS.values():
+        typer.echo(f"{spec.name:<14}{spec.summary}")
 
 
 @app.command("report diff")

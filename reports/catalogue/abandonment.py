@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 
 from reports import humanize
-from reports.catalogue import sla
+from reports.catalogue import evidence, sla
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.measures.measures import (
     ABANDONMENT,
@@ -217,3 +218,12 @@ def _asked(found: Reading, request: Request) -> dict[str, Any]:
         "to": covered.to_us if covered else 0,
         "queues": list(request.queues),
     }
+
+
+SPEC = ReportSpec(
+    name="abandonment",
+    summary="how many gave up, after how long, and whom to call back",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

@@ -9,6 +9,7 @@ from reports.calendar.intervals import (
     Spine,
 )
 from reports.catalogue import sla
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.measures.measures import (
     OUTCOMES,
@@ -126,3 +127,10 @@ def happened(source: Source, found: Reading, spine: Spine) -> Section:
     columns = (*interval_columns(request.interval or Interval.HALF_HOUR, spine, request.zone), *_HAPPENED)
     frame = every.with_columns(mean_waiting=pl.col("waited_ms") / LENGTH_MS).sort("interval")
     return Section("happened", "What happened when", columns, frame)
+
+
+SPEC = ReportSpec(
+    name="intervals",
+    summary="visits over time: when they began, what happened when, who was waiting when",
+    run=report,
+)

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request.request import Request
 from reports.source import Source
@@ -159,3 +160,10 @@ def _costs(read: pl.LazyFrame) -> Section:
         Column("billed_secs", "Billed (s)", Kind.COUNT, 3, "sum of billed_secs"),
     )
     return Section("costs", "What they cost", columns, found)
+
+
+SPEC = ReportSpec(
+    name="calls",
+    summary="legs: ring, talk, hold, hangup causes, cost",
+    run=report,
+)

@@ -10,6 +10,7 @@ import polars as pl
 
 from reports import humanize
 from reports.calendar import intervals
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.formats import cells
 from reports.measures.definitions import (
@@ -208,3 +209,11 @@ def _in_words(period: Period | None, request: Request) -> str:
         return f"nothing, for the clocks of {request.tz} skipped these times"
     from_, to = (humanize.moment(at, request.zone) for at in (period.from_, period.to))
     return f"from {from_} up to, not including, {to}"
+
+
+SPEC = ReportSpec(
+    name="compare",
+    summary="this period against the one before, and week over week",
+    run=report,
+    takes=frozenset({"hours"}),
+)

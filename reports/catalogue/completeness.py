@@ -8,6 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from reports import humanize
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.measures.definitions import Kind, digest
 from reports.request import scope
@@ -176,3 +177,10 @@ def _notes(days: pl.DataFrame, request: Request) -> list[str]:
     if unchecked:
         said.append(f"{unchecked} of {days.height} days rest on webhooks alone: `holdtime reconcile` checks them.")
     return said
+
+
+SPEC = ReportSpec(
+    name="completeness",
+    summary="what was heard, found, is missing and contradicts itself, by day",
+    run=report,
+)

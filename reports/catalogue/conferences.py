@@ -1,7 +1,13 @@
 """The report `conferences`: how many, how long, how they ended and how full they were."""
 
+import re
+from collections.abc import Collection
+
 import polars as pl
 
+from reports.catalogue import evidence
+from reports.catalogue.evidence import Evidence
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request.request import Request
 from reports.source import Source
@@ -118,3 +124,40 @@ def notes(timeless: int, request: Request) -> list[str]:
     if timeless:
         said.append(f"{timeless} more conferences have no known beginning: they belong to no interval and no number.")
     return said
+
+
+def _added(measures: Collection[str], _: Request) -> list[pl.Expr]:
+    return [pl.sql_expr(each.of) for each in MEASURES if each.name in measures]
+
+
+_WHO = ("conference.participant.joined", "conference.participant.left", "conference.ended")
+_HOW_LONG = ("conference.created", "conference.ended")
+_TYPES_BY_COLUMN = {
+    "status": _HOW_LONG,
+    "duration_ms": _HOW_LONG,
+    **dict.fromkeys(("participants", "unique_participants", "peak_participants", "participant_ms"), _WHO),
+    "floor_changes": ("conference.floor.changed",),
+    "recordings": ("conference.recording.saved",),
+}
+
+
+def _event_types(measures: Collection[str]) -> Collection[str]:
+    """Return the types of events that the measures follow from, and that say when a conference began."""
+    taken = [each.of for each in MEASURES if each.name in measures]
+    columns = {name for name in _TYPES_BY_COLUMN for of in taken if re.search(rf"\b{name}\b", of)}
+    return {"conference.created", *(each for name in columns for each in _TYPES_BY_COLUMN[name])}
+
+
+_EVIDENCE = Evidence(
+    facts=Facts(FACTS.table, FACTS.moment, {**evidence.LIFE, **FACTS.columns}),
+    adds=_added,
+    event_types=_event_types,
+    rests="epoch_us(event.occurred_at) >= fact.since",
+)
+
+SPEC = ReportSpec(
+    name="conferences",
+    summary="how many, how long, how they ended and how full they were",
+    run=report,
+    evidence=_EVIDENCE,
+)

@@ -11,6 +11,7 @@ from reports.calendar.intervals import (
     Interval,
     Spine,
 )
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request import scope
 from reports.request.request import Request
@@ -215,3 +216,10 @@ def _peaks(there: pl.DataFrame, spine: Spine) -> pl.DataFrame:
             peak_at=pl.when(pl.col("peak") > 0).then(pl.from_epoch("peak_at", "us").dt.replace_time_zone("UTC"))
         )
     )
+
+
+SPEC = ReportSpec(
+    name="depth",
+    summary="queue length over time, its peak, and who had waited longest",
+    run=report,
+)

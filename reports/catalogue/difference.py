@@ -12,12 +12,8 @@ from typing import Any
 import polars as pl
 
 from reports import humanize
-from reports.catalogue.behind import Behind
-from reports.catalogue.registry import (
-    RESTS_ON,
-    require_comparable,
-    run,
-)
+from reports.catalogue.evidence import Evidence
+from reports.catalogue.registry import evidence_of, run
 from reports.formats import cells
 from reports.measures.definitions import Kind
 from reports.request.request import Request
@@ -61,11 +57,10 @@ def difference(
     `before` and `after` are schemas of one database, each with the facts and `stored_events` as of its position;
     `event_types` says by table what its facts rest on. Raises RequestError.
     """
-    require_comparable(name)
+    evidence = evidence_of(name)
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
-    behind = RESTS_ON[name]
-    events, unexplained = _events(behind, (before, after), later, figures, event_types[behind.facts.table])
+    events, unexplained = _events(evidence, (before, after), later, figures, event_types[evidence.facts.table])
     read_first = figures.filter(pl.col("priority") < _FOR_MACHINES)
     return replace(
         later,
@@ -208,7 +203,11 @@ def _exact(value: float | None, kind: str) -> float | int | None:
 
 
 def _events(
-    behind: Behind, sides: tuple[Source, Source], report: Report, figures: pl.DataFrame, event_types: Collection[str]
+    evidence: Evidence,
+    sides: tuple[Source, Source],
+    report: Report,
+    figures: pl.DataFrame,
+    event_types: Collection[str],
 ) -> tuple[pl.DataFrame, int]:
     """Return the events between the positions on which figures that differ rest.
 
@@ -218,7 +217,7 @@ def _events(
     if not measures or report.from_ is None or report.to is None:
         return pl.DataFrame(schema=_EVENT_SCHEMA), 0
     before, after = sides
-    changed = behind.changed(before, after, report.request, Period(report.from_, report.to), measures)
+    changed = evidence.changed(before, after, report.request, Period(report.from_, report.to), measures)
     observed = {each for each in event_types if each.startswith("reconciler.")}
     db = after.db
     db.register("changed_facts", changed.to_arrow())
@@ -228,10 +227,10 @@ def _events(
             select
                 *,
                 (
-                    select min(epoch_us({behind.facts.moment}))
-                    from {behind.facts.table} as later
+                    select min(epoch_us({evidence.facts.moment}))
+                    from {evidence.facts.table} as later
                     where later.entity = changed_facts.entity
-                    and epoch_us({behind.facts.moment}) > changed_facts.at
+                    and epoch_us({evidence.facts.moment}) > changed_facts.at
                 ) as next_us
             from changed_facts
         )
@@ -251,10 +250,10 @@ def _events(
         left join {before.schema}.log_positions as known using (log_partition)
         where event.log_offset > coalesce(known.log_offset, -1)
         and event_type in (select unnest($types::varchar[]))
-        and ({behind.rests})
+        and ({evidence.rests})
         order by epoch_us(occurred_at), event_id
         """,
-        {"types": sorted({*behind.told_by(measures), *observed})},
+        {"types": sorted({*evidence.event_types(measures), *observed})},
     ).fetchall()
     db.unregister("changed_facts")
     events = pl.DataFrame(rows, schema=_EVENT_SCHEMA, orient="row").with_columns(pl.col("late").fill_null(value=False))

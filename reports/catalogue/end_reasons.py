@@ -6,6 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from reports.catalogue import calls, conferences
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request.request import Request
 from reports.source import Source
@@ -96,3 +97,10 @@ def _shared(section: Section) -> Section:
     keys = [column.name for column in section.columns[: before - 3]]
     ordered = frame.sort(*keys, count.name, descending=[*(False for _ in keys), True], maintain_order=True)
     return replace(section, columns=columns, frame=ordered)
+
+
+SPEC = ReportSpec(
+    name="end-reasons",
+    summary="why conferences ended, visits left their queues and legs were hung up",
+    run=report,
+)

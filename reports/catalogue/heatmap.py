@@ -5,6 +5,7 @@ import polars as pl
 from reports.calendar import intervals
 from reports.calendar.intervals import Interval
 from reports.catalogue import sla
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.measures.definitions import Kind, digest
 from reports.measures.measures import (
@@ -119,3 +120,11 @@ def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
     )
     frame = wide.rename({day: f"{name}_{day.lower()}" for day in WEEKDAYS})
     return Section(name, f"{title} by weekday and hour", columns, frame)
+
+
+SPEC = ReportSpec(
+    name="heatmap",
+    summary="weekday by hour: visits, service level, speed of answer",
+    run=report,
+    takes=frozenset({"hours"}),
+)

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request import scope
 from reports.request.request import Request
@@ -135,3 +136,10 @@ def _conferences(legs: pl.DataFrame, conferences: pl.DataFrame) -> Section:
         "stay_ms", "conference_id", descending=[True, False]
     )
     return Section("conferences", "By conference", columns, frame, listed=LISTED)
+
+
+SPEC = ReportSpec(
+    name="participants",
+    summary="who was in which conference, how long, rejoins, share of the floor",
+    run=report,
+)

@@ -1,5 +1,7 @@
 """The report `queues`: what became of the visits to each queue, every outcome with its share."""
 
+from reports.catalogue import evidence
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import digest
 from reports.measures.measures import (
     AGGREGATES,
@@ -51,3 +53,12 @@ def report(source: Source, request: Request) -> Report:
         leading=False,
         measures=MEASURE_DEFINITIONS,
     )
+
+
+SPEC = ReportSpec(
+    name="queues",
+    summary="what became of the visits to each queue, every outcome with its share",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

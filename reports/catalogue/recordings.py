@@ -1,5 +1,6 @@
 """The report `recordings`: how many, how long, of what, in which form."""
 
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.request.request import Request
 from reports.source import Source
@@ -69,3 +70,10 @@ def report(source: Source, request: Request) -> Report:
         ],
         measures=MEASURE_DEFINITIONS,
     )
+
+
+SPEC = ReportSpec(
+    name="recordings",
+    summary="how many, how long, of what, in which form",
+    run=report,
+)

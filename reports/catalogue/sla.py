@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from reports.calendar import intervals
-from reports.catalogue import completeness
+from reports.catalogue import completeness, evidence
+from reports.catalogue.spec import ReportSpec
 from reports.measures import aggregation
 from reports.measures.definitions import Kind, digest
 from reports.measures.measures import (
@@ -177,3 +178,12 @@ def distributions(visits: Visits) -> list[Section]:
         Section("wait_distribution", "Waits", both, overall),
         Section("queue_wait_distribution", "Waits by queue", (QUEUE, *both), by_queue, aside=True),
     ]
+
+
+SPEC = ReportSpec(
+    name="sla",
+    summary="service level, abandonment and waits, by queue and interval, in every variant",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

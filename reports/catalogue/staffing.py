@@ -15,6 +15,7 @@ import polars as pl
 
 from reports import humanize
 from reports.calendar.intervals import Interval
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.measures.definitions import Kind, digest
 from reports.measures.erlang import ErlangA, ErlangC
@@ -315,3 +316,11 @@ def _said(request: Request, frame: pl.DataFrame) -> list[str]:
         "Handle time is talk alone: where agents wrap up, more of them are needed.",
         f"The models fit {fits} of {judged.height} intervals; the others say why not.",
     ]
+
+
+SPEC = ReportSpec(
+    name="staffing",
+    summary="load, what Erlang C and A predict against what was measured, agents needed",
+    run=report,
+    takes=frozenset({"agents"}),
+)

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from reports.catalogue import sla
+from reports.catalogue import evidence, sla
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import Kind, digest
 from reports.measures.measures import (
     AGGREGATES,
@@ -80,3 +81,12 @@ def _with_shares(section: Section) -> Section:
     at = len(keys) + 2
     told = (*section.columns[:at], *_SHARE, *section.columns[at:])
     return Section(section.name, section.title, told, frame)
+
+
+SPEC = ReportSpec(
+    name="waits",
+    summary="how long people waited: percentiles and distribution, by queue and outcome",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

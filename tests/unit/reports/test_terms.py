@@ -11,7 +11,7 @@ from reports.calendar.hours import (
     opened,
     openings,
 )
-from reports.catalogue.registry import require_comparable, run
+from reports.catalogue.registry import evidence_of, run
 from reports.errors import RequestError
 from reports.formats import render
 from reports.request.effective_policy import Agreement
@@ -235,6 +235,6 @@ def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: A
 
 
 def test_what_changed_can_be_told_of_reports_on_queues_and_of_no_others() -> None:
-    require_comparable("abandonment")
+    evidence_of("abandonment")
     with pytest.raises(RequestError, match="the report calls cannot be told by events: expected one of sla"):
-        require_comparable("calls")
+        evidence_of("calls")
