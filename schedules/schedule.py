@@ -112,7 +112,7 @@ class Schedule(BaseModel):
         from reports.request import request
         from schedules.period import period
 
-        if own := filters.keys() & {"from_", "to", "tz", "now", "origins", "agreements"}:
+        if own := filters.keys() & {"from_", "to", "tz", "now", "origins", "policies"}:
             raise ValueError(f"{', '.join(sorted(own))}: expected `period` in words, and `timezone` of the schedule")
         words = filters.get("period", "yesterday")
         if not isinstance(words, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdtime.commands.as_of_source import known_at, known_between
-from holdtime.config.queue_policies import agreed
+from holdtime.config.queue_policies import policies as policies_of
 from holdtime.config.settings import Configuration, Settings
 from processors.facts import FACTS
 from reports import formats
@@ -18,8 +18,8 @@ from reports.catalogue.difference import difference
 from reports.errors import RequestError
 from reports.formats import output as written
 from reports.request import queue_names, request
-from reports.request.effective_policy import Agreement
-from reports.request.request import Origin, Request
+from reports.request.effective_policy import QueuePolicy
+from reports.request.request import Request, SettingOrigin
 from reports.source import opened
 from reports.tables.report import Report
 
@@ -134,21 +134,23 @@ def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> R
     levels = configured.service_level
     options = {name: value for name, value in asked.items() if value is not None}
     overridden: dict[str, Any] = dict.fromkeys(options.keys() & _AGREED)
-    agreements = tuple(replace(each, **overridden) for each in agreed(configured))
-    queues = options.get("queues") or (() if "timezone" in configured.model_fields_set else _named(agreements))
-    zone = _zone_of(agreements, queues)
+    policies = tuple(replace(each, **overridden) for each in policies_of(configured))
+    queues = options.get("queues") or (() if "timezone" in configured.model_fields_set else _named(policies))
+    zone = _zone_of(policies, queues)
     defaults = {
         "tz": zone or configured.timezone,
         "threshold_secs": levels.threshold_secs,
         "short_abandon_secs": levels.short_abandon_secs,
         "target": levels.target,
         "variant": levels.variant,
-        "agreements": agreements,
+        "policies": policies,
         "completeness_floor": configured.completeness.floor,
     }
     in_file = levels.model_fields_set | ({"tz"} if _tells_zone(configured, queues if zone else ()) else set())
     in_file |= {"completeness_floor"} if configured.completeness.model_fields_set else set()
-    origins = dict.fromkeys(in_file, Origin.FILE) | {name: Origin.OPTION for name in options if options[name] != ()}
+    origins = dict.fromkeys(in_file, SettingOrigin.FILE) | {
+        name: SettingOrigin.OPTION for name in options if options[name] != ()
+    }
     return request.parse(now=now, origins=origins, **{**defaults, **options})
 
 
@@ -158,13 +160,13 @@ def _tells_zone(configured: Configuration, queues: tuple[str, ...]) -> bool:
     return "timezone" in configured.model_fields_set or not own.isdisjoint(queues)
 
 
-def _named(agreements: tuple[Agreement, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.queue for each in agreements))
+def _named(policies: tuple[QueuePolicy, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.queue for each in policies))
 
 
-def _zone_of(agreements: tuple[Agreement, ...], queues: tuple[str, ...]) -> str | None:
+def _zone_of(policies: tuple[QueuePolicy, ...], queues: tuple[str, ...]) -> str | None:
     """Return the time zone that all these queues have now, if they have one in common."""
-    latest = {each.queue: each.tz for each in sorted(agreements, key=lambda each: (each.since is not None, each.since))}
+    latest = {each.queue: each.tz for each in sorted(policies, key=lambda each: (each.since is not None, each.since))}
     zones = {latest.get(queue) for queue in queues}
     return zones.pop() if len(zones) == 1 else None
 

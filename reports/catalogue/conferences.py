@@ -8,12 +8,12 @@ import polars as pl
 from reports.catalogue import evidence
 from reports.catalogue.evidence import Evidence
 from reports.catalogue.spec import ReportSpec
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, facts
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -32,14 +32,14 @@ _COLUMNS = (
     "floor_changes",
     "recordings",
 )
-FACTS = Facts("conferences", "created_at", {name: name for name in _COLUMNS})
+FACTS = FactTable("conferences", "created_at", {name: name for name in _COLUMNS})
 OWN = {
-    "status": Column("status", "Status", Kind.TEXT, 1),
-    "end_reason": Column("end_reason", "Ended because", Kind.TEXT, 1),
-    "end_reason_source": Column("end_reason_source", "Told by", Kind.TEXT, 1),
+    "status": Column("status", "Status", ValueKind.TEXT, 1),
+    "end_reason": Column("end_reason", "Ended because", ValueKind.TEXT, 1),
+    "end_reason_source": Column("end_reason_source", "Told by", ValueKind.TEXT, 1),
 }
 
-_DURATION = Kind.DURATION
+_DURATION = ValueKind.DURATION
 MEASURES = (
     FactMeasure("conferences", "Conferences", "sum", "status is not null", "conferences created", priority=1),
     FactMeasure("completed", "Completed", "sum", "status = 'completed'", "conferences that have ended", priority=2),
@@ -109,8 +109,8 @@ def end_reasons(read: pl.LazyFrame) -> Section:
     frame = ended.group_by(by).agg(count, pl.col("duration_ms").sum().alias("total_duration_ms"))
     columns = (
         *(OWN[name] for name in by),
-        Column("conferences", "Conferences", Kind.COUNT, 1),
-        Column("total_duration_ms", "Total time", Kind.DURATION, 2),
+        Column("conferences", "Conferences", ValueKind.COUNT, 1),
+        Column("total_duration_ms", "Total time", ValueKind.DURATION, 2),
     )
     ordered = frame.sort("conferences", *by, descending=[True, False, False], nulls_last=True).collect()
     return Section("end_reasons", "How they ended", columns, ordered)
@@ -149,7 +149,7 @@ def _event_types(measures: Collection[str]) -> Collection[str]:
 
 
 _EVIDENCE = Evidence(
-    facts=Facts(FACTS.table, FACTS.moment, {**evidence.LIFE, **FACTS.columns}),
+    facts=FactTable(FACTS.table, FACTS.moment, {**evidence.LIFE, **FACTS.columns}),
     adds=_added,
     event_types=_event_types,
     rests="epoch_us(event.occurred_at) >= fact.since",

@@ -12,7 +12,7 @@ from reports.calendar.intervals import (
     Spine,
 )
 from reports.catalogue.spec import ReportSpec
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
@@ -37,11 +37,11 @@ from reports.tables.visit_tables import (
 from reports.tables.visits import Period, period
 
 _COLUMNS = (
-    Column("peak", "Peak", Kind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
-    Column("peak_at", "Peak at", Kind.TIME, 2),
-    Column("mean_depth", "Mean", Kind.NUMBER, 1, "time in the queue that lies in it / its length"),
-    Column("depth_ms", "Time in queue", Kind.DURATION, 4, "sum of time in the queue that lies in it"),
-    Column("longest_waiting_ms", "Longest waiting", Kind.DURATION, 1, "longest that anybody had waited by then"),
+    Column("peak", "Peak", ValueKind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
+    Column("peak_at", "Peak at", ValueKind.TIME, 2),
+    Column("mean_depth", "Mean", ValueKind.NUMBER, 1, "time in the queue that lies in it / its length"),
+    Column("depth_ms", "Time in queue", ValueKind.DURATION, 4, "sum of time in the queue that lies in it"),
+    Column("longest_waiting_ms", "Longest waiting", ValueKind.DURATION, 1, "longest that anybody had waited by then"),
 )
 MEASURE_DEFINITIONS = digest(_COLUMNS)
 _SCHEMA: Mapping[str, Any] = {

@@ -15,7 +15,7 @@ from reports import humanize
 from reports.catalogue.evidence import Evidence
 from reports.catalogue.registry import evidence_of, run
 from reports.formats import cells
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import notes
@@ -26,25 +26,25 @@ from reports.tables.report import (
 )
 from reports.tables.visits import Period
 
-MOST_IN_WORDS = 200
+MAX_IN_WORDS = 200
 _KEYS = ("queue", "interval_start", "since")
 _FOR_MACHINES = 8
 _EVENT_COLUMNS = (
-    Column("late", "Late", Kind.FLAG, 1),
-    Column("event_type", "Event", Kind.TEXT, 1),
-    Column("occurred_at", "Occurred", Kind.TIME, 1),
-    Column("received_at", "Received", Kind.TIME, 3),
-    Column("lateness_ms", "After", Kind.DURATION, 2, "received_at - occurred_at"),
-    Column("position", "Position", Kind.TEXT, 2),
-    Column("event_id", "Event id", Kind.TEXT, 3),
-    Column("entity", "Leg or conference", Kind.TEXT, 4),
+    Column("late", "Late", ValueKind.FLAG, 1),
+    Column("event_type", "Event", ValueKind.TEXT, 1),
+    Column("occurred_at", "Occurred", ValueKind.TIME, 1),
+    Column("received_at", "Received", ValueKind.TIME, 3),
+    Column("lateness_ms", "After", ValueKind.DURATION, 2, "received_at - occurred_at"),
+    Column("position", "Position", ValueKind.TEXT, 2),
+    Column("event_id", "Event id", ValueKind.TEXT, 3),
+    Column("entity", "Leg or conference", ValueKind.TEXT, 4),
 )
 
-_EVENT_TYPES: Mapping[Kind, Any] = {
-    Kind.FLAG: pl.Boolean,
-    Kind.TEXT: pl.String,
-    Kind.TIME: pl.Datetime("us", "UTC"),
-    Kind.DURATION: pl.Int64,
+_EVENT_TYPES: Mapping[ValueKind, Any] = {
+    ValueKind.FLAG: pl.Boolean,
+    ValueKind.TEXT: pl.String,
+    ValueKind.TIME: pl.Datetime("us", "UTC"),
+    ValueKind.DURATION: pl.Int64,
 }
 _EVENT_SCHEMA = {column.name: _EVENT_TYPES[column.kind] for column in _EVENT_COLUMNS}
 
@@ -68,7 +68,7 @@ def difference(
         title=f"What changed: {later.title[0].lower()}{later.title[1:]}",
         request=asked,
         sections=(
-            _in_words(read_first.head(MOST_IN_WORDS), figures, later),
+            _in_words(read_first.head(MAX_IN_WORDS), figures, later),
             Section("figures", "Figures that differ", _figure_columns(later), figures, aside=True),
             Section("events", "Events behind them", _EVENT_COLUMNS, events),
         ),
@@ -161,10 +161,10 @@ _KEY_TYPES: Mapping[str, Any] = {
 def _figure_columns(report: Report) -> tuple[Column, ...]:
     return (
         *_key_columns(report),
-        Column("measure", "Measure", Kind.TEXT, 1),
-        Column("before", "Before", Kind.NUMBER, 1),
-        Column("after", "After", Kind.NUMBER, 1),
-        Column("unit", "Unit", Kind.TEXT, 2),
+        Column("measure", "Measure", ValueKind.TEXT, 1),
+        Column("before", "Before", ValueKind.NUMBER, 1),
+        Column("after", "After", ValueKind.NUMBER, 1),
+        Column("unit", "Unit", ValueKind.TEXT, 2),
     )
 
 
@@ -181,7 +181,7 @@ def _in_words(figures: pl.DataFrame, every: pl.DataFrame, report: Report) -> Sec
             **{name: row[name] for name in _KEYS},
             "measure": row["title"],
             **{
-                side: cells.text(_exact(row[side], row["kind"]), Column(side, side, Kind(row["kind"])), zone)
+                side: cells.text(_exact(row[side], row["kind"]), Column(side, side, ValueKind(row["kind"])), zone)
                 for side in ("before", "after")
             },
         }
@@ -190,16 +190,16 @@ def _in_words(figures: pl.DataFrame, every: pl.DataFrame, report: Report) -> Sec
     texts = {"measure": pl.String, "before": pl.String, "after": pl.String}
     columns = (
         *_key_columns(report),
-        Column("measure", "Measure", Kind.TEXT, 1),
-        Column("before", "Before", Kind.TEXT, 1, figures=True),
-        Column("after", "After", Kind.TEXT, 1, figures=True),
+        Column("measure", "Measure", ValueKind.TEXT, 1),
+        Column("before", "Before", ValueKind.TEXT, 1, figures=True),
+        Column("after", "After", ValueKind.TEXT, 1, figures=True),
     )
     title = f"Figures that differ: {humanize.number(every.height)}"
     return Section("read", title, columns, pl.DataFrame(rows, schema={**_KEY_TYPES, **texts}))
 
 
 def _exact(value: float | None, kind: str) -> float | int | None:
-    return int(value) if value is not None and kind == Kind.COUNT and value.is_integer() else value
+    return int(value) if value is not None and kind == ValueKind.COUNT and value.is_integer() else value
 
 
 def _events(
@@ -270,8 +270,8 @@ def _counted(figures: pl.DataFrame, events: pl.DataFrame) -> str:
 
 def _reservations(in_words: int, unexplained: int) -> list[str]:
     said = []
-    if in_words > MOST_IN_WORDS:
-        said.append(f"The first {MOST_IN_WORDS} figures are shown: take all of them as CSV or JSON.")
+    if in_words > MAX_IN_WORDS:
+        said.append(f"The first {MAX_IN_WORDS} figures are shown: take all of them as CSV or JSON.")
     if unexplained:
         said.append(
             f"{humanize.number(unexplained)} legs or conferences changed without an event of their own: time passed "

@@ -25,7 +25,7 @@ from reports.measures.measures import (
 from reports.request import effective_policy
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables.facts import Facts
+from reports.tables.facts import FactTable
 from reports.tables.visits import (
     BOUND_MS,
     MISSING,
@@ -33,7 +33,7 @@ from reports.tables.visits import (
 )
 
 LIFE = {"entity": "entity", "since": "epoch_us(entity_since)"}
-_VISITS = Facts(
+_VISITS = FactTable(
     "queue_visits",
     "enqueued_at",
     {
@@ -57,7 +57,7 @@ class Evidence:
     next fact of the same leg began.
     """
 
-    facts: Facts
+    facts: FactTable
     adds: Callable[[Collection[str], Request], Sequence[pl.Expr]]
     event_types: Callable[[Collection[str]], Collection[str]]
     rests: str
@@ -80,7 +80,7 @@ class Evidence:
         rows = self.facts.read(source, request, period)
         groups = [pl.col("queue").alias(f"{_ADDED}queue")] if self.facts.by_queue else []
         if self.facts.by_queue:
-            rows = effective_policy.judged(rows.with_columns(enqueued_at="at"), request.terms)
+            rows = effective_policy.applied(rows.with_columns(enqueued_at="at"), request.effective_policies)
             groups.append(pl.col("definition").alias(f"{_ADDED}definition"))
         if request.interval is not None:
             groups.append(period.spine(request, request.interval).position("at").alias(f"{_ADDED}interval"))
@@ -93,7 +93,7 @@ _ADDED = "adds "
 
 def _to_visits(measures: Collection[str], request: Request) -> list[pl.Expr]:
     """Return what a visit adds to measures: the claims and values of the aggregates that they are made of."""
-    variants = {each.variant for each in request.terms}
+    variants = {each.variant for each in request.effective_policies}
     named: dict[str, list[Measure]] = {COMPLETENESS.name: [COMPLETENESS], "below_floor": [COMPLETENESS]}
     for variant in variants:
         for measure in (*every_measure(variant), *SHARES, MEAN_WAIT):

@@ -19,7 +19,7 @@ from reports.tables import (
 )
 from reports.tables.assembly import of_visits
 from reports.tables.report import Column, Report
-from reports.tables.visit_tables import reading
+from reports.tables.visit_tables import visit_data
 
 _SHOWN = ("offered", *OUTCOMES, "short_abandoned", "total_wait_ms", "longest_wait_ms")
 MEASURE_DEFINITIONS = digest(every_measure(), SHARES, MEAN_WAIT)
@@ -37,7 +37,7 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = reading(source, request)
+    found = visit_data(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="queues")
     sections = visit_tables.sections(found, by, shown, (*SHARES, MEAN_WAIT))

@@ -17,7 +17,7 @@ from reports import humanize
 from reports.calendar.intervals import Interval
 from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.erlang import ErlangA, ErlangC
 from reports.measures.measures import every_measure
 from reports.request.request import Request
@@ -32,18 +32,18 @@ from reports.tables.report import (
 from reports.tables.staffing_facts import HeldUp, Load
 from reports.tables.visit_tables import (
     QUEUE,
-    Reading,
+    VisitData,
     interval_columns,
-    reading,
+    visit_data,
 )
 
-FEW = 20
+MIN_CALLS = 20
 """From so many calls on, an interval tells whether a model fits."""
-OFF = 0.05
-MOST_ROWS = 5_000
-MOST_AGENTS = 10_000
+TOLERANCE = 0.05
+MAX_ROWS = 5_000
+MAX_AGENTS = 10_000
 _SECONDS = 1000
-_RATE, _COUNT, _DURATION, _NUMBER = Kind.RATE, Kind.COUNT, Kind.DURATION, Kind.NUMBER
+_RATE, _COUNT, _DURATION, _NUMBER = ValueKind.RATE, ValueKind.COUNT, ValueKind.DURATION, ValueKind.NUMBER
 _LOADS = (
     QUEUE,
     Column("offered", "Offered", _COUNT, 1, "visits that entered the queue in the period"),
@@ -54,7 +54,7 @@ _LOADS = (
     Column("abandoned", "Abandoned", _COUNT, 3, "visits whose outcome is abandoned"),
     Column("patience_ms", "Patience", _DURATION, 1, "total_wait_ms / abandoned"),
     Column("dispersion", "Bunching", _NUMBER, 3, "variance / mean of arrivals in 5 min within hours; 1 if Poisson"),
-    Column("fit", "Where the model does not fit", Kind.TEXT, 1),
+    Column("fit", "Where the model does not fit", ValueKind.TEXT, 1),
 )
 _FORECASTS = (
     Column("offered", "Offered", _COUNT, 1, "visits that entered the queue in the interval"),
@@ -63,7 +63,7 @@ _FORECASTS = (
     Column("level_measured", "Measured", _RATE, 1, "answered_within / (offered - waiting)"),
     Column("level_c", "Erlang C", _RATE, 1, "answered in time, nobody giving up"),
     Column("level_a", "Erlang A", _RATE, 1, "answered in time / all, callers giving up"),
-    Column("fit", "Fit", Kind.TEXT, 2),
+    Column("fit", "Fit", ValueKind.TEXT, 2),
     Column("abandonment_measured", "Gave up", _RATE, 5, "abandoned / (offered - waiting)"),
     Column("abandonment_a", "Gave up, A", _RATE, 5, "share that gives up"),
     Column("wait_measured_ms", "ASA", _DURATION, 6, "mean wait of the answered"),
@@ -72,9 +72,9 @@ _FORECASTS = (
     Column("needed_c", "Needed, C", _COUNT, 2, "fewest agents for the target, nobody giving up"),
     Column("needed_a", "Needed, A", _COUNT, 1, "fewest agents for the target, callers giving up"),
 )
-MEASURE_DEFINITIONS = digest(every_measure(), _LOADS, _FORECASTS, FEW, OFF)
-_TYPES: Mapping[Kind, Any] = {
-    Kind.TEXT: pl.String,
+MEASURE_DEFINITIONS = digest(every_measure(), _LOADS, _FORECASTS, MIN_CALLS, TOLERANCE)
+_TYPES: Mapping[ValueKind, Any] = {
+    ValueKind.TEXT: pl.String,
     _COUNT: pl.Int64,
     _RATE: pl.Float64,
     _DURATION: pl.Float64,
@@ -115,12 +115,12 @@ class Demand:
 @lru_cache(maxsize=20_000)
 def needed(demand: Demand, *, give_up: bool) -> int | None:
     """Return the fewest agents with which the target is reached; None where no number of them is known to do."""
-    if (give_up and demand.patience_s is None) or demand.load > MOST_AGENTS:
+    if (give_up and demand.patience_s is None) or demand.load > MAX_AGENTS:
         return None
     low, high = 0, max(1, int(demand.load))
     while demand.level(high, give_up=give_up) < demand.target:
         low, high = high, high * 2
-        if high > MOST_AGENTS:
+        if high > MAX_AGENTS:
             return None
     # The level grows with the agents: halve what lies between too few and enough.
     while high - low > 1:
@@ -137,7 +137,7 @@ def report(source: Source, request: Request) -> Report:
             "choose the length of intervals with --interval"
         )
     asked = request.cut(Interval.HOUR)
-    found = reading(source, asked)
+    found = visit_data(source, asked)
     total = found.tables.table([]).row(0, named=True)
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)
     forecasts = [] if found.covered is None else _forecasts(source, asked, found, loads)
@@ -180,13 +180,13 @@ def _may_be_drawn(frame: pl.DataFrame) -> bool:
 
 
 def _forecasts(
-    source: Source, request: Request, found: Reading, loads: Mapping[str | None, Load]
+    source: Source, request: Request, found: VisitData, loads: Mapping[str | None, Load]
 ) -> list[dict[str, Any]]:
     """Return a row for each queue and interval in which somebody came."""
     rows = [row for row in staffing_facts.parts(found).iter_rows(named=True) if row["offered"]]
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_ROWS:
         raise RequestError(
-            f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MOST_ROWS:,} at "
+            f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MAX_ROWS:,} at "
             "most: choose a longer --interval, fewer queues or a shorter period"
         )
     held_up = staffing_facts.held_up(source, request, found)
@@ -228,8 +228,8 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
 
 def _too_little(held_up: HeldUp) -> str:
     """Return why nothing tells how many agents there were."""
-    least, grace = (humanize.seconds(ms / _SECONDS) for ms in (staffing_facts.ENOUGH_MS, staffing_facts.GRACE_MS))
-    if held_up.held_up_ms >= staffing_facts.ENOUGH_MS:
+    least, grace = (humanize.seconds(ms / _SECONDS) for ms in (staffing_facts.MIN_HELD_UP_MS, staffing_facts.GRACE_MS))
+    if held_up.held_up_ms >= staffing_facts.MIN_HELD_UP_MS:
         return f"no talk was in progress while people had waited for {grace}"
     so_long = humanize.duration(held_up.held_up_ms)
     return f"people waited longer than {grace} for {so_long} in all, and {least} are the least"
@@ -257,18 +257,18 @@ def _fit(told: Mapping[str, Any], demand: Demand) -> str:
     if "level_c" not in told:
         said.append("Erlang C: more load than agents, the queue would grow for ever")
     if told["needed_c"] is None:
-        said.append(f"{MOST_AGENTS:,} agents do not reach the target")
+        said.append(f"{MAX_AGENTS:,} agents do not reach the target")
     measured, model = told["level_measured"], "A" if "level_a" in told else "C"
     predicted = told.get("level_a", told.get("level_c"))
     if measured is None:
         said.append("nothing measured yet: all of them wait still")
-    elif told["offered"] < FEW:
-        said.append(f"too few calls to tell: {told['offered']}, and {FEW} are the least")
+    elif told["offered"] < MIN_CALLS:
+        said.append(f"too few calls to tell: {told['offered']}, and {MIN_CALLS} are the least")
     elif predicted is not None:
         # Two standard errors of a share: what chance alone may do.
         chance = 2 * (predicted * (1 - predicted) / demand.arrivals) ** 0.5
         off = predicted - measured
-        if abs(off) > max(OFF, chance):
+        if abs(off) > max(TOLERANCE, chance):
             said.append(f"Erlang {model} is off by {100 * off:+.0f} points")
     return "; ".join(said) or "fits"
 

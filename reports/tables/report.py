@@ -11,8 +11,8 @@ from reports.basis import Basis
 from reports.errors import RequestError
 from reports.measures.definitions import (
     UNITS,
-    Kind,
     Measure,
+    ValueKind,
 )
 from reports.request.request import Request, Setting
 
@@ -26,14 +26,14 @@ class Column:
 
     name: str
     title: str
-    kind: Kind
+    kind: ValueKind
     priority: int = 5
     formula: str | None = None
     figures: bool = False
 
     @property
     def is_numeric(self) -> bool:
-        return self.figures or self.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER}
+        return self.figures or self.kind in {ValueKind.COUNT, ValueKind.RATE, ValueKind.DURATION, ValueKind.NUMBER}
 
     @property
     def unit(self) -> str:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from reports.catalogue import sla
 from reports.measures.aggregation import (
+    aggregated,
     percentiles,
     rolled_up,
-    tally,
     wait_distribution,
     with_rates,
 )
@@ -90,7 +90,7 @@ def _frame(visits: Iterable[Visit], threshold_ms: int = 20_000, short_ms: int = 
 
 def _row(visits: Iterable[Visit], threshold_ms: int = 20_000, short_ms: int = 5_000) -> dict[str, Any]:
     frame = _frame(visits, threshold_ms, short_ms)
-    measured = pl.concat([tally(frame, []), percentiles(frame, [])], how="horizontal")
+    measured = pl.concat([aggregated(frame, []), percentiles(frame, [])], how="horizontal")
     return with_rates(measured).collect().row(0, named=True)
 
 
@@ -151,7 +151,7 @@ def test_every_measure_equals_one_worked_out_by_hand(visits: list[Visit], thresh
 @law
 @given(VISITS)
 def test_offered_is_the_sum_of_the_outcomes(visits: list[Visit]) -> None:
-    for row in tally(_frame(visits), ["queue"]).collect().iter_rows(named=True):
+    for row in aggregated(_frame(visits), ["queue"]).collect().iter_rows(named=True):
         assert row["offered"] == sum(row[outcome] for outcome in OUTCOMES)
 
 
@@ -188,9 +188,9 @@ def test_the_longest_wait_is_no_shorter_than_any_percentile(visits: list[Visit])
 @given(VISITS)
 def test_rolling_up_gives_what_counting_anew_gives(visits: list[Visit]) -> None:
     frame = _frame(visits).with_columns(interval=pl.col("enqueued_at").dt.hour())
-    finest = tally(frame, ["queue", "interval"]).collect().lazy()
+    finest = aggregated(frame, ["queue", "interval"]).collect().lazy()
     for by in (["queue"], ["interval"], []):
-        anew, up = (found.collect().sort(by or ["offered"]) for found in (tally(frame, by), rolled_up(finest, by)))
+        anew, up = (found.collect().sort(by or ["offered"]) for found in (aggregated(frame, by), rolled_up(finest, by)))
         assert up.equals(anew)
 
 

@@ -267,7 +267,7 @@ def test_the_depth_at_a_moment_is_how_many_are_there(
 
 
 @st.composite
-def an_agreement(draw: st.DrawFn) -> dict[str, object]:
+def a_policy(draw: st.DrawFn) -> dict[str, object]:
     """What a `[[queue]]` may say: of a queue that somebody calls or of another one, ever since or from a date on."""
     said: dict[str, object] = {"name": draw(st.sampled_from(["sales", "support", "nobody's"]))}
     local = NOON.replace(tzinfo=None)
@@ -288,7 +288,7 @@ def an_agreement(draw: st.DrawFn) -> dict[str, object]:
     return said
 
 
-AGREEMENTS = st.lists(an_agreement(), max_size=6, unique_by=lambda each: (each["name"], each.get("effective_from")))
+POLICIES = st.lists(a_policy(), max_size=6, unique_by=lambda each: (each["name"], each.get("effective_from")))
 LEVELS = st.fixed_dictionaries(
     {}, optional={"threshold_secs": st.sampled_from([10, 30]), "variant": st.sampled_from(list(VARIANTS))}
 )
@@ -297,12 +297,12 @@ EXACT = (*(measure.name for measure in MEASURES), "service_level")
 
 
 @law
-@given(VISITS, AGREEMENTS, LEVELS)
+@given(VISITS, POLICIES, LEVELS)
 def test_service_levels_are_those_of_the_reports(
-    db: duckdb.DuckDBPyConnection, visits: list[Visit], agreements: list[dict[str, object]], levels: dict[str, object]
+    db: duckdb.DuckDBPyConnection, visits: list[Visit], policies: list[dict[str, object]], levels: dict[str, object]
 ) -> None:
     fill(db, visits)
-    configuration = Configuration.model_validate({"queue": agreements, "service_level": levels})
+    configuration = Configuration.model_validate({"queue": policies, "service_level": levels})
     put(db, definitions(configuration))
     settings_ = Settings.model_construct(environment=Environment(), configuration=configuration)
     now = NOON + timedelta(days=1)

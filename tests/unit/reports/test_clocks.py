@@ -143,7 +143,7 @@ def test_one_of_everything_is_one_in_every_report(fill: Any, visit: Any) -> None
         elif name == "compare":
             offered = next(row for row in report.section("compare").rows() if row["name"] == "offered")
             assert (offered["now_value"], offered["before_value"]) == (1, 0)
-            assert offered["change"] == humanize.NOTHING
+            assert offered["change"] == humanize.DASH
 
 
 @pytest.mark.parametrize(("tz", "day", "hours"), CHANGES)
@@ -244,4 +244,4 @@ def test_times_that_the_clocks_skipped_are_compared_with_what_there_was_of_them(
     rows = [
         next(row for row in report.section("compare").rows() if row["name"] == "offered") for report in (partly, wholly)
     ]
-    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, humanize.NOTHING)]
+    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, humanize.DASH)]

@@ -21,8 +21,8 @@ from reports.formats import table as table_format
 from reports.formats.cells import Grade
 from reports.measures.definitions import digest
 from reports.measures.measures import AGGREGATES
-from reports.request.effective_policy import Agreement
-from reports.request.request import Origin, parse
+from reports.request.effective_policy import QueuePolicy
+from reports.request.request import SettingOrigin, parse
 from reports.tables.report import Report
 from tests.unit.reports.conftest import insert
 
@@ -208,7 +208,7 @@ def test_every_format_says_what_a_report_rests_on(fill: Any, visit: Any, name: s
     source.db.execute("insert into log_positions values (0, 12345, now()), (1, 678, now())")
     source.db.execute("insert into fact_definitions values ('0123abcd'), ('4567ef89')")
     source.db.execute("insert into warehouse values (1, 86400000, now(), null)")
-    report = run(name, source, parse(now=NOON, tz="Asia/Kolkata", origins={"tz": Origin.FILE}))
+    report = run(name, source, parse(now=NOON, tz="Asia/Kolkata", origins={"tz": SettingOrigin.FILE}))
     text = " ".join(render(report, form).split())
     facts = ('"0123abcd", "4567ef89"',) if form == "json" else ("facts 0123abcd and 4567ef89",)
     positions = '{ "partition": 0, "offset": 12345 }, { "partition": 1, "offset": 678 }'
@@ -295,9 +295,9 @@ def test_a_picture_on_its_own_has_its_colours_and_its_words(plain: Report) -> No
 
 
 def test_a_level_is_graded_by_the_target_of_its_own_row(fill: Any, visit: Any) -> None:
-    agreements = (Agreement(queue="support", target=0.4),)
+    policies = (QueuePolicy(queue="support", target=0.4),)
     source = fill(visit(), visit(wait_secs=60), visit(queue="sales"), visit(queue="sales", wait_secs=60))
-    colored = render(run("sla", source, parse(now=NOON, agreements=agreements)), "table", color=True, width=160)
+    colored = render(run("sla", source, parse(now=NOON, policies=policies)), "table", color=True, width=160)
     support, sales = (next(line for line in colored.splitlines() if name in line) for name in ("support", "sales"))
     assert re.search(r"\x1b\[32m +50\.0 %", support)
     assert re.search(r"\x1b\[31m +50\.0 %", sales)

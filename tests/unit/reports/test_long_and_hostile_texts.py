@@ -20,7 +20,7 @@ from reports import humanize
 from reports.catalogue.registry import run
 from reports.formats import EVERY, cells, encoded, render
 from reports.formats.csv import safe
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request.request import parse
 from reports.tables.report import (
     Column,
@@ -42,7 +42,7 @@ Rows = list[tuple[str, str]]
 def of_texts(fill: Any, visit: Any) -> Callable[[Rows], Report]:
     """Make a report with one table, of two columns of texts."""
     report = run("sla", fill(visit()), parse(now=NOON, from_="2026-03-02", to="2026-03-03"))
-    columns = (Column("queue", "Queue", Kind.TEXT, 1), Column("other", "Other", Kind.TEXT, 1))
+    columns = (Column("queue", "Queue", ValueKind.TEXT, 1), Column("other", "Other", ValueKind.TEXT, 1))
 
     def made(rows: Rows) -> Report:
         frame = pl.DataFrame(rows, schema={"queue": pl.String, "other": pl.String}, orient="row")

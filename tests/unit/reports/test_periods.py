@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from reports.calendar.periods import (
-    Extent,
+    FactExtent,
     bulk,
     stretch,
 )
@@ -95,9 +95,9 @@ def test_a_stretch_without_an_end_stands_for_itself_and_as_an_end_for_its_beginn
     assert parse(now=NOW, from_="monday").to is None
 
 
-def _extent(day: str, facts: int = 1) -> Extent:
+def _extent(day: str, facts: int = 1) -> FactExtent:
     at = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    return Extent(at, at + timedelta(hours=2), at + timedelta(hours=3), facts)
+    return FactExtent(at, at + timedelta(hours=2), at + timedelta(hours=3), facts)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_the_bulk_of_facts_is_without_those_whose_clock_was_years_off(
         assert found is None
     else:
         first, last = (_extent(day) for day in expected[:2])
-        assert found == Extent(first.first, last.last, last.over, expected[2])
+        assert found == FactExtent(first.first, last.last, last.over, expected[2])

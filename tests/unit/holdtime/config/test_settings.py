@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdtime.commands.report import request_of
-from holdtime.config.queue_policies import agreed
+from holdtime.config.queue_policies import policies
 from holdtime.config.settings import (
     CONFIG_FILE,
     ConfigurationError,
@@ -158,7 +158,7 @@ variant = "answered_only"
 
 def test_what_is_agreed_for_a_queue_has_dates_of_its_own_time_zone() -> None:
     CONFIG_FILE.write_text(QUEUE)
-    first, second, third = agreed(load().configuration)
+    first, second, third = policies(load().configuration)
     assert (first.queue, first.since, first.threshold_secs, first.tz) == ("support", None, 30, "Europe/Athens")
     assert first.hours is not None
     assert len(first.hours) == 5
@@ -171,8 +171,8 @@ def test_an_option_holds_for_every_queue_and_the_zone_of_the_only_queue_is_the_r
     CONFIG_FILE.write_text(QUEUE)
     now = datetime(2026, 3, 4, tzinfo=UTC)
     request = request_of(load(), {"threshold_secs": 10.0, "queues": ("support",)}, now)
-    assert {each.threshold_secs for each in request.terms} == {10.0}
-    assert {each.target for each in request.terms} == {0.8, 0.9}
+    assert {each.threshold_secs for each in request.effective_policies} == {10.0}
+    assert {each.target for each in request.effective_policies} == {0.8, 0.9}
     assert request.tz == "America/New_York"
     assert request_of(load(), {"queues": ("support", "sales")}, now).tz == "Europe/Athens"
     assert request_of(load(), {"queues": ("support",), "tz": "UTC"}, now).tz == "UTC"
