@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eventlog.log import Extent
-from holdtime.commands.report import request_of
+from holdtime.config.requests import request_of
 from holdtime.config.settings import Settings
 from reports.catalogue import registry
 from reports.errors import SourceError
@@ -52,7 +52,7 @@ def made(asked: Asked) -> Message:
     """Return the message. Raises ReportError."""
     settings, schedule, due = asked.settings, asked.schedule, asked.due
     options = schedule.asked(due, settings.configuration.timezone)
-    request = request_of(settings, options, asked.now)
+    request = request_of(settings.configuration, options, asked.now)
     until, landed_at = datetime.fromisoformat(options["to"]), last_landing(settings.environment.warehouse)
     in_file = {
         name: SettingOrigin.FILE if origin is SettingOrigin.OPTION else origin

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from reports.calendar import intervals, periods
+from reports.calendar import intervals
 from reports.calendar.hours import Hours
 from reports.calendar.intervals import Interval
 from reports.errors import RequestError
@@ -132,63 +132,3 @@ class Request:
     @property
     def short_abandon_ms(self) -> int:
         return round(self.short_abandon_secs * 1000)
-
-
-def parse(
-    *,
-    now: datetime,
-    from_: str | None = None,
-    to: str | None = None,
-    tz: str = "UTC",
-    interval: str | None = None,
-    queues: tuple[str, ...] = (),
-    threshold_secs: float = 20,
-    short_abandon_secs: float = 5,
-    target: float = 0.80,
-    variant: str = DEFAULT_VARIANT,
-    by: tuple[str, ...] = (),
-    hours: str | None = None,
-    explain: bool = False,
-    agents: int | None = None,
-    policies: tuple[QueuePolicy, ...] = (),
-    completeness_floor: float = 0.98,
-    origins: Mapping[str, SettingOrigin] | None = None,
-) -> Request:
-    """Return the request that texts from a command line or a query string mean. Raises RequestError.
-
-    Periods are as `reports.calendar.periods` reads them; `by` takes names with commas between them, too.
-    """
-    for name, texts in (("queues", queues), ("by", by)):
-        if not isinstance(texts, tuple) or not all(isinstance(each, str) for each in texts):
-            raise RequestError(f"{name}: expected an array of texts, such as ['support'], found {texts!r:.80}")
-    zone = intervals.zone(tz)
-    begun = None if from_ is None else periods.stretch(from_, now, zone, name="from")
-    ended = None if to is None else periods.stretch(to, now, zone, name="to").from_
-    if begun is not None and to is None:
-        ended = begun.to
-    return Request(
-        now=now,
-        from_=None if begun is None else begun.from_,
-        to=ended,
-        tz=tz,
-        interval=None if interval is None else intervals.interval(interval),
-        queues=queues,
-        threshold_secs=threshold_secs,
-        short_abandon_secs=short_abandon_secs,
-        target=target,
-        variant=variant,
-        by=tuple(dict.fromkeys(name.strip() for names in by for name in names.split(","))),
-        hours=None if hours is None else _hours(hours),
-        explain=explain,
-        agents=agents,
-        policies=policies,
-        completeness_floor=completeness_floor,
-        origins=origins or {},
-    )
-
-
-def _hours(name: str) -> Hours:
-    try:
-        return Hours(name)
-    except ValueError:
-        raise RequestError(f"hours {name!r} are not known: expected one of {', '.join(Hours)}") from None

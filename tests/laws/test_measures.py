@@ -24,8 +24,8 @@ from reports.measures.aggregation import (
     with_rates,
 )
 from reports.measures.measures import OUTCOMES, VARIANTS
-from reports.request.request import parse
 from reports.source import Source
+from tests.support.requests import a_request
 
 BEGIN = datetime(2026, 10, 31, 20, tzinfo=UTC)  # the clocks of New York go back in the night after
 RATES = ("service_level", *(ratio.name for ratio in VARIANTS.values()), "abandonment_rate", "abandonment_rate_adjusted")
@@ -238,7 +238,7 @@ def _filled(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> Source:
 def test_a_report_has_every_visit_once_in_its_queue_and_interval(
     db: duckdb.DuckDBPyConnection, visits: list[Visit], tz: str, interval: str, queues: tuple[str, ...]
 ) -> None:
-    request = parse(now=BEGIN, tz=tz, interval=interval, queues=queues, from_="2026-10-31", to="2026-11-02")
+    request = a_request(BEGIN, tz=tz, interval=interval, queues=queues, from_="2026-10-31", to="2026-11-02")
     report = sla.report(_filled(db, visits), request)
     assert report.from_ is not None
     assert report.to is not None
@@ -268,7 +268,7 @@ def test_the_sum_of_waits_is_the_same_in_every_interval(db: duckdb.DuckDBPyConne
     source = _filled(db, visits)
     found = {
         sum(
-            row["total_wait_ms"] for row in sla.report(source, parse(now=BEGIN, tz=tz, interval=i)).section(name).rows()
+            row["total_wait_ms"] for row in sla.report(source, a_request(BEGIN, tz=tz, interval=i)).section(name).rows()
         )
         for i in ("15m", "30m", "1h", "1d", "1w", "1mo")
         for name in ("queues", "intervals", "queue_intervals")

@@ -11,11 +11,11 @@ from reports.catalogue.registry import (
     run,
 )
 from reports.formats import EVERY, PICTURES, encoded, pictures
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
 from tests.support.builders import opened_warehouse
 from tests.support.centers import AFTERWARDS, a_busy_center
+from tests.support.requests import a_request
 from warehouse.catalog import describe
 
 TZ = "Asia/Kolkata"
@@ -31,7 +31,7 @@ def source() -> Iterator[Source]:
 
 
 def _report(source: Source, name: str, **options: Any) -> Report:
-    return run(name, source, parse(now=AFTERWARDS, tz=TZ, **{**PERIOD, **options}))
+    return run(name, source, a_request(AFTERWARDS, tz=TZ, **{**PERIOD, **options}))
 
 
 def _equal(source: Source, found: Any, names: str, query: str) -> None:
@@ -445,7 +445,7 @@ def test_every_report_has_something_to_say_where_there_is_nothing(name: str) -> 
         empty = Source(warehouse.db)
         periods: tuple[dict[str, Any], ...] = ({}, PERIOD)
         for options in periods:
-            report = run(name, empty, parse(now=AFTERWARDS, queues=("support",), **options))
+            report = run(name, empty, a_request(AFTERWARDS, queues=("support",), **options))
             for form in ("table", "html", "json"):
                 assert encoded(report, form)
             for section in report.sections:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import run
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
+from tests.support.requests import a_request
 from tests.unit.reports.conftest import NOON, Row
 
 ANN = "+12025550143"
@@ -26,7 +26,7 @@ def called(number: str, answered: float | None, direction: str | None = "outgoin
 
 
 def abandonment(source: Source, **options: Any) -> Report:
-    return run("abandonment", source, parse(now=NOON + timedelta(days=2), **options))
+    return run("abandonment", source, a_request(NOON + timedelta(days=2), **options))
 
 
 def callers(source: Source, **options: Any) -> list[Any]:

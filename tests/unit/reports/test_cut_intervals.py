@@ -11,8 +11,8 @@ from reports.calendar.hours import openings
 from reports.catalogue.registry import run
 from reports.formats import encoded
 from reports.request.effective_policy import QueuePolicy
-from reports.request.request import parse
 from reports.tables.report import Report
+from tests.support.requests import a_request
 from tests.unit.reports.test_clocks import COUNTED, everything
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -25,7 +25,7 @@ def at(text: str) -> datetime:
 
 
 def made(name: str, source: Any, **options: Any) -> Report:
-    return run(name, source, parse(now=LATER, **options))
+    return run(name, source, a_request(LATER, **options))
 
 
 # From and to in the zone, and where the clocks are moved meanwhile, how many hours those are.
@@ -60,7 +60,7 @@ def test_who_is_there_all_the_time_is_one_in_every_interval(
 def test_every_report_labels_a_cut_interval_by_what_there_is_of_it(fill: Any, visit: Any) -> None:
     visits, facts = everything(visit, [at("10:25"), at("11:30"), at("12:05")])
     source = fill(*visits, **facts)
-    asked = parse(now=LATER, from_="2026-03-02T10:20", to="2026-03-02T12:10", interval="1h")
+    asked = a_request(LATER, from_="2026-03-02T10:20", to="2026-03-02T12:10", interval="1h")
     for name, (section, _) in COUNTED.items():
         report = run(name, source, asked)
         starts = [row["interval_start"] for row in report.section(section).rows()]

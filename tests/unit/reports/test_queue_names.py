@@ -9,13 +9,14 @@ from reports.catalogue.registry import run
 from reports.errors import RequestError
 from reports.request import queue_names
 from reports.request.effective_policy import QueuePolicy
-from reports.request.request import Request, parse
+from reports.request.request import Request
+from tests.support.requests import a_request
 from tests.unit.reports.conftest import NOON
 
 
 def asked(*queues: str, defined: tuple[str, ...] = ()) -> Request:
     policies = tuple(QueuePolicy(queue=name) for name in defined)
-    return parse(now=NOON + timedelta(days=1), queues=queues, policies=policies)
+    return a_request(NOON + timedelta(days=1), queues=queues, policies=policies)
 
 
 def refused(source: Any, request: Request) -> str:

@@ -15,8 +15,8 @@ from reports.catalogue.registry import evidence_of, run
 from reports.errors import RequestError
 from reports.formats import render
 from reports.request.effective_policy import QueuePolicy
-from reports.request.request import parse
 from reports.tables.report import Report
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = NOON + timedelta(days=1)
@@ -27,7 +27,7 @@ AT_NOON = (
 
 
 def _sla(source: Any, **options: Any) -> Report:
-    return run("sla", source, parse(now=NOW, **{"from_": "2026-03-02", "to": "2026-03-03", **options}))
+    return run("sla", source, a_request(NOW, **{"from_": "2026-03-02", "to": "2026-03-03", **options}))
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_every_report_on_visits_judges_each_by_the_definition_of_its_moment(
     moments = (NOON - timedelta(microseconds=1), NOON)
     source = fill(*(v for at in moments for v in (visit(wait_secs=30, at=at), visit("abandoned", 10, at=at))))
     by = ("queue",) if name == "intervals" else ()
-    report = run(name, source, parse(now=NOW, from_="2026-03-02", to="2026-03-03", policies=at_noon, by=by))
+    report = run(name, source, a_request(NOW, from_="2026-03-02", to="2026-03-03", policies=at_noon, by=by))
     rows = [
         row for row in report.section(report.main).rows() if row.get("offered") or row.get("name") == "service_level"
     ]
@@ -166,7 +166,7 @@ def test_business_hours_leave_out_what_came_outside_in_the_queues_own_zone(fill:
 def test_an_option_that_a_report_cannot_heed_is_refused(fill: Any, name: str, option: str) -> None:
     values: dict[str, Any] = {"hours": "open", "explain": True, "agents": 3}
     with pytest.raises(RequestError, match=f"the report {name} takes no --{option}: expected one of"):
-        run(name, fill(), parse(now=NOW, **{option: values[option]}))
+        run(name, fill(), a_request(NOW, **{option: values[option]}))
 
 
 def test_hours_may_reach_into_the_next_day_and_follow_the_clocks() -> None:
@@ -219,7 +219,7 @@ def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
     fill: Any, name: str, by: str, says: str
 ) -> None:
     with pytest.raises(RequestError, match=says):
-        run(name, fill(), parse(now=NOW, by=(by,)))
+        run(name, fill(), a_request(NOW, by=(by,)))
 
 
 def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: Any, visit: Any) -> None:

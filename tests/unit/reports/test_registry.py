@@ -10,7 +10,7 @@ import pytest
 
 from reports import catalogue
 from reports.catalogue.registry import OPTIONS, REPORTS, run
-from reports.request.request import parse
+from tests.support.requests import a_request
 from tests.unit.reports.conftest import NOON
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ def test_every_module_that_ends_in_a_spec_is_registered() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_has_the_name_of_its_spec(fill: Any, name: str) -> None:
-    assert run(name, fill(), parse(now=NOON)).name == name
+    assert run(name, fill(), a_request(NOON)).name == name
 
 
 def test_the_docs_have_a_row_for_each_report_in_the_order_of_the_registry() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import run
-from reports.request.request import parse
+from tests.support.requests import a_request
 from tests.unit.reports.conftest import NOON, Row
 
 TABLES = {
@@ -40,7 +40,7 @@ def test_a_session_belongs_to_a_queue_that_it_ever_visited(fill: Any, visit: Any
     )
 
     def counted(**options: Any) -> int:
-        request = parse(now=NOON + timedelta(days=1), from_="2026-03-02", to="2026-03-03", **options)
+        request = a_request(NOON + timedelta(days=1), from_="2026-03-02", to="2026-03-03", **options)
         of = run(name, source, request).section(section)
         row = of.total_row() or next(of.rows())
         return int(row[count])

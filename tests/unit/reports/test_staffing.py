@@ -9,8 +9,8 @@ from reports.catalogue.registry import run
 from reports.catalogue.staffing import Demand, needed
 from reports.errors import RequestError
 from reports.measures.erlang import ErlangA, ErlangC
-from reports.request.request import parse
 from reports.tables.report import Report
+from tests.support.requests import a_request
 from tests.unit.reports.conftest import insert
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -72,7 +72,7 @@ def _filled(fill: Any, visit: Any, *, calls: int, apart_s: float, talk_s: float,
 
 
 def _staffing(source: Any, **options: Any) -> Report:
-    return run("staffing", source, parse(now=NINE + timedelta(days=1), **{**PERIOD, **options}))
+    return run("staffing", source, a_request(NINE + timedelta(days=1), **{**PERIOD, **options}))
 
 
 def test_loads_patience_and_agents_are_those_measured(fill: Any, visit: Any) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from holdtime.commands.as_of_source import known_at, positions_of
-from holdtime.commands.report import (
-    request_of,
-    write_difference,
-    write_report,
-)
+from holdtime.commands.destination import Destination
+from holdtime.commands.report import write_difference, write_report
+from holdtime.config.requests import request_of
 from holdtime.config.settings import (
     Configuration,
     Environment,
@@ -25,6 +23,7 @@ from processors.landing.landing import Landing
 from processors.replay.as_of import UnreachedError
 from reports.errors import RequestError
 from reports.formats import FORMATS
+from reports.request.options import ReportOptions
 from tests.support.builders import (
     NOON,
     Said,
@@ -73,13 +72,12 @@ class Center:
         output = self.outputs / "out"
         write_report(
             name,
+            ReportOptions(**asked),
+            Destination(form, output, raw=False, bom=False),
             settings=SETTINGS,
             source=self.replica,
-            asked=asked,
             as_of=as_of,
-            form=form,
-            output=output,
-            raw=False,
+            section=None,
             now=NOON + 40 * MINUTE if as_of is None else datetime.now(NOON.tzinfo),
         )
         return output.read_bytes()
@@ -99,13 +97,11 @@ class Center:
             name,
             first,
             last,
+            ReportOptions(**{"interval": "30m", **asked}),
+            Destination(form, output, raw=False, bom=False),
             settings=SETTINGS,
             source=self.replica,
-            asked={"interval": "30m", **asked},
             events=events,
-            form=form,
-            output=output,
-            raw=False,
             now=datetime.now(NOON.tzinfo),
         )
         text = output.read_text(encoding="utf-8")
@@ -272,8 +268,7 @@ def test_a_queue_is_known_from_the_position_on_at_which_it_was_heard_of(center: 
 
 def test_settings_say_where_they_come_from() -> None:
     configuration = Configuration.model_validate({"timezone": "Europe/Athens", "service_level": {"target": 0.9}})
-    settings = Settings(environment=Environment(), configuration=configuration)
-    request = request_of(settings, {"threshold_secs": 30, "queues": (), "tz": None}, NOON)
+    request = request_of(configuration, {"threshold_secs": 30, "queues": (), "tz": None}, NOON)
     found = request.settings("tz", "target", "threshold_secs", "short_abandon_secs", "queues", "interval")
     assert [(one.name, one.value, one.origin) for one in found] == [
         ("tz", "Europe/Athens", "holdtime.toml"),
