@@ -1,4 +1,6 @@
--- The views for analysts, made anew whenever the warehouse is opened for writing. What each column means: comments.sql.
+-- The views for analysts, made anew whenever the warehouse is opened for writing. What each column means: comments.toml.
+--
+-- Between `measures:` and `end of measures` stands what `make views` writes: edit reports/measures/measures.py instead.
 --
 -- Instants are cut to the millisecond before anything is added up, as the facts' own durations are, so that sums over
 -- intervals equal sums over visits to the millisecond. The base interval is a quarter of an hour in UTC: every time
@@ -33,6 +35,7 @@ counted as (
         queue,
         quarter,
         count(*) filter (where came) as offered,
+        -- measures: outcomes
         count(*) filter (where outcome = 'answered') as answered,
         count(*) filter (where outcome = 'abandoned') as abandoned,
         count(*) filter (where outcome = 'timed_out') as timed_out,
@@ -41,6 +44,7 @@ counted as (
         count(*) filter (where outcome = 'unknown') as unknown,
         count(*) filter (where outcome = 'waiting') as waiting,
         coalesce(sum(wait_ms), 0)::bigint as wait_ms
+        -- end of measures
     from moments
     group by attribution, queue, quarter
 ),
@@ -71,8 +75,8 @@ select
     * exclude (attribution, queue, quarter)
 from labelled;
 
--- The counts and rates are those of reports/measures/measures.py, word for word; a test compares them. A visit is judged by the
--- definition of its queue that held when it was enqueued, so an interval that a change cuts has two rows.
+-- A visit counts by the definition of its queue that held when it was enqueued, so an interval that a change cuts has two
+-- rows.
 create or replace view service_levels as
 with definitions as (
     select
@@ -120,7 +124,7 @@ visits as (
     cross join others
     where enqueued_at is not null
 ),
-tallies as (
+counts as (
     select
         queue,
         quarter,
@@ -130,6 +134,7 @@ tallies as (
         target,
         variant,
         timezone,
+        -- measures: aggregates
         count(*) filter (where outcome is not null) as offered,
         count(*) filter (where outcome = 'answered') as answered,
         count(*) filter (where outcome = 'abandoned') as abandoned,
@@ -149,6 +154,7 @@ tallies as (
         coalesce(sum(case when outcome = 'answered' then wait_ms end), 0)::bigint as total_wait_answered_ms,
         coalesce(sum(case when outcome = 'abandoned' then wait_ms end), 0)::bigint as total_wait_abandoned_ms,
         max(wait_ms) as longest_wait_ms
+        -- end of measures
     from visits
     group by queue, quarter, effective_from, threshold_ms, short_abandon_ms, target, variant, timezone
 )
@@ -157,6 +163,7 @@ select
     make_timestamptz(quarter * 900000000) as interval_start,
     make_timestamptz((quarter + 1) * 900000000) as interval_end,
     * exclude (queue, quarter),
+    -- measures: ratios
     (answered_within) / nullif(offered - waiting - short_abandoned, 0) as service_level_short_abandons_excluded,
     (answered_within) / nullif(answered, 0) as service_level_answered_only,
     (answered_within) / nullif(offered - waiting, 0) as service_level_offered,
@@ -177,7 +184,8 @@ select
     (abandoned - short_abandoned) / nullif(offered - waiting - short_abandoned, 0) as abandonment_rate_adjusted,
     (total_wait_answered_ms) / nullif(waits_answered, 0) as mean_wait_answered_ms,
     (total_wait_abandoned_ms) / nullif(waits_abandoned, 0) as mean_wait_abandoned_ms
-from tallies;
+    -- end of measures
+from counts;
 
 create or replace view queue_depth as
 with present as (

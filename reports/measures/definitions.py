@@ -63,8 +63,14 @@ class Aggregate:
 
     @property
     def sql(self) -> str:
-        """Return the aggregate as DuckDB SQL over visits."""
-        return f"count(*) filter (where {self.of})" if self.how == "count" else f"{self.how}({self.of})"
+        """Return the aggregate as DuckDB SQL over visits. Over nothing, counts and sums are 0 and a maximum is null."""
+        match self.how:
+            case "count":
+                return f"count(*) filter (where {self.of})"
+            case "sum":
+                return f"coalesce(sum({self.of}), 0)::bigint"
+            case "max":
+                return f"max({self.of})"
 
     @property
     def expr(self) -> pl.Expr:
