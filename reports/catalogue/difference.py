@@ -61,14 +61,14 @@ def difference(
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
     events, unexplained = _events(evidence, (before, after), later, figures, event_types[evidence.facts.table])
-    read_first = figures.filter(pl.col("priority") < _FOR_MACHINES)
+    shown = figures.filter(pl.col("priority") < _FOR_MACHINES).head(MAX_IN_WORDS)
     return replace(
         later,
         name="difference",
         title=f"What changed: {later.title[0].lower()}{later.title[1:]}",
         request=asked,
         sections=(
-            _in_words(read_first.head(MAX_IN_WORDS), figures, later),
+            _in_words(shown, figures, later),
             Section("figures", "Figures that differ", _figure_columns(later), figures, aside=True),
             Section("events", "Events behind them", _EVENT_COLUMNS, events),
         ),
@@ -82,7 +82,7 @@ def difference(
         },
         notes=(
             f"Between log positions {earlier.basis.position} and {later.basis.position}, {_counted(figures, events)}",
-            *_reservations(read_first.height, unexplained),
+            *_reservations(shown.height, figures.height, unexplained),
             *notes.foundations(later.basis, later.configuration, later.measure_definitions, asked.now),
         ),
         charts=(),
@@ -268,10 +268,13 @@ def _counted(figures: pl.DataFrame, events: pl.DataFrame) -> str:
     )
 
 
-def _reservations(in_words: int, unexplained: int) -> list[str]:
+def _reservations(shown: int, figures: int, unexplained: int) -> list[str]:
     said = []
-    if in_words > MAX_IN_WORDS:
-        said.append(f"The first {MAX_IN_WORDS} figures are shown: take all of them as CSV or JSON.")
+    if figures > shown:
+        said.append(
+            f"The table shows {humanize.number(shown)} figures, those that people read first, and leaves out "
+            f"{humanize.number(figures - shown)} more: --format csv has all."
+        )
     if unexplained:
         said.append(
             f"{humanize.number(unexplained)} legs or conferences changed without an event of their own: time passed "

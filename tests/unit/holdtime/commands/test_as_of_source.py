@@ -203,6 +203,19 @@ def test_a_difference_of_conferences_names_their_events(center: Center) -> None:
     assert events == ["conference.participant.left", "conference.ended"]
 
 
+def test_a_difference_says_how_many_figures_its_table_leaves_out(center: Center) -> None:
+    first = center.last
+    center.land(*LATE, now=NOON + 50 * MINUTE)
+    said = center.difference(str(first))
+    rows = {section["name"]: len(section["rows"]) for section in said["sections"]}
+    assert 0 < rows["read"] < rows["figures"]
+    expected = (
+        f"The table shows {rows['read']} figures, those that people read first, and leaves out "
+        f"{rows['figures'] - rows['read']} more: --format csv has all."
+    )
+    assert expected in said["notes"]
+
+
 def test_nothing_between_two_positions_makes_no_difference(center: Center) -> None:
     said = center.difference(str(center.last))
     assert {section["name"]: section["rows"] for section in said["sections"]} == {
