@@ -1,4 +1,4 @@
-"""The reports there are. A new report is a module that ends in a `SPEC`, and its line in `_SPECS`."""
+"""The reports there are. A new report is a module that ends in a `SPEC`, and its line in `_SPECS` with the import."""
 
 from collections.abc import Mapping
 from dataclasses import replace

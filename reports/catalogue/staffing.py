@@ -7,8 +7,7 @@ is the most talks in progress meanwhile.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -18,7 +17,7 @@ from reports.calendar.intervals import Interval
 from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.measures.definitions import ValueKind, digest
-from reports.measures.erlang import ErlangA, ErlangC
+from reports.measures.demand import MAX_AGENTS, Demand, agents_needed
 from reports.measures.measures import every_measure
 from reports.request.request import Request
 from reports.source import Source
@@ -41,7 +40,6 @@ MIN_CALLS = 20
 """From so many calls on, an interval tells whether a model fits."""
 TOLERANCE = 0.05
 MAX_ROWS = 5_000
-MAX_AGENTS = 10_000
 _SECONDS = 1000
 _RATE, _COUNT, _DURATION, _NUMBER = ValueKind.RATE, ValueKind.COUNT, ValueKind.DURATION, ValueKind.NUMBER
 _LOADS = (
@@ -80,53 +78,6 @@ _TYPES: Mapping[ValueKind, Any] = {
     _DURATION: pl.Float64,
     _NUMBER: pl.Float64,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What comes to a queue in an interval, in seconds, and what is wanted of it."""
-
-    arrivals: int
-    length_s: float
-    handle_s: float
-    patience_s: float | None
-    threshold_s: float
-    target: float
-
-    @property
-    def per_s(self) -> float:
-        return self.arrivals / self.length_s
-
-    @property
-    def load(self) -> float:
-        return self.per_s * self.handle_s
-
-    def c(self, agents: int) -> ErlangC:
-        return ErlangC(self.per_s, self.handle_s, agents)
-
-    def a(self, agents: int) -> ErlangA | None:
-        return None if self.patience_s is None else ErlangA(self.per_s, self.handle_s, agents, self.patience_s)
-
-    def level(self, agents: int, *, give_up: bool) -> float:
-        model = self.a(agents) if give_up else self.c(agents)
-        return 0.0 if model is None else model.service_level(self.threshold_s)
-
-
-@lru_cache(maxsize=20_000)
-def needed(demand: Demand, *, give_up: bool) -> int | None:
-    """Return the fewest agents with which the target is reached; None where no number of them is known to do."""
-    if (give_up and demand.patience_s is None) or demand.load > MAX_AGENTS:
-        return None
-    low, high = 0, max(1, int(demand.load))
-    while demand.level(high, give_up=give_up) < demand.target:
-        low, high = high, high * 2
-        if high > MAX_AGENTS:
-            return None
-    # The level grows with the agents: halve what lies between too few and enough.
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if demand.level(middle, give_up=give_up) >= demand.target else (middle, high)
-    return high
 
 
 def report(source: Source, request: Request) -> Report:
@@ -216,8 +167,8 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
     )
     told |= {
         "load": demand.load,
-        "needed_c": needed(demand, give_up=False),
-        "needed_a": needed(demand, give_up=True),
+        "needed_c": agents_needed(demand, give_up=False),
+        "needed_a": agents_needed(demand, give_up=True),
         "agents": request.agents or held_up.agents,
     }
     if told["agents"] is None:
@@ -239,9 +190,9 @@ def _predicted(demand: Demand, agents: int) -> dict[str, float]:
     """Return what the models make of a demand; one that has no answer to it says nothing."""
     found: dict[str, float] = {}
     if demand.load < agents:
-        c = demand.c(agents)
+        c = demand.erlang_c(agents)
         found |= {"level_c": c.service_level(demand.threshold_s), "wait_c_ms": c.mean_wait_s * _SECONDS}
-    a = demand.a(agents)
+    a = demand.erlang_a(agents)
     if a is not None:
         found |= {
             "level_a": a.service_level(demand.threshold_s),
