@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup demo test browser check kafka-up kafka-down bench bench-reliability sbom lock clean
+.PHONY: help setup demo test browser check kafka-up kafka-down bench bench-reliability views sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,9 @@ bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 
 bench-reliability: $(STAMP) ## break it on purpose, for about two hours; writes bench/reliability.json
 	$(BIN)/python -m bench.reliability
+
+views: $(STAMP) ## write the measures in warehouse/views.sql anew, from reports/measures/measures.py
+	$(BIN)/python -m reports.measures warehouse/views.sql
 
 sbom: $(STAMP) ## the software bill of materials of what runs: CycloneDX, in dist/holdtime.cdx.json
 	@$(BIN)/python -m supply.sbom dist/holdtime.cdx.json

@@ -78,14 +78,15 @@ def _in_a_process(way: str, folder: Path) -> dict[str, float]:
 
 def _report(name: str) -> None:
     """Note how long the report took, and leave its largest table and its page in the folder."""
+    from reports.calendar.intervals import Interval
     from reports.catalogue import registry
     from reports.formats import render
-    from reports.request.request import parse
+    from reports.request.request import Request
     from reports.source import opened
 
     began = time.perf_counter()
     with opened(Path(name) / "visits.duckdb") as source:
-        report = registry.run("sla", source, parse(now=TIP, interval="30m"))
+        report = registry.run("sla", source, Request(now=TIP, interval=Interval.HALF_HOUR))
     _note(Path(name), time.perf_counter() - began)
     both = report.section("queue_intervals").frame
     both.filter(pl.col("offered") > 0).select("queue", "interval_start", *FIGURES).write_parquet(

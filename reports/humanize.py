@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 MAX_NAME = 256
 """Characters of a name. Telnyx's own are shorter; one of a mebibyte in every row would make a report of any size."""
 
-NOTHING = "–"  # noqa: RUF001 -- an en dash, as typeset tables use
+DASH = "–"  # noqa: RUF001 -- an en dash, as typeset tables use
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co"}
 _JOINERS = "\u200c\u200d"
 # Blocks that hold what is pictographic; Python knows no such property.
@@ -88,7 +88,7 @@ def _spelt(char: str) -> str:
 def number(value: float | None) -> str:
     """Return a count with thousands apart: 31,125. A mean of counts keeps one decimal: 2.5."""
     if value is None:
-        return NOTHING
+        return DASH
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
@@ -102,7 +102,7 @@ def quantity(value: float) -> str:
 
 def percent(fraction: float | None) -> str:
     """Return a fraction as a percentage with one decimal: 81.9 %."""
-    return NOTHING if fraction is None else f"{100 * fraction:.1f} %"
+    return DASH if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def target(fraction: float) -> str:
@@ -113,7 +113,7 @@ def target(fraction: float) -> str:
 def duration(ms: float | None) -> str:
     """Return milliseconds as 0.4 s, 41 s, 3:05 or 1:02:03."""
     if ms is None:
-        return NOTHING
+        return DASH
     if ms < 9_950 and ms % 1000:
         return f"{ms / 1000:.1f} s"
     secs = round(ms / 1000)
@@ -144,7 +144,7 @@ def moment(at: datetime | None, tz: ZoneInfo) -> str:
     The offset is added where the clocks show that time twice, so that both passes of the hour can be told apart.
     """
     if at is None:
-        return NOTHING
+        return DASH
     local = at.astimezone(tz)
     text = local.strftime("%Y-%m-%d %H:%M:%S" if local.second or local.microsecond else "%Y-%m-%d %H:%M")
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
@@ -153,4 +153,4 @@ def moment(at: datetime | None, tz: ZoneInfo) -> str:
 
 def day(at: datetime | None, tz: ZoneInfo) -> str:
     """Return the local day of an instant: 2026-10-25."""
-    return NOTHING if at is None else f"{at.astimezone(tz):%Y-%m-%d}"
+    return DASH if at is None else f"{at.astimezone(tz):%Y-%m-%d}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from reports.basis import Basis
 from reports.errors import SourceError
-from reports.tables.report import Basis
 from warehouse import os_error, readers
 from warehouse.database import READING_MEMORY
 from warehouse.errors import Trouble, WarehouseError, described, trouble

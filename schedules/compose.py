@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eventlog.log import LogExtent
-from holdtime.commands.report import request_of
+from holdtime.config.requests import request_of
 from holdtime.config.settings import Settings
 from reports.catalogue import registry
 from reports.errors import SourceError
-from reports.request.request import Origin
+from reports.request.request import SettingOrigin
 from reports.source import opened
 from schedules import message
 from schedules.content import Message
@@ -52,11 +52,14 @@ def made(asked: Asked) -> Message:
     """Return the message. Raises ReportError."""
     settings, schedule, due = asked.settings, asked.schedule, asked.due
     options = schedule.asked(due, settings.configuration.timezone)
-    request = request_of(settings, options, asked.now)
+    request = request_of(settings.configuration, options, asked.now)
     until, landed_at = datetime.fromisoformat(options["to"]), last_landing(settings.environment.warehouse)
-    in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
+    in_file = {
+        name: SettingOrigin.FILE if origin is SettingOrigin.OPTION else origin
+        for name, origin in request.origins.items()
+    }
     if schedule.timezone is None and "timezone" not in settings.configuration.model_fields_set:
-        in_file["tz"] = Origin.DEFAULT
+        in_file["tz"] = SettingOrigin.DEFAULT
     with opened(settings.environment.replica) as source:
         not_landed = lacking(source.db, asked.log, until, landed_at=landed_at) or outage(source.db, until)
         report = registry.run(schedule.report, source, replace(request, origins=in_file))

@@ -68,7 +68,7 @@ def summary(
 def _trusted(score: float | None, floor: float) -> str:
     """Return how much is known of what Telnyx must have sent, and whether that is too little."""
     if score is None:
-        return f"{humanize.NOTHING} (nothing was due)"
+        return f"{humanize.DASH} (nothing was due)"
     below = f", BELOW THE FLOOR of {humanize.percent(floor)}" if score < floor else ""
     return f"{humanize.percent(score)} of what must have been sent is known{below}"
 

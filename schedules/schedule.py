@@ -109,10 +109,11 @@ class Schedule(BaseModel):
     def _filters(cls, filters: Mapping[str, Any]) -> Mapping[str, Any]:
         """The report's own request says what it takes, so that what it learns to take works here at once."""
         from reports.errors import ReportError
-        from reports.request import request
+        from reports.request.options import ReportOptions
+        from reports.request.request import Request
         from schedules.period import period
 
-        if own := filters.keys() & {"from_", "to", "tz", "now", "origins", "agreements"}:
+        if own := filters.keys() & {"from_", "to", "tz"}:
             raise ValueError(f"{', '.join(sorted(own))}: expected `period` in words, and `timezone` of the schedule")
         words = filters.get("period", "yesterday")
         if not isinstance(words, str):
@@ -122,13 +123,13 @@ class Schedule(BaseModel):
         except ValueError as error:
             raise ValueError(f"period: {error}, found {words!r}") from None
         try:
-            request.parse(now=_ANY_TIME, **_options(filters))
+            ReportOptions(**_options(filters)).applied_to(Request(now=_ANY_TIME))
         except ReportError as error:
             raise ValueError(str(error)) from None
         except TypeError as error:
             raise ValueError(
                 f"expected the options of `holdtime report` by their long names (queues = ['support']), and values of "
-                f"their kinds; {str(error).removeprefix('parse() ')}"
+                f"their kinds; {str(error).removeprefix('ReportOptions.__init__() ')}"
             ) from None
         return filters
 

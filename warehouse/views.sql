@@ -1,4 +1,6 @@
--- The views for analysts, made anew whenever the warehouse is opened for writing. What each column means: comments.sql.
+-- The views for analysts, made anew whenever the warehouse is opened for writing. What each column means: comments.toml.
+--
+-- Between `measures:` and `end of measures` stands what `make views` writes: edit reports/measures/measures.py instead.
 --
 -- Instants are cut to the millisecond before anything is added up, as the facts' own durations are, so that sums over
 -- intervals equal sums over visits to the millisecond. The base interval is a quarter of an hour in UTC: every time
@@ -33,6 +35,7 @@ counted as (
         queue,
         quarter,
         count(*) filter (where came) as offered,
+        -- measures: outcomes
         count(*) filter (where outcome = 'answered') as answered,
         count(*) filter (where outcome = 'abandoned') as abandoned,
         count(*) filter (where outcome = 'timed_out') as timed_out,
@@ -41,6 +44,7 @@ counted as (
         count(*) filter (where outcome = 'unknown') as unknown,
         count(*) filter (where outcome = 'waiting') as waiting,
         coalesce(sum(wait_ms), 0)::bigint as wait_ms
+        -- end of measures
     from moments
     group by attribution, queue, quarter
 ),
@@ -71,8 +75,8 @@ select
     * exclude (attribution, queue, quarter)
 from labelled;
 
--- The counts and rates are those of reports/measures/measures.py, word for word; a test compares them. A visit is judged by the
--- definition of its queue that held when it was enqueued, so an interval that a change cuts has two rows.
+-- A visit counts by the definition of its queue that held when it was enqueued, so an interval that a change cuts has two
+-- rows.
 create or replace view service_levels as
 with definitions as (
     select
@@ -120,7 +124,7 @@ visits as (
     cross join others
     where enqueued_at is not null
 ),
-tallies as (
+counts as (
     select
         queue,
         quarter,
@@ -130,6 +134,7 @@ tallies as (
         target,
         variant,
         timezone,
+        -- measures: aggregates
         count(*) filter (where outcome is not null) as offered,
         count(*) filter (where outcome = 'answered') as answered,
         count(*) filter (where outcome = 'abandoned') as abandoned,
@@ -149,6 +154,7 @@ tallies as (
         coalesce(sum(case when outcome = 'answered' then wait_ms end), 0)::bigint as total_wait_answered_ms,
         coalesce(sum(case when outcome = 'abandoned' then wait_ms end), 0)::bigint as total_wait_abandoned_ms,
         max(wait_ms) as longest_wait_ms
+        -- end of measures
     from visits
     group by queue, quarter, effective_from, threshold_ms, short_abandon_ms, target, variant, timezone
 )
@@ -157,6 +163,7 @@ select
     make_timestamptz(quarter * 900000000) as interval_start,
     make_timestamptz((quarter + 1) * 900000000) as interval_end,
     * exclude (queue, quarter),
+    -- measures: ratios
     (answered_within) / nullif(offered - waiting - short_abandoned, 0) as service_level_short_abandons_excluded,
     (answered_within) / nullif(answered, 0) as service_level_answered_only,
     (answered_within) / nullif(offered - waiting, 0) as service_level_offered,
@@ -177,7 +184,8 @@ select
     (abandoned - short_abandoned) / nullif(offered - waiting - short_abandoned, 0) as abandonment_rate_adjusted,
     (total_wait_answered_ms) / nullif(waits_answered, 0) as mean_wait_answered_ms,
     (total_wait_abandoned_ms) / nullif(waits_abandoned, 0) as mean_wait_abandoned_ms
-from tallies;
+    -- end of measures
+from counts;
 
 create or replace view queue_depth as
 with present as (
@@ -242,6 +250,8 @@ select
     visit_id
 from callers;
 
+-- The first part has every column; each of the others names those that it has, and the rest are null there.
+--
 -- In order, for that is what a timeline is; and up to 1.4, DuckDB loses rows of a union of so many when it reads the view
 -- from a file of DuckDB 2 without an order.
 create or replace view call_timeline as
@@ -267,14 +277,13 @@ select
     occurred_at_source,
     event_id
 from events
-union all
+union all by name
 select
     call_session_id,
-    enqueued_at,
-    'fact',
-    'visit began',
-    coalesce(call_leg_id, call_control_id),
-    null,
+    enqueued_at as moment,
+    'fact' as kind,
+    'visit began' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     queue,
     json_merge_patch(
         '{}',
@@ -282,214 +291,139 @@ select
             'outcome', outcome, 'position', position_in,
             'enqueued_at_source', nullif(enqueued_at_source, 'observed')
         )
-    ),
-    null,
-    null,
-    null,
-    null,
-    null
+    ) as details
 from queue_visits
 where enqueued_at is not null
-union all
+union all by name
 select
     call_session_id,
-    left_at,
-    'fact',
-    'visit ended',
-    coalesce(call_leg_id, call_control_id),
-    null,
+    left_at as moment,
+    'fact' as kind,
+    'visit ended' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     queue,
     json_merge_patch(
         '{}',
         json_object('outcome', outcome, 'wait_ms', wait_ms, 'in_queue_ms', in_queue_ms, 'position', position_out)
-    ),
-    null,
-    null,
-    null,
-    null,
-    null
+    ) as details
 from queue_visits
 where left_at is not null
-union all
+union all by name
 select
     call_session_id,
-    joined_at,
-    'fact',
-    'stay began',
-    coalesce(call_leg_id, call_control_id),
+    joined_at as moment,
+    'fact' as kind,
+    'stay began' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    '{}',
-    null,
-    null,
-    null,
-    null,
-    null
+    '{}' as details
 from participant_stays
 where joined_at is not null
-union all
+union all by name
 select
     call_session_id,
-    left_at,
-    'fact',
-    'stay ended',
-    coalesce(call_leg_id, call_control_id),
+    left_at as moment,
+    'fact' as kind,
+    'stay ended' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    json_merge_patch('{}', json_object('duration_ms', duration_ms, 'floor_ms', floor_ms)),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_merge_patch('{}', json_object('duration_ms', duration_ms, 'floor_ms', floor_ms)) as details
 from participant_stays
 where left_at is not null
-union all
+union all by name
 select
     call_session_id,
-    created_at,
-    'fact',
-    'conference began',
-    null,
+    created_at as moment,
+    'fact' as kind,
+    'conference began' as what,
     conference_id,
-    null,
-    json_object('status', status),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_object('status', status) as details
 from conferences
 where created_at is not null
-union all
+union all by name
 select
     call_session_id,
-    ended_at,
-    'fact',
-    'conference ended',
-    null,
+    ended_at as moment,
+    'fact' as kind,
+    'conference ended' as what,
     conference_id,
-    null,
     json_merge_patch(
         '{}',
         json_object(
             'end_reason', end_reason, 'duration_ms', duration_ms, 'participants', participants,
             'peak_participants', peak_participants
         )
-    ),
-    null,
-    null,
-    null,
-    null,
-    null
+    ) as details
 from conferences
 where ended_at is not null
-union all
+union all by name
 select
     call_session_id,
-    initiated_at,
-    'fact',
-    'leg began',
-    coalesce(call_leg_id, call_control_id),
-    null,
-    null,
-    json_merge_patch('{}', json_object('direction', direction)),
-    null,
-    null,
-    null,
-    null,
-    null
+    initiated_at as moment,
+    'fact' as kind,
+    'leg began' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
+    json_merge_patch('{}', json_object('direction', direction)) as details
 from calls
 where initiated_at is not null
-union all
+union all by name
 select
     call_session_id,
-    ended_at,
-    'fact',
-    'leg ended',
-    coalesce(call_leg_id, call_control_id),
-    null,
-    null,
+    ended_at as moment,
+    'fact' as kind,
+    'leg ended' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     json_merge_patch(
         '{}',
         json_object(
             'hangup_cause', hangup_cause, 'hangup_source', hangup_source, 'ring_ms', ring_ms, 'talk_ms', talk_ms,
             'holds', nullif(holds, 0), 'hold_ms', nullif(hold_ms, 0)
         )
-    ),
-    null,
-    null,
-    null,
-    null,
-    null
+    ) as details
 from calls
 where ended_at is not null
-union all
+union all by name
 select
     call_session_id,
-    started_at,
-    'fact',
-    'recording began',
-    coalesce(call_leg_id, call_control_id),
+    started_at as moment,
+    'fact' as kind,
+    'recording began' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    json_merge_patch('{}', json_object('channels', channels, 'format', format)),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_merge_patch('{}', json_object('channels', channels, 'format', format)) as details
 from recordings
 where started_at is not null
-union all
+union all by name
 select
     call_session_id,
-    ended_at,
-    'fact',
-    'recording ended',
-    coalesce(call_leg_id, call_control_id),
+    ended_at as moment,
+    'fact' as kind,
+    'recording ended' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    json_merge_patch('{}', json_object('duration_ms', duration_ms)),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_merge_patch('{}', json_object('duration_ms', duration_ms)) as details
 from recordings
 where ended_at is not null
-union all
+union all by name
 select
     call_session_id,
-    started_at,
-    'fact',
-    kind || ' began',
-    coalesce(call_leg_id, call_control_id),
+    started_at as moment,
+    'fact' as kind,
+    kind || ' began' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    json_merge_patch('{}', json_object('scope', scope, 'media_name', media_name)),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_merge_patch('{}', json_object('scope', scope, 'media_name', media_name)) as details
 from playbacks
 where started_at is not null
-union all
+union all by name
 select
     call_session_id,
-    ended_at,
-    'fact',
-    kind || ' ended',
-    coalesce(call_leg_id, call_control_id),
+    ended_at as moment,
+    'fact' as kind,
+    kind || ' ended' as what,
+    coalesce(call_leg_id, call_control_id) as leg,
     conference_id,
-    null,
-    json_merge_patch('{}', json_object('duration_ms', duration_ms)),
-    null,
-    null,
-    null,
-    null,
-    null
+    json_merge_patch('{}', json_object('duration_ms', duration_ms)) as details
 from playbacks
 where ended_at is not null
 order by moment;

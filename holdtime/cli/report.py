@@ -27,7 +27,6 @@ from holdtime.cli.report_options import (
     ToOption,
     VariantOption,
     ZoneOption,
-    asked,
 )
 from holdtime.config import settings
 from holdtime.config.settings import CONFIG_FILE
@@ -67,44 +66,43 @@ def report(
 
     `holdtime report list` lists the reports; `holdtime report diff` says what changed in one since a log position.
     """
+    from holdtime.commands.destination import Destination
     from holdtime.commands.report import write_report
+    from reports.request.options import ReportOptions
 
     write_report(
         name,
-        settings=settings.load(config),
-        source=source,
-        asked=asked(
+        ReportOptions(
             from_=from_,
             to=to,
             tz=tz,
             interval=interval,
-            queue=queue,
-            threshold=threshold,
-            short_abandon=short_abandon,
+            queues=tuple(queue or ()),
+            threshold_secs=threshold,
+            short_abandon_secs=short_abandon,
             target=target,
             variant=variant,
-            by=by,
+            by=tuple(by or ()),
             hours=hours,
             explain=explain,
             agents=agents,
         ),
+        Destination.of(form, output, raw=raw, bom=bom),
+        settings=settings.load(config),
+        source=source,
         as_of=as_of,
-        form=form,
-        output=output,
-        raw=raw,
-        bom=bom,
-        now=datetime.now(UTC),
         section=section,
+        now=datetime.now(UTC),
     )
 
 
 @app.command("report list")
 def report_list() -> None:
     """List the reports there are, and what each is about."""
-    from reports.catalogue.registry import SUMMARIES
+    from reports.catalogue.registry import REPORTS
 
-    for name, summary in SUMMARIES.items():
-        typer.echo(f"{name:<14}{summary}")
+    for spec in REPORTS.values():
+        typer.echo(f"{spec.name:<14}{spec.summary}")
 
 
 @app.command("report diff")
@@ -135,29 +133,28 @@ def report_diff(
 
     Late events, those that occurred before the newest that was known at A, are marked.
     """
+    from holdtime.commands.destination import Destination
     from holdtime.commands.report import write_difference
+    from reports.request.options import ReportOptions
 
     write_difference(
         name,
         first,
         last,
-        settings=settings.load(config),
-        source=source,
-        asked=asked(
+        ReportOptions(
             from_=from_,
             to=to,
             tz=tz,
             interval=interval,
-            queue=queue,
-            threshold=threshold,
-            short_abandon=short_abandon,
+            queues=tuple(queue or ()),
+            threshold_secs=threshold,
+            short_abandon_secs=short_abandon,
             target=target,
             variant=variant,
         ),
+        Destination.of(form, output, raw=raw, bom=bom),
+        settings=settings.load(config),
+        source=source,
         events=events,
-        form=form,
-        output=output,
-        raw=raw,
-        bom=bom,
         now=datetime.now(UTC),
     )

@@ -1,7 +1,7 @@
 """The options that the commands about reports share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,37 +57,3 @@ SourceOption = Annotated[
         help="Another replica or warehouse to read.", parser=path_of("--source", paths.database), metavar="PATH"
     ),
 ]
-
-
-def asked(
-    *,
-    from_: str | None,
-    to: str | None,
-    tz: str | None,
-    interval: str | None,
-    queue: list[str] | None,
-    threshold: float | None,
-    short_abandon: float | None,
-    target: float | None,
-    variant: str | None,
-    by: list[str] | None = None,
-    hours: str | None = None,
-    explain: bool = False,
-    agents: int | None = None,
-) -> dict[str, Any]:
-    """Return the options under the names that a request has for them."""
-    return {
-        "from_": from_,
-        "to": to,
-        "tz": tz,
-        "interval": interval,
-        "queues": tuple(queue or ()),
-        "threshold_secs": threshold,
-        "short_abandon_secs": short_abandon,
-        "target": target,
-        "variant": variant,
-        "by": tuple(by or ()),
-        "hours": hours,
-        "explain": explain,
-        "agents": agents,
-    }

@@ -1,4 +1,4 @@
-"""What the configuration says is agreed for queues: for reports, and for the views of the warehouse."""
+"""The policies of queues in the configuration: for reports, and for the views of the warehouse."""
 
 from zoneinfo import ZoneInfo
 
@@ -6,15 +6,15 @@ from holdtime.config.settings import Configuration
 from reports.calendar import periods
 from reports.calendar.hours import openings
 from reports.request.effective_policy import (
-    Agreement,
-    Terms,
-    resolved,
+    EffectivePolicy,
+    QueuePolicy,
+    effective,
 )
 from warehouse.queue_definitions import QueueDefinition
 
 
-def agreed(configured: Configuration) -> tuple[Agreement, ...]:
-    """Return what is agreed for queues by the configuration, dates read in each queue's time zone.
+def policies(configured: Configuration) -> tuple[QueuePolicy, ...]:
+    """Return the policies that the configuration has for queues, dates read in each queue's time zone.
 
     Raises RequestError where the clocks skip such a time.
     """
@@ -27,7 +27,7 @@ def agreed(configured: Configuration) -> tuple[Agreement, ...]:
         if since is not None:
             since = periods.instant(since.isoformat(), ZoneInfo(tz), name=f"effective_from of the queue {each.name!r}")
         found.append(
-            Agreement(
+            QueuePolicy(
                 queue=each.name,
                 since=since,
                 threshold_secs=each.threshold_secs,
@@ -45,9 +45,12 @@ def agreed(configured: Configuration) -> tuple[Agreement, ...]:
 
 
 def definitions(configured: Configuration) -> tuple[QueueDefinition, ...]:
-    """Return the same with nothing left open, and what holds for all other queues. Raises RequestError as `agreed`."""
+    """Return the policies with nothing left open, and what holds for all other queues.
+
+    Raises RequestError as `policies` does.
+    """
     levels = configured.service_level
-    others = Terms(
+    others = EffectivePolicy(
         threshold_secs=levels.threshold_secs,
         short_abandon_secs=levels.short_abandon_secs,
         target=levels.target,
@@ -64,5 +67,5 @@ def definitions(configured: Configuration) -> tuple[QueueDefinition, ...]:
             variant=each.variant,
             timezone=each.tz,
         )
-        for each in resolved(agreed(configured), others)
+        for each in effective(policies(configured), others)
     )

@@ -19,8 +19,8 @@ import polars as pl
 
 from reports.errors import RequestError
 
-MOST_INTERVALS = 100_000
-MOST_ROWS = 1_000_000
+MAX_INTERVALS = 100_000
+MAX_ROWS = 1_000_000
 """Of queues by intervals, which have a row each, also where nobody came."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -158,10 +158,10 @@ def shown(local: datetime, tz: ZoneInfo) -> datetime:
 def spine(from_: datetime, to: datetime, tz: ZoneInfo, length: Interval) -> Spine:
     """Return the whole intervals of local time that touch `[from_, to)`. Raises RequestError when they are too many."""
     expected = (to - from_) / (length.length or _ROUGHLY[length])
-    if expected > MOST_INTERVALS:
+    if expected > MAX_INTERVALS:
         message = (
             f"the period from {from_:%Y-%m-%d} to {to:%Y-%m-%d} has some {expected:,.0f} intervals of {length}, "
-            f"and a report has {MOST_INTERVALS:,} at most: choose a longer interval or a shorter period"
+            f"and a report has {MAX_INTERVALS:,} at most: choose a longer interval or a shorter period"
         )
         raise RequestError(message)
     every = length.length
@@ -174,10 +174,10 @@ def spine(from_: datetime, to: datetime, tz: ZoneInfo, length: Interval) -> Spin
 
 def require_bounded(queues: int, spine: Spine) -> None:
     """Raise RequestError where a table of queues by intervals has more rows than a report takes."""
-    if queues * len(spine) > MOST_ROWS:
+    if queues * len(spine) > MAX_ROWS:
         message = (
             f"{queues:,} queues in {len(spine):,} intervals are {queues * len(spine):,} rows, and a report has "
-            f"{MOST_ROWS:,} at most: choose a longer interval, a shorter period, or some of the queues (--queue)"
+            f"{MAX_ROWS:,} at most: choose a longer interval, a shorter period, or some of the queues (--queue)"
         )
         raise RequestError(message)
 

@@ -45,7 +45,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class FactExtent:
     """When the first and the last of some facts began, when the last was over (UTC), and how many they are."""
 
     first: datetime
@@ -54,16 +54,16 @@ class Extent:
     facts: int
 
 
-def bulk(extents: Sequence[Extent], now: datetime) -> Extent | None:
+def bulk(extents: Sequence[FactExtent], now: datetime) -> FactExtent | None:
     """Return the extent of the most facts of which none is `FAR` from the next; of as many, that nearest to now.
 
     `extents` are in order, of a day each, say.
     """
-    found: list[Extent] = []
+    found: list[FactExtent] = []
     for each in extents:
         if found and each.first - found[-1].last <= FAR:
             near = found[-1]
-            found[-1] = Extent(near.first, each.last, max(near.over, each.over), near.facts + each.facts)
+            found[-1] = FactExtent(near.first, each.last, max(near.over, each.over), near.facts + each.facts)
         else:
             found.append(each)
     return max(found, key=lambda extent: (extent.facts, -abs(extent.last - now)), default=None)

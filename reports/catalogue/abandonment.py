@@ -5,8 +5,9 @@ from typing import Any
 import polars as pl
 
 from reports import humanize
-from reports.catalogue import sla
-from reports.measures.definitions import Kind, digest
+from reports.catalogue import evidence, sla
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.measures import (
     ABANDONMENT,
     AGGREGATES,
@@ -28,8 +29,8 @@ from reports.tables.report import (
 )
 from reports.tables.visit_tables import (
     QUEUE,
-    Reading,
-    reading,
+    VisitData,
+    visit_data,
 )
 from warehouse.catalog import CALLERS
 
@@ -37,21 +38,21 @@ LISTED = 50
 _COUNTS = {"offered": 1, "abandoned": 1, "short_abandoned": 2}
 _HEADLINE = ("abandoned", "abandonment_rate", "abandonment_rate_adjusted", "short_abandoned", "mean_wait_abandoned_ms")
 _BY_WAIT = (
-    Column("wait", "Wait (s)", Kind.TEXT, 1),
-    Column("waited", "Waited so long", Kind.COUNT, 2, "visits that waited at least the lower edge"),
-    Column("abandoned", "Gave up here", Kind.COUNT, 1, "abandoned visits in the bucket"),
-    Column("share", "Of all who gave up", Kind.RATE, 1, "abandoned / all abandoned"),
-    Column("hazard", "Of those waiting", Kind.RATE, 1, "abandoned / waited"),
+    Column("wait", "Wait (s)", ValueKind.TEXT, 1),
+    Column("waited", "Waited so long", ValueKind.COUNT, 2, "visits that waited at least the lower edge"),
+    Column("abandoned", "Gave up here", ValueKind.COUNT, 1, "abandoned visits in the bucket"),
+    Column("share", "Of all who gave up", ValueKind.RATE, 1, "abandoned / all abandoned"),
+    Column("hazard", "Of those waiting", ValueKind.RATE, 1, "abandoned / waited"),
 )
 _CALLERS = (
-    Column("from_number", "Caller", Kind.TEXT, 1),
-    Column("to_number", "Called", Kind.TEXT, 4),
+    Column("from_number", "Caller", ValueKind.TEXT, 1),
+    Column("to_number", "Called", ValueKind.TEXT, 4),
     QUEUE,
-    Column("abandoned_at", "Gave up", Kind.TIME, 1),
-    Column("wait_ms", "Waited", Kind.DURATION, 1),
-    Column("times", "Times", Kind.COUNT, 2),
-    Column("answered_since", "Answered since", Kind.FLAG, 1),
-    Column("call_session_id", "Session", Kind.TEXT, 9),
+    Column("abandoned_at", "Gave up", ValueKind.TIME, 1),
+    Column("wait_ms", "Waited", ValueKind.DURATION, 1),
+    Column("times", "Times", ValueKind.COUNT, 2),
+    Column("answered_since", "Answered since", ValueKind.FLAG, 1),
+    Column("call_session_id", "Session", ValueKind.TEXT, 9),
 )
 # Who gave up in a period: of an outgoing leg that was put into a queue, whom it had called.
 _GAVE_UP = f"""
@@ -148,7 +149,7 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = reading(source, request)
+    found = visit_data(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="abandonment")
     total = made.table([]).row(0, named=True)
@@ -175,7 +176,7 @@ def report(source: Source, request: Request) -> Report:
     )
 
 
-def _by_wait(found: Reading) -> Section:
+def _by_wait(found: VisitData) -> Section:
     """Return when people give up: of all who did, and of those who were still waiting at the time."""
     overall = next(each for each in sla.distributions(found.visits) if each.name == "wait_distribution").frame
     waited = pl.col("visits").cum_sum(reverse=True)
@@ -190,7 +191,7 @@ def _by_wait(found: Reading) -> Section:
     return Section("by_wait", "After how long they gave up", _BY_WAIT, frame)
 
 
-def _callers(source: Source, found: Reading, request: Request) -> Section:
+def _callers(source: Source, found: VisitData, request: Request) -> Section:
     """Return whom to call back, those nobody has spoken to since first."""
     rows = pl.from_arrow(source.db.sql(_READ_CALLERS, params=_asked(found, request)).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
@@ -198,7 +199,7 @@ def _callers(source: Source, found: Reading, request: Request) -> Section:
     return Section("callers", "Whom to call back", _CALLERS, rows.with_columns(at), listed=LISTED)
 
 
-def _nameless(source: Source, found: Reading, request: Request) -> list[str]:
+def _nameless(source: Source, found: VisitData, request: Request) -> list[str]:
     """Return how many visits were abandoned by callers whom nobody can call back, in a sentence; nothing where none."""
     ((every, untold),) = source.db.execute(_NAMELESS, _asked(found, request)).fetchall()
     if not every:
@@ -210,10 +211,19 @@ def _nameless(source: Source, found: Reading, request: Request) -> list[str]:
     ]
 
 
-def _asked(found: Reading, request: Request) -> dict[str, Any]:
+def _asked(found: VisitData, request: Request) -> dict[str, Any]:
     covered = found.covered
     return {
         "from": covered.from_us if covered else 0,
         "to": covered.to_us if covered else 0,
         "queues": list(request.queues),
     }
+
+
+SPEC = ReportSpec(
+    name="abandonment",
+    summary="how many gave up, after how long, and whom to call back",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

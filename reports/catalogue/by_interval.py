@@ -9,7 +9,8 @@ from reports.calendar.intervals import (
     Spine,
 )
 from reports.catalogue import sla
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.measures import (
     OUTCOMES,
     WAIT_EDGES_SECS,
@@ -27,23 +28,23 @@ from reports.tables.report import (
 from reports.tables.visit_tables import (
     OWN,
     QUEUE,
-    Reading,
+    VisitData,
     interval_columns,
-    reading,
+    visit_data,
 )
 
 _HAPPENED = (
-    Column("began", "Began", Kind.COUNT, 1, "visits enqueued in the interval"),
+    Column("began", "Began", ValueKind.COUNT, 1, "visits enqueued in the interval"),
     *(
-        Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, priority, f"visits {meaning} in it")
+        Column(o, o.replace("_", " ").capitalize(), ValueKind.COUNT, priority, f"visits {meaning} in it")
         for o, priority, meaning in (
             *((o, 2, f"that ended as {o}") for o in OUTCOMES[:5]),
             ("unknown", 4, "enqueued of which nobody knows how they ended"),
             ("waiting", 4, "enqueued that are waiting still"),
         )
     ),
-    Column("waited_ms", "Waited", Kind.DURATION, 1, "time of waiting that lies in the interval"),
-    Column("mean_waiting", "Waiting", Kind.NUMBER, 1, "waited_ms / length of the interval"),
+    Column("waited_ms", "Waited", ValueKind.DURATION, 1, "time of waiting that lies in the interval"),
+    Column("mean_waiting", "Waiting", ValueKind.NUMBER, 1, "waited_ms / length of the interval"),
 )
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HAPPENED)
 
@@ -51,10 +52,10 @@ MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HAPPENED)
 def report(source: Source, request: Request) -> Report:
     """Return the report, by half hours unless asked otherwise. Raises RequestError."""
     request = request.cut(Interval.HALF_HOUR)
-    found = reading(source, request)
+    found = visit_data(source, request)
     made = found.tables
     by = dimensions.chosen(request, found.covered, own=OWN, report="intervals")
-    measured = sla.columns(made.told.variant)
+    measured = sla.columns(made.effective_request.variant)
     total = made.table([])
     length = made.request.interval or Interval.HALF_HOUR
     when = interval_columns(length, made.spine, request.zone)
@@ -67,7 +68,7 @@ def report(source: Source, request: Request) -> Report:
             Section("queue_intervals", f"By queue and {length.noun}", both, by_both, sparse="offered"),
             happened(source, found, made.spine),
         ]
-        if len(made.spine) > sla.MOST_CHART_POINTS:
+        if len(made.spine) > sla.MAX_CHART_POINTS:
             sections.append(sla.trend(found, measured))
     else:
         empty = total.clear().with_columns(interval_start=None, interval_end=None)
@@ -99,7 +100,7 @@ def report(source: Source, request: Request) -> Report:
     )
 
 
-def happened(source: Source, found: Reading, spine: Spine) -> Section:
+def happened(source: Source, found: VisitData, spine: Spine) -> Section:
     """Return what happened in each interval, whenever the visits had begun."""
     assert found.covered is not None  # noqa: S101 -- for the type checker: there are intervals
     request = found.tables.request
@@ -126,3 +127,10 @@ def happened(source: Source, found: Reading, spine: Spine) -> Section:
     columns = (*interval_columns(request.interval or Interval.HALF_HOUR, spine, request.zone), *_HAPPENED)
     frame = every.with_columns(mean_waiting=pl.col("waited_ms") / LENGTH_MS).sort("interval")
     return Section("happened", "What happened when", columns, frame)
+
+
+SPEC = ReportSpec(
+    name="intervals",
+    summary="visits over time: when they began, what happened when, who was waiting when",
+    run=report,
+)

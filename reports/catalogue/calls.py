@@ -2,12 +2,13 @@
 
 import polars as pl
 
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, facts
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -30,7 +31,7 @@ _COLUMNS = (
     "billed_secs",
 )
 # The cost in millionths, whole numbers that add up exactly.
-FACTS = Facts(
+FACTS = FactTable(
     "calls",
     "coalesce(initiated_at, answered_at, bridged_at, ended_at)",
     {
@@ -40,7 +41,7 @@ FACTS = Facts(
     },
 )
 OWN = {
-    name: Column(name, title, Kind.TEXT, 1)
+    name: Column(name, title, ValueKind.TEXT, 1)
     for name, title in (
         ("direction", "Direction"),
         ("status", "Status"),
@@ -50,11 +51,11 @@ OWN = {
         ("currency", "Currency"),
     )
 }
-_DURATION = Kind.DURATION
+_DURATION = ValueKind.DURATION
 MEASURES = (
     FactMeasure("calls", "Legs", "sum", "status is not null", "legs that began", priority=1),
     FactMeasure("answered", "Answered", "sum", "answered", "legs with an answer", priority=2),
-    FactMeasure("answer_rate", "Answer rate", "share", "answered", "answered / calls", Kind.RATE, 3),
+    FactMeasure("answer_rate", "Answer rate", "share", "answered", "answered / calls", ValueKind.RATE, 3),
     FactMeasure("in_progress", "In progress", "sum", "status <> 'ended'", "legs of which no end was heard", priority=4),
     FactMeasure("mean_ring_ms", "Mean ring", "mean", "ring_ms", "mean of ring_ms", _DURATION, 3),
     FactMeasure("talked", "Talked", "sum", "talk_ms is not null", "legs that were bridged and have ended", priority=2),
@@ -127,7 +128,7 @@ def _causes(read: pl.LazyFrame) -> Section:
     columns = (
         *(OWN[name] for name in by),
         measures["calls"],
-        Column("share", "Share", Kind.RATE, 1, "calls / all that have ended"),
+        Column("share", "Share", ValueKind.RATE, 1, "calls / all that have ended"),
         measures["mean_talk_ms"],
         measures["total_talk_ms"],
     )
@@ -153,9 +154,16 @@ def _costs(read: pl.LazyFrame) -> Section:
     )
     columns = (
         *(OWN[name] for name in by),
-        Column("billed", "Legs", Kind.COUNT, 1, "legs of which a cost is known"),
-        Column("cost", "Cost", Kind.NUMBER, 1, "sum of cost"),
-        Column("mean_cost", "Mean cost", Kind.NUMBER, 2, "mean of cost"),
-        Column("billed_secs", "Billed (s)", Kind.COUNT, 3, "sum of billed_secs"),
+        Column("billed", "Legs", ValueKind.COUNT, 1, "legs of which a cost is known"),
+        Column("cost", "Cost", ValueKind.NUMBER, 1, "sum of cost"),
+        Column("mean_cost", "Mean cost", ValueKind.NUMBER, 2, "mean of cost"),
+        Column("billed_secs", "Billed (s)", ValueKind.COUNT, 3, "sum of billed_secs"),
     )
     return Section("costs", "What they cost", columns, found)
+
+
+SPEC = ReportSpec(
+    name="calls",
+    summary="legs: ring, talk, hold, hangup causes, cost",
+    run=report,
+)

@@ -10,11 +10,12 @@ import polars as pl
 
 from reports import humanize
 from reports.calendar import intervals
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
 from reports.formats import cells
 from reports.measures.definitions import (
-    Kind,
     Measure,
+    ValueKind,
     digest,
 )
 from reports.measures.measures import WAIT_EDGES_SECS, every_measure
@@ -32,8 +33,8 @@ from reports.tables.report import (
 from reports.tables.visit_tables import (
     OWN,
     QUEUE,
-    Reading,
-    reading,
+    VisitData,
+    visit_data,
 )
 from reports.tables.visits import Period
 
@@ -54,15 +55,18 @@ _MEASURES = (
     "longest_wait_ms",
 )
 _COLUMNS = (
-    Column("measure", "Measure", Kind.TEXT, 1),
-    Column("now", "This period", Kind.TEXT, 1, figures=True),
-    Column("before", "Before", Kind.TEXT, 1, figures=True),
-    Column("change", "Change", Kind.TEXT, 1, figures=True),
-    Column("week", "A week earlier", Kind.TEXT, 2, figures=True),
-    Column("week_change", "Change in a week", Kind.TEXT, 2, figures=True),
-    Column("name", "Name", Kind.TEXT, 9),
-    Column("unit", "Unit", Kind.TEXT, 9),
-    *(Column(f"{side}_value", f"{side.capitalize()}, number", Kind.NUMBER, 9) for side in ("now", "before", "week")),
+    Column("measure", "Measure", ValueKind.TEXT, 1),
+    Column("now", "This period", ValueKind.TEXT, 1, figures=True),
+    Column("before", "Before", ValueKind.TEXT, 1, figures=True),
+    Column("change", "Change", ValueKind.TEXT, 1, figures=True),
+    Column("week", "A week earlier", ValueKind.TEXT, 2, figures=True),
+    Column("week_change", "Change in a week", ValueKind.TEXT, 2, figures=True),
+    Column("name", "Name", ValueKind.TEXT, 9),
+    Column("unit", "Unit", ValueKind.TEXT, 9),
+    *(
+        Column(f"{side}_value", f"{side.capitalize()}, number", ValueKind.NUMBER, 9)
+        for side in ("now", "before", "week")
+    ),
 )
 
 
@@ -77,8 +81,8 @@ def report(source: Source, request: Request) -> Report:
             f"compare puts periods side by side: expected --by some of {', '.join(_GROUPS)}, for a day or an interval "
             "of one period is in no other, and no --interval"
         )
-    found = reading(source, request)
-    told = found.tables.told
+    found = visit_data(source, request)
+    variant = found.tables.effective_request.variant
     sides: dict[str, Mapping[Key, Any]] = {"now": _rows(found, by)}
     periods: dict[str, Period | None] = {}
     if found.covered is not None:
@@ -87,12 +91,12 @@ def report(source: Source, request: Request) -> Report:
         other = periods.get(side)
         # Without a period nothing is read, for the one side as for the other.
         asked = request if other is None else replace(request, from_=other.from_, to=other.to)
-        sides[side] = {} if periods and other is None else _rows(reading(source, asked), by)
-    measures = [measure for name in _MEASURES for measure in every_measure(told.variant) if measure.name == name]
+        sides[side] = {} if periods and other is None else _rows(visit_data(source, asked), by)
+    measures = [measure for name in _MEASURES for measure in every_measure(variant) if measure.name == name]
     keys = sorted({key for rows in sides.values() for key in rows}, key=_order)
     rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]
     columns = (*(_column(name) for name in by), *_COLUMNS)
-    schema = {c.name: pl.Float64 if c.kind is Kind.NUMBER else pl.String for c in columns}
+    schema = {c.name: pl.Float64 if c.kind is ValueKind.NUMBER else pl.String for c in columns}
     compared = pl.DataFrame(rows, schema=schema).with_columns(pl.col(by[0]).replace({ALL: scope.whole(request)}))
     return of_visits(
         found,
@@ -153,7 +157,7 @@ def _order(key: Key) -> tuple[tuple[int, str], ...]:
     )
 
 
-def _rows(found: Reading, by: tuple[str, ...]) -> dict[Key, Any]:
+def _rows(found: VisitData, by: tuple[str, ...]) -> dict[Key, Any]:
     """Return the measures of each group, all definitions of a queue together, and of all there is."""
     made = found.tables
     if by == ("queue",):
@@ -169,14 +173,14 @@ def _rows(found: Reading, by: tuple[str, ...]) -> dict[Key, Any]:
 class _Change:
     before: float | None
     now: float | None
-    kind: Kind
+    kind: ValueKind
 
     def __str__(self) -> str:
         if self.before is None or self.now is None:
-            return humanize.NOTHING
-        if self.kind is Kind.RATE:
+            return humanize.DASH
+        if self.kind is ValueKind.RATE:
             return f"{100 * (self.now - self.before):+.1f} points"
-        return humanize.NOTHING if not self.before else f"{100 * (self.now - self.before) / self.before:+.1f} %"
+        return humanize.DASH if not self.before else f"{100 * (self.now - self.before) / self.before:+.1f} %"
 
 
 def _row(
@@ -208,3 +212,11 @@ def _in_words(period: Period | None, request: Request) -> str:
         return f"nothing, for the clocks of {request.tz} skipped these times"
     from_, to = (humanize.moment(at, request.zone) for at in (period.from_, period.to))
     return f"from {from_} up to, not including, {to}"
+
+
+SPEC = ReportSpec(
+    name="compare",
+    summary="this period against the one before, and week over week",
+    run=report,
+    takes=frozenset({"hours"}),
+)

@@ -8,8 +8,9 @@ from dataclasses import replace
 import polars as pl
 
 from reports import humanize
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
@@ -59,22 +60,28 @@ from completeness {_WITHIN} group by all order by day, queue nulls first, event_
 """
 
 _MEASURED = (
-    Column("heard", "Heard", Kind.COUNT, 2, "events that a verified webhook told"),
-    Column("reconciled", "Found", Kind.COUNT, 2, "events that only the reconciler found"),
-    Column("replayed", "Replayed", Kind.COUNT, 6, "events that only a replay told"),
-    Column("missing", "Missing", Kind.COUNT, 1, "events that another one, a record or a state proves, and nobody told"),
-    Column("contradictions", "Contradictions", Kind.COUNT, 3, "the four kinds that follow"),
+    Column("heard", "Heard", ValueKind.COUNT, 2, "events that a verified webhook told"),
+    Column("reconciled", "Found", ValueKind.COUNT, 2, "events that only the reconciler found"),
+    Column("replayed", "Replayed", ValueKind.COUNT, 6, "events that only a replay told"),
     Column(
-        "wait_differences", "Wait differs", Kind.COUNT, 6, "waits that are not Telnyx's own seconds, by 2 s or more"
+        "missing", "Missing", ValueKind.COUNT, 1, "events that another one, a record or a state proves, and nobody told"
     ),
-    Column("lone_dequeues", "Lone dequeues", Kind.COUNT, 6, "dequeues without an enqueue"),
-    Column("position_gaps", "Position gaps", Kind.COUNT, 6, "places behind more people than can have been there"),
-    Column("rivals", "Rivals", Kind.COUNT, 6, "events that do not count: another content of their id does"),
-    Column("score", "Score", Kind.RATE, 1, "(heard + found + replayed) / (those + missing)"),
+    Column("contradictions", "Contradictions", ValueKind.COUNT, 3, "the four kinds that follow"),
+    Column(
+        "wait_differences",
+        "Wait differs",
+        ValueKind.COUNT,
+        6,
+        "waits that are not Telnyx's own seconds, by 2 s or more",
+    ),
+    Column("lone_dequeues", "Lone dequeues", ValueKind.COUNT, 6, "dequeues without an enqueue"),
+    Column("position_gaps", "Position gaps", ValueKind.COUNT, 6, "places behind more people than can have been there"),
+    Column("rivals", "Rivals", ValueKind.COUNT, 6, "events that do not count: another content of their id does"),
+    Column("score", "Score", ValueKind.RATE, 1, "(heard + found + replayed) / (those + missing)"),
 )
 _RESTS_ON = (
-    Column("checked_hours", "Checked", Kind.COUNT, 3, "hours of the day of which a list of originals was read"),
-    Column("rests_on", "Rests on", Kind.TEXT, 4),
+    Column("checked_hours", "Checked", ValueKind.COUNT, 3, "hours of the day of which a list of originals was read"),
+    Column("rests_on", "Rests on", ValueKind.TEXT, 4),
 )
 MEASURE_DEFINITIONS = digest(_COUNTS)
 
@@ -89,17 +96,17 @@ def report(source: Source, request: Request) -> Report:
     basis, covered = source.basis(), period(source, request, _MOMENTS)
     configuration = notes.configuration(request, basis, "queues", "completeness_floor")
     days, rows = _read(source, request, covered, _DAYS), _read(source, request, covered, _ROWS)
-    day = Column("day", "Day (UTC)", Kind.TEXT, 1)
+    day = Column("day", "Day (UTC)", ValueKind.TEXT, 1)
     by_day = (
         day,
         *_MEASURED,
-        Column("down_ms", "Ingest down", Kind.DURATION, 2, "time that no process was there to take webhooks"),
+        Column("down_ms", "Ingest down", ValueKind.DURATION, 2, "time that no process was there to take webhooks"),
         *_RESTS_ON,
     )
     by_type = (
         day,
-        Column("queue", "Queue", Kind.TEXT, 2),
-        Column("event_type", "Event", Kind.TEXT, 1),
+        Column("queue", "Queue", ValueKind.TEXT, 2),
+        Column("event_type", "Event", ValueKind.TEXT, 1),
         *_MEASURED,
         *_RESTS_ON,
     )
@@ -176,3 +183,10 @@ def _notes(days: pl.DataFrame, request: Request) -> list[str]:
     if unchecked:
         said.append(f"{unchecked} of {days.height} days rest on webhooks alone: `holdtime reconcile` checks them.")
     return said
+
+
+SPEC = ReportSpec(
+    name="completeness",
+    summary="what was heard, found, is missing and contradicts itself, by day",
+    run=report,
+)

@@ -1,13 +1,19 @@
 """The report `conferences`: how many, how long, how they ended and how full they were."""
 
+import re
+from collections.abc import Collection
+
 import polars as pl
 
-from reports.measures.definitions import Kind, digest
+from reports.catalogue import evidence
+from reports.catalogue.evidence import Evidence
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, facts
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -26,14 +32,14 @@ _COLUMNS = (
     "floor_changes",
     "recordings",
 )
-FACTS = Facts("conferences", "created_at", {name: name for name in _COLUMNS})
+FACTS = FactTable("conferences", "created_at", {name: name for name in _COLUMNS})
 OWN = {
-    "status": Column("status", "Status", Kind.TEXT, 1),
-    "end_reason": Column("end_reason", "Ended because", Kind.TEXT, 1),
-    "end_reason_source": Column("end_reason_source", "Told by", Kind.TEXT, 1),
+    "status": Column("status", "Status", ValueKind.TEXT, 1),
+    "end_reason": Column("end_reason", "Ended because", ValueKind.TEXT, 1),
+    "end_reason_source": Column("end_reason_source", "Told by", ValueKind.TEXT, 1),
 }
 
-_DURATION = Kind.DURATION
+_DURATION = ValueKind.DURATION
 MEASURES = (
     FactMeasure("conferences", "Conferences", "sum", "status is not null", "conferences created", priority=1),
     FactMeasure("completed", "Completed", "sum", "status = 'completed'", "conferences that have ended", priority=2),
@@ -103,8 +109,8 @@ def end_reasons(read: pl.LazyFrame) -> Section:
     frame = ended.group_by(by).agg(count, pl.col("duration_ms").sum().alias("total_duration_ms"))
     columns = (
         *(OWN[name] for name in by),
-        Column("conferences", "Conferences", Kind.COUNT, 1),
-        Column("total_duration_ms", "Total time", Kind.DURATION, 2),
+        Column("conferences", "Conferences", ValueKind.COUNT, 1),
+        Column("total_duration_ms", "Total time", ValueKind.DURATION, 2),
     )
     ordered = frame.sort("conferences", *by, descending=[True, False, False], nulls_last=True).collect()
     return Section("end_reasons", "How they ended", columns, ordered)
@@ -118,3 +124,40 @@ def notes(timeless: int, request: Request) -> list[str]:
     if timeless:
         said.append(f"{timeless} more conferences have no known beginning: they belong to no interval and no number.")
     return said
+
+
+def _added(measures: Collection[str], _: Request) -> list[pl.Expr]:
+    return [pl.sql_expr(each.of) for each in MEASURES if each.name in measures]
+
+
+_WHO = ("conference.participant.joined", "conference.participant.left", "conference.ended")
+_HOW_LONG = ("conference.created", "conference.ended")
+_TYPES_BY_COLUMN = {
+    "status": _HOW_LONG,
+    "duration_ms": _HOW_LONG,
+    **dict.fromkeys(("participants", "unique_participants", "peak_participants", "participant_ms"), _WHO),
+    "floor_changes": ("conference.floor.changed",),
+    "recordings": ("conference.recording.saved",),
+}
+
+
+def _event_types(measures: Collection[str]) -> Collection[str]:
+    """Return the types of events that the measures follow from, and that say when a conference began."""
+    taken = [each.of for each in MEASURES if each.name in measures]
+    columns = {name for name in _TYPES_BY_COLUMN for of in taken if re.search(rf"\b{name}\b", of)}
+    return {"conference.created", *(each for name in columns for each in _TYPES_BY_COLUMN[name])}
+
+
+_EVIDENCE = Evidence(
+    facts=FactTable(FACTS.table, FACTS.moment, {**evidence.LIFE, **FACTS.columns}),
+    adds=_added,
+    event_types=_event_types,
+    rests="epoch_us(event.occurred_at) >= fact.since",
+)
+
+SPEC = ReportSpec(
+    name="conferences",
+    summary="how many, how long, how they ended and how full they were",
+    run=report,
+    evidence=_EVIDENCE,
+)

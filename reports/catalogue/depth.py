@@ -11,7 +11,8 @@ from reports.calendar.intervals import (
     Interval,
     Spine,
 )
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
@@ -36,11 +37,11 @@ from reports.tables.visit_tables import (
 from reports.tables.visits import Period, period
 
 _COLUMNS = (
-    Column("peak", "Peak", Kind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
-    Column("peak_at", "Peak at", Kind.TIME, 2),
-    Column("mean_depth", "Mean", Kind.NUMBER, 1, "time in the queue that lies in it / its length"),
-    Column("depth_ms", "Time in queue", Kind.DURATION, 4, "sum of time in the queue that lies in it"),
-    Column("longest_waiting_ms", "Longest waiting", Kind.DURATION, 1, "longest that anybody had waited by then"),
+    Column("peak", "Peak", ValueKind.COUNT, 1, "most visits in the queue at one moment, leaving before joining"),
+    Column("peak_at", "Peak at", ValueKind.TIME, 2),
+    Column("mean_depth", "Mean", ValueKind.NUMBER, 1, "time in the queue that lies in it / its length"),
+    Column("depth_ms", "Time in queue", ValueKind.DURATION, 4, "sum of time in the queue that lies in it"),
+    Column("longest_waiting_ms", "Longest waiting", ValueKind.DURATION, 1, "longest that anybody had waited by then"),
 )
 MEASURE_DEFINITIONS = digest(_COLUMNS)
 _SCHEMA: Mapping[str, Any] = {
@@ -215,3 +216,10 @@ def _peaks(there: pl.DataFrame, spine: Spine) -> pl.DataFrame:
             peak_at=pl.when(pl.col("peak") > 0).then(pl.from_epoch("peak_at", "us").dt.replace_time_zone("UTC"))
         )
     )
+
+
+SPEC = ReportSpec(
+    name="depth",
+    summary="queue length over time, its peak, and who had waited longest",
+    run=report,
+)

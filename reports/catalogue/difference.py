@@ -12,14 +12,10 @@ from typing import Any
 import polars as pl
 
 from reports import humanize
-from reports.catalogue.behind import Behind
-from reports.catalogue.registry import (
-    RESTS_ON,
-    require_comparable,
-    run,
-)
+from reports.catalogue.evidence import Evidence
+from reports.catalogue.registry import evidence_of, run
 from reports.formats import cells
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import notes
@@ -30,25 +26,25 @@ from reports.tables.report import (
 )
 from reports.tables.visits import Period
 
-MOST_IN_WORDS = 200
+MAX_IN_WORDS = 200
 _KEYS = ("queue", "interval_start", "since")
 _FOR_MACHINES = 8
 _EVENT_COLUMNS = (
-    Column("late", "Late", Kind.FLAG, 1),
-    Column("event_type", "Event", Kind.TEXT, 1),
-    Column("occurred_at", "Occurred", Kind.TIME, 1),
-    Column("received_at", "Received", Kind.TIME, 3),
-    Column("lateness_ms", "After", Kind.DURATION, 2, "received_at - occurred_at"),
-    Column("position", "Position", Kind.TEXT, 2),
-    Column("event_id", "Event id", Kind.TEXT, 3),
-    Column("entity", "Leg or conference", Kind.TEXT, 4),
+    Column("late", "Late", ValueKind.FLAG, 1),
+    Column("event_type", "Event", ValueKind.TEXT, 1),
+    Column("occurred_at", "Occurred", ValueKind.TIME, 1),
+    Column("received_at", "Received", ValueKind.TIME, 3),
+    Column("lateness_ms", "After", ValueKind.DURATION, 2, "received_at - occurred_at"),
+    Column("position", "Position", ValueKind.TEXT, 2),
+    Column("event_id", "Event id", ValueKind.TEXT, 3),
+    Column("entity", "Leg or conference", ValueKind.TEXT, 4),
 )
 
-_EVENT_TYPES: Mapping[Kind, Any] = {
-    Kind.FLAG: pl.Boolean,
-    Kind.TEXT: pl.String,
-    Kind.TIME: pl.Datetime("us", "UTC"),
-    Kind.DURATION: pl.Int64,
+_EVENT_TYPES: Mapping[ValueKind, Any] = {
+    ValueKind.FLAG: pl.Boolean,
+    ValueKind.TEXT: pl.String,
+    ValueKind.TIME: pl.Datetime("us", "UTC"),
+    ValueKind.DURATION: pl.Int64,
 }
 _EVENT_SCHEMA = {column.name: _EVENT_TYPES[column.kind] for column in _EVENT_COLUMNS}
 
@@ -61,19 +57,18 @@ def difference(
     `before` and `after` are schemas of one database, each with the facts and `stored_events` as of its position;
     `event_types` says by table what its facts rest on. Raises RequestError.
     """
-    require_comparable(name)
+    evidence = evidence_of(name)
     earlier, later, asked = _both(name, before, after, request)
     figures = _figures(earlier, later)
-    behind = RESTS_ON[name]
-    events, unexplained = _events(behind, (before, after), later, figures, event_types[behind.facts.table])
-    read_first = figures.filter(pl.col("priority") < _FOR_MACHINES)
+    events, unexplained = _events(evidence, (before, after), later, figures, event_types[evidence.facts.table])
+    shown = figures.filter(pl.col("priority") < _FOR_MACHINES).head(MAX_IN_WORDS)
     return replace(
         later,
         name="difference",
         title=f"What changed: {later.title[0].lower()}{later.title[1:]}",
         request=asked,
         sections=(
-            _in_words(read_first.head(MOST_IN_WORDS), figures, later),
+            _in_words(shown, figures, later),
             Section("figures", "Figures that differ", _figure_columns(later), figures, aside=True),
             Section("events", "Events behind them", _EVENT_COLUMNS, events),
         ),
@@ -87,7 +82,7 @@ def difference(
         },
         notes=(
             f"Between log positions {earlier.basis.position} and {later.basis.position}, {_counted(figures, events)}",
-            *_reservations(read_first.height, unexplained),
+            *_reservations(shown.height, figures.height, unexplained),
             *notes.foundations(later.basis, later.configuration, later.measure_definitions, asked.now),
         ),
         charts=(),
@@ -166,10 +161,10 @@ _KEY_TYPES: Mapping[str, Any] = {
 def _figure_columns(report: Report) -> tuple[Column, ...]:
     return (
         *_key_columns(report),
-        Column("measure", "Measure", Kind.TEXT, 1),
-        Column("before", "Before", Kind.NUMBER, 1),
-        Column("after", "After", Kind.NUMBER, 1),
-        Column("unit", "Unit", Kind.TEXT, 2),
+        Column("measure", "Measure", ValueKind.TEXT, 1),
+        Column("before", "Before", ValueKind.NUMBER, 1),
+        Column("after", "After", ValueKind.NUMBER, 1),
+        Column("unit", "Unit", ValueKind.TEXT, 2),
     )
 
 
@@ -186,7 +181,7 @@ def _in_words(figures: pl.DataFrame, every: pl.DataFrame, report: Report) -> Sec
             **{name: row[name] for name in _KEYS},
             "measure": row["title"],
             **{
-                side: cells.text(_exact(row[side], row["kind"]), Column(side, side, Kind(row["kind"])), zone)
+                side: cells.text(_exact(row[side], row["kind"]), Column(side, side, ValueKind(row["kind"])), zone)
                 for side in ("before", "after")
             },
         }
@@ -195,20 +190,24 @@ def _in_words(figures: pl.DataFrame, every: pl.DataFrame, report: Report) -> Sec
     texts = {"measure": pl.String, "before": pl.String, "after": pl.String}
     columns = (
         *_key_columns(report),
-        Column("measure", "Measure", Kind.TEXT, 1),
-        Column("before", "Before", Kind.TEXT, 1, figures=True),
-        Column("after", "After", Kind.TEXT, 1, figures=True),
+        Column("measure", "Measure", ValueKind.TEXT, 1),
+        Column("before", "Before", ValueKind.TEXT, 1, figures=True),
+        Column("after", "After", ValueKind.TEXT, 1, figures=True),
     )
     title = f"Figures that differ: {humanize.number(every.height)}"
     return Section("read", title, columns, pl.DataFrame(rows, schema={**_KEY_TYPES, **texts}))
 
 
 def _exact(value: float | None, kind: str) -> float | int | None:
-    return int(value) if value is not None and kind == Kind.COUNT and value.is_integer() else value
+    return int(value) if value is not None and kind == ValueKind.COUNT and value.is_integer() else value
 
 
 def _events(
-    behind: Behind, sides: tuple[Source, Source], report: Report, figures: pl.DataFrame, event_types: Collection[str]
+    evidence: Evidence,
+    sides: tuple[Source, Source],
+    report: Report,
+    figures: pl.DataFrame,
+    event_types: Collection[str],
 ) -> tuple[pl.DataFrame, int]:
     """Return the events between the positions on which figures that differ rest.
 
@@ -218,7 +217,7 @@ def _events(
     if not measures or report.from_ is None or report.to is None:
         return pl.DataFrame(schema=_EVENT_SCHEMA), 0
     before, after = sides
-    changed = behind.changed(before, after, report.request, Period(report.from_, report.to), measures)
+    changed = evidence.changed(before, after, report.request, Period(report.from_, report.to), measures)
     observed = {each for each in event_types if each.startswith("reconciler.")}
     db = after.db
     db.register("changed_facts", changed.to_arrow())
@@ -228,10 +227,10 @@ def _events(
             select
                 *,
                 (
-                    select min(epoch_us({behind.facts.moment}))
-                    from {behind.facts.table} as later
+                    select min(epoch_us({evidence.facts.moment}))
+                    from {evidence.facts.table} as later
                     where later.entity = changed_facts.entity
-                    and epoch_us({behind.facts.moment}) > changed_facts.at
+                    and epoch_us({evidence.facts.moment}) > changed_facts.at
                 ) as next_us
             from changed_facts
         )
@@ -251,10 +250,10 @@ def _events(
         left join {before.schema}.log_positions as known using (log_partition)
         where event.log_offset > coalesce(known.log_offset, -1)
         and event_type in (select unnest($types::varchar[]))
-        and ({behind.rests})
+        and ({evidence.rests})
         order by epoch_us(occurred_at), event_id
         """,
-        {"types": sorted({*behind.told_by(measures), *observed})},
+        {"types": sorted({*evidence.event_types(measures), *observed})},
     ).fetchall()
     db.unregister("changed_facts")
     events = pl.DataFrame(rows, schema=_EVENT_SCHEMA, orient="row").with_columns(pl.col("late").fill_null(value=False))
@@ -269,10 +268,13 @@ def _counted(figures: pl.DataFrame, events: pl.DataFrame) -> str:
     )
 
 
-def _reservations(in_words: int, unexplained: int) -> list[str]:
+def _reservations(shown: int, figures: int, unexplained: int) -> list[str]:
     said = []
-    if in_words > MOST_IN_WORDS:
-        said.append(f"The first {MOST_IN_WORDS} figures are shown: take all of them as CSV or JSON.")
+    if figures > shown:
+        said.append(
+            f"The table shows {humanize.number(shown)} figures, those that people read first, and leaves out "
+            f"{humanize.number(figures - shown)} more: --format csv has all."
+        )
     if unexplained:
         said.append(
             f"{humanize.number(unexplained)} legs or conferences changed without an event of their own: time passed "

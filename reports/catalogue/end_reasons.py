@@ -6,7 +6,8 @@ from dataclasses import replace
 import polars as pl
 
 from reports.catalogue import calls, conferences
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import (
@@ -15,7 +16,7 @@ from reports.tables import (
     notes,
 )
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -23,24 +24,26 @@ from reports.tables.report import (
 )
 from reports.tables.visits import period, timeless
 
-_VISITS = Facts("queue_visits", "enqueued_at", {name: name for name in ("reason", "outcome", "wait_ms")}, by_queue=True)
+_VISITS = FactTable(
+    "queue_visits", "enqueued_at", {name: name for name in ("reason", "outcome", "wait_ms")}, by_queue=True
+)
 _MOMENTS = " union all ".join(each.moments for each in (_VISITS, conferences.FACTS, calls.FACTS))
 _OF_VISITS: Mapping[str, Column] = {
-    "reason": Column("reason", "Telnyx says", Kind.TEXT, 1),
-    "outcome": Column("outcome", "Outcome", Kind.TEXT, 1),
+    "reason": Column("reason", "Telnyx says", ValueKind.TEXT, 1),
+    "outcome": Column("outcome", "Outcome", ValueKind.TEXT, 1),
 }
 VISITS = (
     FactMeasure("visits", "Visits", "sum", "outcome is not null", "visits that entered a queue", priority=1),
-    FactMeasure("mean_wait_ms", "Mean wait", "mean", "wait_ms", "mean of wait_ms", Kind.DURATION, 2),
+    FactMeasure("mean_wait_ms", "Mean wait", "mean", "wait_ms", "mean of wait_ms", ValueKind.DURATION, 2),
 )
 ENDED = (
     FactMeasure("conferences", "Conferences", "sum", "status = 'completed'", "conferences that have ended", priority=1),
-    FactMeasure("mean_duration_ms", "Mean", "mean", "duration_ms", "mean of duration_ms", Kind.DURATION, 2),
-    FactMeasure("total_duration_ms", "Total time", "sum", "duration_ms", "sum of duration_ms", Kind.DURATION, 3),
+    FactMeasure("mean_duration_ms", "Mean", "mean", "duration_ms", "mean of duration_ms", ValueKind.DURATION, 2),
+    FactMeasure("total_duration_ms", "Total time", "sum", "duration_ms", "sum of duration_ms", ValueKind.DURATION, 3),
 )
 LEGS = (
     FactMeasure("calls", "Legs", "sum", "status = 'ended'", "legs that have ended", priority=1),
-    FactMeasure("mean_talk_ms", "Mean talk", "mean", "talk_ms", "mean of talk_ms", Kind.DURATION, 2),
+    FactMeasure("mean_talk_ms", "Mean talk", "mean", "talk_ms", "mean of talk_ms", ValueKind.DURATION, 2),
 )
 MEASURE_DEFINITIONS = digest(VISITS, ENDED, LEGS)
 
@@ -88,11 +91,18 @@ def report(source: Source, request: Request) -> Report:
 
 def _shared(section: Section) -> Section:
     """Return the section with the share of all its first count, the most usual reasons of a group first."""
-    count = next(column for column in section.columns if column.kind is Kind.COUNT)
-    share = Column("share", "Share", Kind.RATE, 1, f"{count.name} / all {count.name}")
+    count = next(column for column in section.columns if column.kind is ValueKind.COUNT)
+    share = Column("share", "Share", ValueKind.RATE, 1, f"{count.name} / all {count.name}")
     frame = section.frame.with_columns(share=pl.col(count.name) / pl.col(count.name).sum())
     before = section.columns.index(count) + 1
     columns = (*section.columns[:before], share, *section.columns[before:])
     keys = [column.name for column in section.columns[: before - 3]]
     ordered = frame.sort(*keys, count.name, descending=[*(False for _ in keys), True], maintain_order=True)
     return replace(section, columns=columns, frame=ordered)
+
+
+SPEC = ReportSpec(
+    name="end-reasons",
+    summary="why conferences ended, visits left their queues and legs were hung up",
+    run=report,
+)

@@ -5,8 +5,9 @@ import polars as pl
 from reports.calendar import intervals
 from reports.calendar.intervals import Interval
 from reports.catalogue import sla
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.measures import (
     AGGREGATES,
     WAIT_EDGES_SECS,
@@ -23,18 +24,18 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import Reading, reading
+from reports.tables.visit_tables import VisitData, visit_data
 
 _HOUR_MS = 3_600_000
 _CLOCK = (dimensions.CLOCK["weekday"], dimensions.CLOCK["hour"])
-_TIMES = Column("times", "Times", Kind.COUNT, 4, "how often the period has this hour of this weekday")
-_HOURS = Column("hours", "Hours", Kind.NUMBER, 3, "time of this hour of this weekday that there was, in hours")
-_PER_HOUR = Column("offered_per_hour", "Offered per hour", Kind.NUMBER, 2, "offered / hours")
+_TIMES = Column("times", "Times", ValueKind.COUNT, 4, "how often the period has this hour of this weekday")
+_HOURS = Column("hours", "Hours", ValueKind.NUMBER, 3, "time of this hour of this weekday that there was, in hours")
+_PER_HOUR = Column("offered_per_hour", "Offered per hour", ValueKind.NUMBER, 2, "offered / hours")
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HOURS, _PER_HOUR)
 _MATRICES = (
-    ("offered", "Offered", Kind.COUNT),
-    ("service_level", "Service level", Kind.RATE),
-    ("mean_wait_answered_ms", "ASA", Kind.DURATION),
+    ("offered", "Offered", ValueKind.COUNT),
+    ("service_level", "Service level", ValueKind.RATE),
+    ("mean_wait_answered_ms", "ASA", ValueKind.DURATION),
 )
 
 
@@ -45,9 +46,9 @@ def report(source: Source, request: Request) -> Report:
             "heatmap is by weekday and hour: expected neither --by nor --interval; one queue's is --queue NAME, and "
             "`holdtime report sla --by queue,weekday,hour` has the cells of all"
         )
-    found = reading(source, request)
+    found = visit_data(source, request)
     made, covered = found.tables, found.covered
-    measured = sla.columns(made.told.variant)
+    measured = sla.columns(made.effective_request.variant)
     by = [dimensions.calendar(name, request, covered) for name in ("weekday", "hour")]
     grid = pl.DataFrame({"weekday": WEEKDAYS}).join(pl.DataFrame({"hour": HOURS}), how="cross")
     cells = grid.join(made.grouped(by), on=["weekday", "hour"], how="left").join(
@@ -82,15 +83,17 @@ def _of_hours(request: Request) -> str:
     return f", and of all only what was {request.hours} for any of these queues."
 
 
-def _times(found: Reading) -> pl.DataFrame:
+def _times(found: VisitData) -> pl.DataFrame:
     """Return how often the period has each hour of each weekday, and how much time of it there was."""
     schema = {"weekday": pl.String, "hour": pl.String, "times": pl.Int64, "hours": pl.Float64}
     request, covered = found.tables.request, found.covered
     if covered is None:
         return pl.DataFrame(schema=schema)
     spine = covered.spine(request, Interval.HOUR)
-    known = {*found.tables.queues, *(each.queue for each in request.terms[1:])}
-    there = effective_policy.stretches(request.terms, request.queues or known, request.hours, covered.from_, covered.to)
+    known = {*found.tables.queues, *(each.queue for each in request.effective_policies[1:])}
+    there = effective_policy.stretches(
+        request.effective_policies, request.queues or known, request.hours, covered.from_, covered.to
+    )
     instants = [[intervals.micros(at) // 1000 for at in stretch] for stretch in there]
     stretches = pl.DataFrame(instants, schema={"start_ms": pl.Int64, "end_ms": pl.Int64}, orient="row")
     lasting = occupancy.clipped(stretches, spine).group_by("interval").agg(ms=pl.col("clipped_ms").sum())
@@ -108,7 +111,7 @@ def _times(found: Reading) -> pl.DataFrame:
     )
 
 
-def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
+def _matrix(cells: pl.DataFrame, name: str, title: str, kind: ValueKind) -> Section:
     """Return one measure with an hour a row and a weekday a column."""
     # Where the period has no such hour nothing is said, not even that nobody came.
     of_period = pl.when(pl.col("hours") > 0).then(pl.col(name)).alias(name)
@@ -119,3 +122,11 @@ def _matrix(cells: pl.DataFrame, name: str, title: str, kind: Kind) -> Section:
     )
     frame = wide.rename({day: f"{name}_{day.lower()}" for day in WEEKDAYS})
     return Section(name, f"{title} by weekday and hour", columns, frame)
+
+
+SPEC = ReportSpec(
+    name="heatmap",
+    summary="weekday by hour: visits, service level, speed of answer",
+    run=report,
+    takes=frozenset({"hours"}),
+)

@@ -2,13 +2,14 @@
 
 import polars as pl
 
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, facts
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -17,10 +18,10 @@ from reports.tables.report import (
 
 LISTED = 30
 _STAYS = ("conference_id", "call_leg_id", "duration_ms", "floor_ms")
-FACTS = Facts("participant_stays", "coalesce(joined_at, left_at)", {name: name for name in _STAYS})
+FACTS = FactTable("participant_stays", "coalesce(joined_at, left_at)", {name: name for name in _STAYS})
 _CONFERENCE = ("conference_id", "name", "duration_ms", "peak_participants", "participant_ms", "floor_changes")
-_CONFERENCES = Facts("conferences", "created_at", {name: name for name in _CONFERENCE})
-_DURATION = Kind.DURATION
+_CONFERENCES = FactTable("conferences", "created_at", {name: name for name in _CONFERENCE})
+_DURATION = ValueKind.DURATION
 MEASURES = (
     FactMeasure("stays", "Stays", "sum", "conference_id is not null", "joins, a rejoin being one more", priority=1),
     FactMeasure("stay_ms", "Time", "sum", "duration_ms", "sum of the stays' duration_ms", _DURATION, 1),
@@ -33,12 +34,12 @@ MEASURES = (
     ),
 )
 MEASURE_DEFINITIONS = digest(MEASURES)
-_LEGS = Column("legs", "Legs", Kind.COUNT, 1, "different legs per conference, a rejoin being none")
-_REJOINS = Column("rejoins", "Rejoins", Kind.COUNT, 2, "stays - legs")
-_SHARE = Column("floor_share", "Floor share", Kind.RATE, 1, "floor_ms / sum of floor_ms of the conference")
+_LEGS = Column("legs", "Legs", ValueKind.COUNT, 1, "different legs per conference, a rejoin being none")
+_REJOINS = Column("rejoins", "Rejoins", ValueKind.COUNT, 2, "stays - legs")
+_SHARE = Column("floor_share", "Floor share", ValueKind.RATE, 1, "floor_ms / sum of floor_ms of the conference")
 _IDENTITY = (
-    Column("conference_id", "Conference", Kind.TEXT, 1),
-    Column("call_leg_id", "Leg", Kind.TEXT, 1),
+    Column("conference_id", "Conference", ValueKind.TEXT, 1),
+    Column("call_leg_id", "Leg", ValueKind.TEXT, 1),
 )
 
 
@@ -57,7 +58,7 @@ def report(source: Source, request: Request) -> Report:
         rejoins=pl.col("stays") - legs.height,
         peak=pl.lit(conferences["peak_participants"].max(), dtype=pl.Int64),
     )
-    peak = Column("peak", "Peak", Kind.COUNT, 1, "most stays open at one moment, of any conference of the period")
+    peak = Column("peak", "Peak", ValueKind.COUNT, 1, "most stays open at one moment, of any conference of the period")
     every = (columns[0], _LEGS, _REJOINS, peak, *columns[1:])
     sections = [
         Section(
@@ -121,17 +122,24 @@ def _conferences(legs: pl.DataFrame, conferences: pl.DataFrame) -> Section:
     named = conferences.select("conference_id", "name", "peak_participants", "duration_ms")
     columns = (
         _IDENTITY[0],
-        Column("name", "Name", Kind.TEXT, 2),
+        Column("name", "Name", ValueKind.TEXT, 2),
         Column("duration_ms", "Duration", _DURATION, 2, "ended_at - created_at"),
-        Column("stays", "Stays", Kind.COUNT, 1, "joins, a rejoin being one more"),
+        Column("stays", "Stays", ValueKind.COUNT, 1, "joins, a rejoin being one more"),
         _LEGS,
         _REJOINS,
-        Column("peak_participants", "Peak", Kind.COUNT, 1, "most stays open at one moment"),
+        Column("peak_participants", "Peak", ValueKind.COUNT, 1, "most stays open at one moment"),
         Column("stay_ms", "Time", _DURATION, 2, "sum of the stays' duration_ms"),
         Column("floor_ms", "Floor", _DURATION, 3, "sum of floor_ms"),
-        Column("top_share", "Top speaker", Kind.RATE, 2, "greatest floor share"),
+        Column("top_share", "Top speaker", ValueKind.RATE, 2, "greatest floor share"),
     )
     frame = of_legs.join(named, on="conference_id", how="left").sort(
         "stay_ms", "conference_id", descending=[True, False]
     )
     return Section("conferences", "By conference", columns, frame, listed=LISTED)
+
+
+SPEC = ReportSpec(
+    name="participants",
+    summary="who was in which conference, how long, rejoins, share of the floor",
+    run=report,
+)

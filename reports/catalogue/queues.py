@@ -1,5 +1,7 @@
 """The report `queues`: what became of the visits to each queue, every outcome with its share."""
 
+from reports.catalogue import evidence
+from reports.catalogue.spec import ReportSpec
 from reports.measures.definitions import digest
 from reports.measures.measures import (
     AGGREGATES,
@@ -17,7 +19,7 @@ from reports.tables import (
 )
 from reports.tables.assembly import of_visits
 from reports.tables.report import Column, Report
-from reports.tables.visit_tables import reading
+from reports.tables.visit_tables import visit_data
 
 _SHOWN = ("offered", *OUTCOMES, "short_abandoned", "total_wait_ms", "longest_wait_ms")
 MEASURE_DEFINITIONS = digest(every_measure(), SHARES, MEAN_WAIT)
@@ -35,7 +37,7 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = reading(source, request)
+    found = visit_data(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="queues")
     sections = visit_tables.sections(found, by, shown, (*SHARES, MEAN_WAIT))
@@ -51,3 +53,12 @@ def report(source: Source, request: Request) -> Report:
         leading=False,
         measures=MEASURE_DEFINITIONS,
     )
+
+
+SPEC = ReportSpec(
+    name="queues",
+    summary="what became of the visits to each queue, every outcome with its share",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

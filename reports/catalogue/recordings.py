@@ -1,11 +1,12 @@
 """The report `recordings`: how many, how long, of what, in which form."""
 
-from reports.measures.definitions import Kind, digest
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, facts
 from reports.tables.assembly import assembled
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactMeasure, FactTable
 from reports.tables.report import (
     Column,
     Report,
@@ -13,13 +14,13 @@ from reports.tables.report import (
 )
 
 _COLUMNS = ("kind", "duration_ms", "channels", "format")
-FACTS = Facts("recordings", "started_at", {name: name for name in _COLUMNS})
+FACTS = FactTable("recordings", "started_at", {name: name for name in _COLUMNS})
 OWN = {
-    "kind": Column("kind", "Of a", Kind.TEXT, 1),
-    "channels": Column("channels", "Channels", Kind.TEXT, 1),
-    "format": Column("format", "Format", Kind.TEXT, 1),
+    "kind": Column("kind", "Of a", ValueKind.TEXT, 1),
+    "channels": Column("channels", "Channels", ValueKind.TEXT, 1),
+    "format": Column("format", "Format", ValueKind.TEXT, 1),
 }
-_DURATION = Kind.DURATION
+_DURATION = ValueKind.DURATION
 MEASURES = (
     FactMeasure("recordings", "Recordings", "sum", "kind is not null", "recordings begun", priority=1),
     FactMeasure(
@@ -69,3 +70,10 @@ def report(source: Source, request: Request) -> Report:
         ],
         measures=MEASURE_DEFINITIONS,
     )
+
+
+SPEC = ReportSpec(
+    name="recordings",
+    summary="how many, how long, of what, in which form",
+    run=report,
+)

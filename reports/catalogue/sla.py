@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from reports.calendar import intervals
-from reports.catalogue import completeness
+from reports.catalogue import completeness, evidence
+from reports.catalogue.spec import ReportSpec
 from reports.measures import aggregation
-from reports.measures.definitions import Kind, digest
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.measures import (
     COMPLETENESS,
     OUTCOMES,
@@ -29,16 +30,16 @@ from reports.tables.visit_tables import (
     AS_TEXT,
     OWN,
     QUEUE,
-    Reading,
     Tables,
+    VisitData,
     interval_columns,
-    reading,
+    visit_data,
 )
 from reports.tables.visits import Visits
 
-MOST_CHART_POINTS = 200
+MAX_CHART_POINTS = 200
 
-_BELOW = Column("below_floor", "Below the floor", Kind.FLAG, 9, "completeness < completeness_floor")
+_BELOW = Column("below_floor", "Below the floor", ValueKind.FLAG, 9, "completeness < completeness_floor")
 # What people read, in the order in which they read it, and what goes first when there is no room.
 _PRIORITIES = {
     "offered": 1,
@@ -82,16 +83,16 @@ def columns(variant: str) -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = reading(source, request)
+    found = visit_data(source, request)
     covered, made = found.covered, found.tables
     by = dimensions.chosen(request, covered, own=OWN, report="sla")
-    measured = columns(made.told.variant)
+    measured = columns(made.effective_request.variant)
     total = made.table([])
     sections = _sections(made, measured, total)
     if by:
         sections.insert(0, Section("by", dimensions.title(by), (*(d.column for d in by), *measured), made.grouped(by)))
     if covered is not None:
-        if made.spine is None or len(made.spine) > MOST_CHART_POINTS:
+        if made.spine is None or len(made.spine) > MAX_CHART_POINTS:
             sections.append(trend(found, measured))
         sections += distributions(found.visits)
     sections.append(_variants(total, scope.whole(request)))
@@ -136,7 +137,7 @@ def _sections(made: Tables, measured: Sequence[Column], total: pl.DataFrame) -> 
     return sections
 
 
-def trend(found: Reading, measured: Sequence[Column]) -> Section:
+def trend(found: VisitData, measured: Sequence[Column]) -> Section:
     """Return all queues by an interval that a chart has room for."""
     assert found.covered is not None  # noqa: S101 -- for the type checker: without a period there is no trend
     length = intervals.fitting(found.covered.from_, found.covered.to)
@@ -152,10 +153,10 @@ def _variants(total: pl.DataFrame, whole: str) -> Section:
     """Return what each formula makes of all visits, for the trade does not agree on one."""
     row = total.row(0, named=True)
     columns_ = (
-        Column("variant", "Service level variant", Kind.TEXT, 1),
-        Column("service_level", whole, Kind.RATE, 1),
-        Column("formula", "Formula", Kind.TEXT, 2),
-        Column("worked", "In numbers", Kind.TEXT, 3),
+        Column("variant", "Service level variant", ValueKind.TEXT, 1),
+        Column("service_level", whole, ValueKind.RATE, 1),
+        Column("formula", "Formula", ValueKind.TEXT, 2),
+        Column("worked", "In numbers", ValueKind.TEXT, 3),
     )
     rows = [(name, row[ratio.name], ratio.formula, ratio.worked(row)) for name, ratio in VARIANTS.items()]
     schema = {"variant": pl.String, "service_level": pl.Float64, "formula": pl.String, "worked": pl.String}
@@ -167,9 +168,9 @@ def _variants(total: pl.DataFrame, whole: str) -> Section:
 def distributions(visits: Visits) -> list[Section]:
     """Return how long people waited, over all queues and by queue."""
     counts = [
-        Column(o, o.replace("_", " ").capitalize(), Kind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
+        Column(o, o.replace("_", " ").capitalize(), ValueKind.COUNT, 2 if n < 2 else 6) for n, o in enumerate(OUTCOMES)
     ]
-    both = (Column("wait", "Wait (s)", Kind.TEXT, 1), Column("visits", "Visits", Kind.COUNT, 1), *counts)
+    both = (Column("wait", "Wait (s)", ValueKind.TEXT, 1), Column("visits", "Visits", ValueKind.COUNT, 1), *counts)
     by_queue = aggregation.wait_distribution(visits.frame, ["queue"]).with_columns(AS_TEXT).collect()
     summed = by_queue.group_by("wait", maintain_order=True).agg(pl.col("visits", *OUTCOMES).sum())
     overall = summed if by_queue.height else aggregation.wait_distribution(visits.frame).collect()
@@ -177,3 +178,12 @@ def distributions(visits: Visits) -> list[Section]:
         Section("wait_distribution", "Waits", both, overall),
         Section("queue_wait_distribution", "Waits by queue", (QUEUE, *both), by_queue, aside=True),
     ]
+
+
+SPEC = ReportSpec(
+    name="sla",
+    summary="service level, abandonment and waits, by queue and interval, in every variant",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

@@ -7,17 +7,17 @@ is the most talks in progress meanwhile.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from reports import humanize
 from reports.calendar.intervals import Interval
+from reports.catalogue.spec import ReportSpec
 from reports.errors import RequestError
-from reports.measures.definitions import Kind, digest
-from reports.measures.erlang import ErlangA, ErlangC
+from reports.measures.definitions import ValueKind, digest
+from reports.measures.demand import MAX_AGENTS, Demand, agents_needed
 from reports.measures.measures import every_measure
 from reports.request.request import Request
 from reports.source import Source
@@ -31,18 +31,17 @@ from reports.tables.report import (
 from reports.tables.staffing_facts import HeldUp, Load
 from reports.tables.visit_tables import (
     QUEUE,
-    Reading,
+    VisitData,
     interval_columns,
-    reading,
+    visit_data,
 )
 
-FEW = 20
+MIN_CALLS = 20
 """From so many calls on, an interval tells whether a model fits."""
-OFF = 0.05
-MOST_ROWS = 5_000
-MOST_AGENTS = 10_000
+TOLERANCE = 0.05
+MAX_ROWS = 5_000
 _SECONDS = 1000
-_RATE, _COUNT, _DURATION, _NUMBER = Kind.RATE, Kind.COUNT, Kind.DURATION, Kind.NUMBER
+_RATE, _COUNT, _DURATION, _NUMBER = ValueKind.RATE, ValueKind.COUNT, ValueKind.DURATION, ValueKind.NUMBER
 _LOADS = (
     QUEUE,
     Column("offered", "Offered", _COUNT, 1, "visits that entered the queue in the period"),
@@ -53,7 +52,7 @@ _LOADS = (
     Column("abandoned", "Abandoned", _COUNT, 3, "visits whose outcome is abandoned"),
     Column("patience_ms", "Patience", _DURATION, 1, "total_wait_ms / abandoned"),
     Column("dispersion", "Bunching", _NUMBER, 3, "variance / mean of arrivals in 5 min within hours; 1 if Poisson"),
-    Column("fit", "Where the model does not fit", Kind.TEXT, 1),
+    Column("fit", "Where the model does not fit", ValueKind.TEXT, 1),
 )
 _FORECASTS = (
     Column("offered", "Offered", _COUNT, 1, "visits that entered the queue in the interval"),
@@ -62,7 +61,7 @@ _FORECASTS = (
     Column("level_measured", "Measured", _RATE, 1, "answered_within / (offered - waiting)"),
     Column("level_c", "Erlang C", _RATE, 1, "answered in time, nobody giving up"),
     Column("level_a", "Erlang A", _RATE, 1, "answered in time / all, callers giving up"),
-    Column("fit", "Fit", Kind.TEXT, 2),
+    Column("fit", "Fit", ValueKind.TEXT, 2),
     Column("abandonment_measured", "Gave up", _RATE, 5, "abandoned / (offered - waiting)"),
     Column("abandonment_a", "Gave up, A", _RATE, 5, "share that gives up"),
     Column("wait_measured_ms", "ASA", _DURATION, 6, "mean wait of the answered"),
@@ -71,61 +70,14 @@ _FORECASTS = (
     Column("needed_c", "Needed, C", _COUNT, 2, "fewest agents for the target, nobody giving up"),
     Column("needed_a", "Needed, A", _COUNT, 1, "fewest agents for the target, callers giving up"),
 )
-MEASURE_DEFINITIONS = digest(every_measure(), _LOADS, _FORECASTS, FEW, OFF)
-_TYPES: Mapping[Kind, Any] = {
-    Kind.TEXT: pl.String,
+MEASURE_DEFINITIONS = digest(every_measure(), _LOADS, _FORECASTS, MIN_CALLS, TOLERANCE)
+_TYPES: Mapping[ValueKind, Any] = {
+    ValueKind.TEXT: pl.String,
     _COUNT: pl.Int64,
     _RATE: pl.Float64,
     _DURATION: pl.Float64,
     _NUMBER: pl.Float64,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What comes to a queue in an interval, in seconds, and what is wanted of it."""
-
-    arrivals: int
-    length_s: float
-    handle_s: float
-    patience_s: float | None
-    threshold_s: float
-    target: float
-
-    @property
-    def per_s(self) -> float:
-        return self.arrivals / self.length_s
-
-    @property
-    def load(self) -> float:
-        return self.per_s * self.handle_s
-
-    def c(self, agents: int) -> ErlangC:
-        return ErlangC(self.per_s, self.handle_s, agents)
-
-    def a(self, agents: int) -> ErlangA | None:
-        return None if self.patience_s is None else ErlangA(self.per_s, self.handle_s, agents, self.patience_s)
-
-    def level(self, agents: int, *, give_up: bool) -> float:
-        model = self.a(agents) if give_up else self.c(agents)
-        return 0.0 if model is None else model.service_level(self.threshold_s)
-
-
-@lru_cache(maxsize=20_000)
-def needed(demand: Demand, *, give_up: bool) -> int | None:
-    """Return the fewest agents with which the target is reached; None where no number of them is known to do."""
-    if (give_up and demand.patience_s is None) or demand.load > MOST_AGENTS:
-        return None
-    low, high = 0, max(1, int(demand.load))
-    while demand.level(high, give_up=give_up) < demand.target:
-        low, high = high, high * 2
-        if high > MOST_AGENTS:
-            return None
-    # The level grows with the agents: halve what lies between too few and enough.
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if demand.level(middle, give_up=give_up) >= demand.target else (middle, high)
-    return high
 
 
 def report(source: Source, request: Request) -> Report:
@@ -136,7 +88,7 @@ def report(source: Source, request: Request) -> Report:
             "choose the length of intervals with --interval"
         )
     asked = request.cut(Interval.HOUR)
-    found = reading(source, asked)
+    found = visit_data(source, asked)
     total = found.tables.table([]).row(0, named=True)
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)
     forecasts = [] if found.covered is None else _forecasts(source, asked, found, loads)
@@ -179,13 +131,13 @@ def _may_be_drawn(frame: pl.DataFrame) -> bool:
 
 
 def _forecasts(
-    source: Source, request: Request, found: Reading, loads: Mapping[str | None, Load]
+    source: Source, request: Request, found: VisitData, loads: Mapping[str | None, Load]
 ) -> list[dict[str, Any]]:
     """Return a row for each queue and interval in which somebody came."""
     rows = [row for row in staffing_facts.parts(found).iter_rows(named=True) if row["offered"]]
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_ROWS:
         raise RequestError(
-            f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MOST_ROWS:,} at "
+            f"the period has {len(rows):,} intervals in which somebody came, and staffing looks at {MAX_ROWS:,} at "
             "most: choose a longer --interval, fewer queues or a shorter period"
         )
     held_up = staffing_facts.held_up(source, request, found)
@@ -215,8 +167,8 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
     )
     told |= {
         "load": demand.load,
-        "needed_c": needed(demand, give_up=False),
-        "needed_a": needed(demand, give_up=True),
+        "needed_c": agents_needed(demand, give_up=False),
+        "needed_a": agents_needed(demand, give_up=True),
         "agents": request.agents or held_up.agents,
     }
     if told["agents"] is None:
@@ -227,8 +179,8 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
 
 def _too_little(held_up: HeldUp) -> str:
     """Return why nothing tells how many agents there were."""
-    least, grace = (humanize.seconds(ms / _SECONDS) for ms in (staffing_facts.ENOUGH_MS, staffing_facts.GRACE_MS))
-    if held_up.held_up_ms >= staffing_facts.ENOUGH_MS:
+    least, grace = (humanize.seconds(ms / _SECONDS) for ms in (staffing_facts.MIN_HELD_UP_MS, staffing_facts.GRACE_MS))
+    if held_up.held_up_ms >= staffing_facts.MIN_HELD_UP_MS:
         return f"no talk was in progress while people had waited for {grace}"
     so_long = humanize.duration(held_up.held_up_ms)
     return f"people waited longer than {grace} for {so_long} in all, and {least} are the least"
@@ -238,9 +190,9 @@ def _predicted(demand: Demand, agents: int) -> dict[str, float]:
     """Return what the models make of a demand; one that has no answer to it says nothing."""
     found: dict[str, float] = {}
     if demand.load < agents:
-        c = demand.c(agents)
+        c = demand.erlang_c(agents)
         found |= {"level_c": c.service_level(demand.threshold_s), "wait_c_ms": c.mean_wait_s * _SECONDS}
-    a = demand.a(agents)
+    a = demand.erlang_a(agents)
     if a is not None:
         found |= {
             "level_a": a.service_level(demand.threshold_s),
@@ -256,18 +208,18 @@ def _fit(told: Mapping[str, Any], demand: Demand) -> str:
     if "level_c" not in told:
         said.append("Erlang C: more load than agents, the queue would grow for ever")
     if told["needed_c"] is None:
-        said.append(f"{MOST_AGENTS:,} agents do not reach the target")
+        said.append(f"{MAX_AGENTS:,} agents do not reach the target")
     measured, model = told["level_measured"], "A" if "level_a" in told else "C"
     predicted = told.get("level_a", told.get("level_c"))
     if measured is None:
         said.append("nothing measured yet: all of them wait still")
-    elif told["offered"] < FEW:
-        said.append(f"too few calls to tell: {told['offered']}, and {FEW} are the least")
+    elif told["offered"] < MIN_CALLS:
+        said.append(f"too few calls to tell: {told['offered']}, and {MIN_CALLS} are the least")
     elif predicted is not None:
         # Two standard errors of a share: what chance alone may do.
         chance = 2 * (predicted * (1 - predicted) / demand.arrivals) ** 0.5
         off = predicted - measured
-        if abs(off) > max(OFF, chance):
+        if abs(off) > max(TOLERANCE, chance):
             said.append(f"Erlang {model} is off by {100 * off:+.0f} points")
     return "; ".join(said) or "fits"
 
@@ -315,3 +267,11 @@ def _said(request: Request, frame: pl.DataFrame) -> list[str]:
         "Handle time is talk alone: where agents wrap up, more of them are needed.",
         f"The models fit {fits} of {judged.height} intervals; the others say why not.",
     ]
+
+
+SPEC = ReportSpec(
+    name="staffing",
+    summary="load, what Erlang C and A predict against what was measured, agents needed",
+    run=report,
+    takes=frozenset({"agents"}),
+)

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from reports.catalogue import sla
-from reports.measures.definitions import Kind, digest
+from reports.catalogue import evidence, sla
+from reports.catalogue.spec import ReportSpec
+from reports.measures.definitions import ValueKind, digest
 from reports.measures.measures import (
     AGGREGATES,
     MEAN_WAIT,
@@ -25,14 +26,14 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import reading
+from reports.tables.visit_tables import visit_data
 
 MEASURE_DEFINITIONS = digest(every_measure(), MEAN_WAIT, WAIT_EDGES_SECS)
 _HEADLINE = ("offered", "mean_wait_ms", "wait_p50_ms", "wait_p90_ms", "longest_wait_ms")
 _COUNTS = {"offered": 1, "waits": 5, "longest_wait_ms": 1}
 _SHARE = (
-    Column("share", "Share", Kind.RATE, 2, "visits / all visits whose wait is known"),
-    Column("cumulative_share", "Up to here", Kind.RATE, 2, "share of those that waited less than the upper edge"),
+    Column("share", "Share", ValueKind.RATE, 2, "visits / all visits whose wait is known"),
+    Column("cumulative_share", "Up to here", ValueKind.RATE, 2, "share of those that waited less than the upper edge"),
 )
 
 
@@ -46,7 +47,7 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = reading(source, request)
+    found = visit_data(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="waits")
     sections = visit_tables.sections(found, by, shown, [MEAN_WAIT])
@@ -80,3 +81,12 @@ def _with_shares(section: Section) -> Section:
     at = len(keys) + 2
     told = (*section.columns[:at], *_SHARE, *section.columns[at:])
     return Section(section.name, section.title, told, frame)
+
+
+SPEC = ReportSpec(
+    name="waits",
+    summary="how long people waited: percentiles and distribution, by queue and outcome",
+    run=report,
+    takes=frozenset({"hours", "explain"}),
+    evidence=evidence.VISITS,
+)

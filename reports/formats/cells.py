@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from reports import humanize
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.tables.report import Column, Report
 
 NEARLY = 0.05
@@ -33,7 +33,7 @@ def grade(level: float, target: float) -> Grade:
 def marked(row: Mapping[str, Any], column: Column, report: Report) -> Grade | None:
     """Return how a value stands to what is wanted of it: a service level to its target, a score to the floor."""
     value = row[column.name]
-    if value is None or column.kind is not Kind.RATE:
+    if value is None or column.kind is not ValueKind.RATE:
         return None
     if column.name in _SCORES:
         return Grade.MISSED if value < report.request.completeness_floor else None
@@ -55,21 +55,21 @@ def target(row: Mapping[str, Any], report: Report) -> float:
 def text(value: Any, column: Column, tz: ZoneInfo) -> str:
     """Return a value as people read it; text from outside is cut, and loses what is invisible."""
     if value is None:
-        return humanize.NOTHING
-    if column.kind is Kind.TIME:
+        return humanize.DASH
+    if column.kind is ValueKind.TIME:
         return humanize.moment(value, tz)
-    if column.kind is Kind.DATE:
+    if column.kind is ValueKind.DATE:
         return humanize.day(value, tz)
     return _WORDS[column.kind](value)
 
 
-_WORDS: dict[Kind, Callable[[Any], str]] = {
-    Kind.COUNT: humanize.number,
-    Kind.RATE: humanize.percent,
-    Kind.DURATION: humanize.duration,
-    Kind.FLAG: lambda value: "yes" if value else "no",
-    Kind.NUMBER: humanize.quantity,
-    Kind.TEXT: lambda value: humanize.name(str(value)) or '""',
+_WORDS: dict[ValueKind, Callable[[Any], str]] = {
+    ValueKind.COUNT: humanize.number,
+    ValueKind.RATE: humanize.percent,
+    ValueKind.DURATION: humanize.duration,
+    ValueKind.FLAG: lambda value: "yes" if value else "no",
+    ValueKind.NUMBER: humanize.quantity,
+    ValueKind.TEXT: lambda value: humanize.name(str(value)) or '""',
 }
 
 

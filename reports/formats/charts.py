@@ -9,7 +9,7 @@ import altair as alt
 from reports import humanize
 from reports.calendar.intervals import Interval
 from reports.formats.drawing import ABANDONED, ANSWERED, LINE, NARROW, OTHER, TARGET, WIDE, Drawing, Picture, svg, when
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request import scope
 from reports.tables.dimensions import HOURS, WEEKDAYS
 from reports.tables.report import Report, Section
@@ -249,7 +249,7 @@ def _stacked() -> dict[str, Any]:
 
 def _when_text(row: Mapping[str, Any], section: Section, report: Report) -> str:
     at, zone = row["interval_start"], report.request.zone
-    if section.columns[0].kind is Kind.DATE:
+    if section.columns[0].kind is ValueKind.DATE:
         return f"from {humanize.day(at, zone)}" if _is_longer_than_a_day(section) else f"on {humanize.day(at, zone)}"
     return f"from {humanize.moment(at, zone)}"
 

@@ -14,7 +14,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.tables.report import Report, Section
 
 # vl-convert wants true colours; each of these stands for a custom property of page.css, and has its value in light.
@@ -67,7 +67,7 @@ def when(section: Section, report: Report, width: int) -> alt.X:
     locals_ = [row["interval_start"].astimezone(report.request.zone) for row in section.rows()]
     every = max(1, -(-len(locals_) // (12 if width == WIDE else 5)))
     shown = list(range(0, len(locals_), every))
-    if section.columns[0].kind is Kind.TIME:
+    if section.columns[0].kind is ValueKind.TIME:
         several = locals_[0].date() != locals_[-1].date()
         midnights = [n for n, at in enumerate(locals_) if n == 0 or at.date() != locals_[n - 1].date()]
         if several and len(midnights) <= (12 if width == WIDE else 5):

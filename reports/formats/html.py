@@ -14,7 +14,7 @@ from markupsafe import Markup
 from reports import humanize
 from reports.formats import cells, charts
 from reports.formats.cells import Grade
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request import scope
 from reports.tables.report import (
     Column,
@@ -24,8 +24,8 @@ from reports.tables.report import (
 
 _STYLE, _PAGE = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html.j2"))
 
-MOST_ROWS = 500
-MOST_OPEN_ROWS = 40
+MAX_ROWS = 500
+MAX_OPEN_ROWS = 40
 _ALWAYS, _IF_ANY, _VARIANT = 4, 5, 8
 _GRADES = {Grade.MET: "target met", Grade.NEARLY: "just below target", Grade.MISSED: "below target"}
 
@@ -44,14 +44,14 @@ def render(report: Report) -> str:
         charts=drawings,
         sections=[section for section in report.sections if not section.aside and section.name not in whole],
         columns=_columns,
-        rows=lambda section: islice(section.rows(), MOST_ROWS),
+        rows=lambda section: islice(section.rows(), MAX_ROWS),
         variants=_variants,
-        most_open_rows=MOST_OPEN_ROWS,
+        max_open_rows=MAX_OPEN_ROWS,
         cell=lambda row, column: cells.shown(row, column, report),
         mark=lambda row, column: cells.marked(row, column, report) or "",
         numeric=lambda column: column.is_numeric,
         in_groups=_in_groups,
-        most_rows=MOST_ROWS,
+        max_rows=MAX_ROWS,
         plain=humanize.plain,
         now=humanize.moment(report.request.now, report.request.zone),
     )
@@ -76,13 +76,13 @@ def _columns(section: Section) -> list[Column]:
         column
         for column in section.columns
         if column.priority <= _ALWAYS
-        or (column.priority == _IF_ANY and column.kind is Kind.COUNT and section.frame[column.name].sum())
+        or (column.priority == _IF_ANY and column.kind is ValueKind.COUNT and section.frame[column.name].sum())
     ]
 
 
 def _in_groups(section: Section, columns: list[Column]) -> bool:
     """Tell whether rows of one group stand together, several of them beginning alike."""
-    first = section.frame.head(MOST_ROWS)[columns[0].name]
+    first = section.frame.head(MAX_ROWS)[columns[0].name]
     return 1 < first.n_unique() < len(first)
 
 

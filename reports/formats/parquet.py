@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.formats import json as json_format
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.tables.report import Column, Report
 
 _TYPES = {
-    Kind.COUNT: pa.int64(),
-    Kind.DURATION: pa.int64(),
-    Kind.RATE: pa.float64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.TEXT: pa.string(),
-    Kind.FLAG: pa.bool_(),
+    ValueKind.COUNT: pa.int64(),
+    ValueKind.DURATION: pa.int64(),
+    ValueKind.RATE: pa.float64(),
+    ValueKind.NUMBER: pa.float64(),
+    ValueKind.TEXT: pa.string(),
+    ValueKind.FLAG: pa.bool_(),
 }
 
 
@@ -41,9 +41,9 @@ def render(report: Report, *, section: str | None = None) -> bytes:
 
 
 def _type(column: Column, found: Any, report: Report) -> Any:
-    if column.kind in {Kind.TIME, Kind.DATE}:
+    if column.kind in {ValueKind.TIME, ValueKind.DATE}:
         return pa.timestamp("us", report.request.tz)
-    if column.kind in {Kind.COUNT, Kind.DURATION} and pa.types.is_floating(found):
+    if column.kind in {ValueKind.COUNT, ValueKind.DURATION} and pa.types.is_floating(found):
         return pa.float64()  # a mean
     return _TYPES[column.kind]
 

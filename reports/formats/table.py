@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reports.formats import cells
 from reports.formats.cells import Grade
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.tables.report import (
     Column,
     Report,
@@ -65,13 +65,13 @@ def _table(section: Section, report: Report, width: int) -> RenderableType:
     shown = fitting(section.columns, [*rows, *([total] if total else [])], report, width)
     table = Table(box=box.SIMPLE_HEAD, show_footer=total is not None, pad_edge=False, footer_style="bold")
     for column in shown:
-        left = not column.is_numeric and column.kind is not Kind.FLAG
+        left = not column.is_numeric and column.kind is not ValueKind.FLAG
         footer = _cell(total, column, report) if total else ""
         table.add_column(
             Text(column.title),
             footer,
             justify="left" if left else "right",
-            no_wrap=column.kind is not Kind.TEXT,
+            no_wrap=column.kind is not ValueKind.TEXT,
             overflow="fold",
         )
     for row in rows:
@@ -88,7 +88,7 @@ def fitting(
     for column in shown:
         widest = max([cell_len(column.title), *(cell_len(cells.shown(row, column, report)) for row in rows)])
         # Text can be folded, so that one long name does not cost every other column its place.
-        widths[column.name] = min(widest, width * 2 // 5) if column.kind is Kind.TEXT else widest
+        widths[column.name] = min(widest, width * 2 // 5) if column.kind is ValueKind.TEXT else widest
     while len(shown) > 1 and sum(widths[column.name] + _BETWEEN for column in shown) > width:
         least = max(column.priority for column in shown)
         if least == 1:

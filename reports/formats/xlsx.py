@@ -20,25 +20,25 @@ from reports.errors import RequestError
 from reports.formats import cells
 from reports.formats.cells import Grade
 from reports.formats.csv import begins_formula
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
 
-MOST_ROWS = 1_048_576 - 2  # what a sheet holds, less headings and totals
-MOST_TEXT = 32_767
+MAX_ROWS = 1_048_576 - 2  # what a sheet holds, less headings and totals
+MAX_TEXT = 32_767
 _MEASURED = 1000  # rows that decide how wide a column is
 _DAY_MS = 86_400_000
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 _NUMBERS = {
-    Kind.COUNT: "#,##0",
-    Kind.RATE: "0.0%",
-    Kind.DURATION: "[h]:mm:ss.0",
-    Kind.TIME: "yyyy-mm-dd hh:mm:ss",
-    Kind.DATE: "yyyy-mm-dd",
-    Kind.NUMBER: "General",
+    ValueKind.COUNT: "#,##0",
+    ValueKind.RATE: "0.0%",
+    ValueKind.DURATION: "[h]:mm:ss.0",
+    ValueKind.TIME: "yyyy-mm-dd hh:mm:ss",
+    ValueKind.DATE: "yyyy-mm-dd",
+    ValueKind.NUMBER: "General",
 }
 _INKS = {Grade.MET: "#00664B", Grade.NEARLY: "#7D5700", Grade.MISSED: "#B03A00"}
 
@@ -60,9 +60,9 @@ def render(report: Report) -> bytes:
     _about(book.add_worksheet("About"), report, styles)
     taken = {"about"}
     for section in report.sections:
-        if section.frame.height > MOST_ROWS:
+        if section.frame.height > MAX_ROWS:
             raise RequestError(
-                f"{section.title} has {section.frame.height:,} rows and a sheet {MOST_ROWS:,} at most: "
+                f"{section.title} has {section.frame.height:,} rows and a sheet {MAX_ROWS:,} at most: "
                 "take it as CSV or Parquet, or choose a longer interval or a shorter period"
             )
         _Sheet(book.add_worksheet(_sheet_name(section.title, taken)), section, report, styles).write()
@@ -129,18 +129,18 @@ class _Sheet:
                 # Kept as text even where somebody edits the cell.
                 prefixed = {"quote_prefix": True} if begins_formula(value) else {}
                 self.sheet.write_string(at, n, humanize.name(value), self.styles.of(**style, **prefixed))
-            elif column.kind is Kind.FLAG:
+            elif column.kind is ValueKind.FLAG:
                 self.sheet.write_boolean(at, n, value, self.styles.of(**style))
             elif isinstance(value, datetime):
                 local = value.astimezone(self.report.request.zone).replace(tzinfo=None)
                 self.sheet.write_datetime(at, n, local, self.styles.of(**style, **self._look(row, column)))
             else:
-                number = value / _DAY_MS if column.kind is Kind.DURATION else value
+                number = value / _DAY_MS if column.kind is ValueKind.DURATION else value
                 self.sheet.write_number(at, n, number, self.styles.of(**style, **self._look(row, column)))
 
     def _look(self, row: Mapping[str, Any], column: Column) -> dict[str, str]:
         value = row[column.name]
-        mean_of_counts = column.kind is Kind.COUNT and isinstance(value, float)
+        mean_of_counts = column.kind is ValueKind.COUNT and isinstance(value, float)
         look = {"num_format": "0.0" if mean_of_counts else _NUMBERS[column.kind]}
         if (mark := cells.marked(row, column, self.report)) is not None:
             look["font_color"] = _INKS[mark]
@@ -148,7 +148,7 @@ class _Sheet:
 
 
 def _text(text: str) -> str:
-    return humanize.plain(text)[:MOST_TEXT]
+    return humanize.plain(text)[:MAX_TEXT]
 
 
 def _sheet_name(title: str, taken: set[str]) -> str:

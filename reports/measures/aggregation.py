@@ -1,7 +1,7 @@
-"""The measures of `reports.measures.measures` evaluated with polars: visits into tallies, tallies into rates.
+"""The measures of `reports.measures.measures` evaluated with polars: visits into aggregates, aggregates into rates.
 
 `visits` is always a lazy frame with one row a visit and the columns `outcome`, `wait_ms`, `bound_ms`,
-`threshold_ms`, `short_abandon_ms` and those it is grouped by. A tally has one row a group and one column an
+`threshold_ms`, `short_abandon_ms` and those it is grouped by. Aggregates have one row a group and one column an
 `Aggregate`.
 """
 
@@ -33,14 +33,14 @@ def _grouped(frame: pl.LazyFrame, by: Sequence[str], expressions: Sequence[pl.Ex
     return frame.group_by(list(by)).agg(expressions) if by else frame.select(expressions)
 
 
-def tally(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+def aggregated(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
     """Return the aggregates of visits, one row a group; one row in all when `by` is empty."""
     return _grouped(visits, by, [aggregate.expr for aggregate in AGGREGATES])
 
 
-def rolled_up(tallies: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-    """Return coarser tallies made of finer ones: the same as tallying the visits anew, without reading them again."""
-    return _grouped(tallies, by, [aggregate.rolled_up for aggregate in AGGREGATES])
+def rolled_up(aggregates: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+    """Return coarser aggregates made of finer ones: the same as from the visits anew, without reading them again."""
+    return _grouped(aggregates, by, [aggregate.rolled_up for aggregate in AGGREGATES])
 
 
 def waits(visits: pl.LazyFrame, by: Sequence[str]) -> nearest_rank.Ordered:
@@ -60,10 +60,10 @@ def percentiles(visits: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
     return (found.apart(WANTED) if by else found.together(WANTED)).lazy()
 
 
-def with_rates(tallies: pl.LazyFrame, variant: str = DEFAULT_VARIANT) -> pl.LazyFrame:
-    """Return tallies with every rate and mean beside them, computed from the counts of their own row."""
+def with_rates(aggregates: pl.LazyFrame, variant: str = DEFAULT_VARIANT) -> pl.LazyFrame:
+    """Return aggregates with every rate and mean beside them, computed from the counts of their own row."""
     ratios = (service_level(variant), *VARIANTS.values(), *ABANDONMENT, *MEANS)
-    return tallies.with_columns(ratio.expr for ratio in ratios)
+    return aggregates.with_columns(ratio.expr for ratio in ratios)
 
 
 def wait_distribution(visits: pl.LazyFrame, by: Sequence[str] = ()) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ They build on one another:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Literal
@@ -18,7 +18,7 @@ from typing import Literal
 import polars as pl
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What sort of value a column holds; formats decide by it how to show the value."""
 
     COUNT = "count"
@@ -32,14 +32,14 @@ class Kind(StrEnum):
 
 
 UNITS = {
-    Kind.COUNT: "1",
-    Kind.RATE: "fraction",
-    Kind.DURATION: "ms",
-    Kind.TIME: "ISO 8601",
-    Kind.DATE: "ISO 8601",
-    Kind.TEXT: "",
-    Kind.FLAG: "",
-    Kind.NUMBER: "as the row says",
+    ValueKind.COUNT: "1",
+    ValueKind.RATE: "fraction",
+    ValueKind.DURATION: "ms",
+    ValueKind.TIME: "ISO 8601",
+    ValueKind.DATE: "ISO 8601",
+    ValueKind.TEXT: "",
+    ValueKind.FLAG: "",
+    ValueKind.NUMBER: "as the row says",
 }
 
 
@@ -55,7 +55,7 @@ class Aggregate:
     how: Literal["count", "sum", "max"]
     of: str
     meaning: str
-    kind: Kind = Kind.COUNT
+    kind: ValueKind = ValueKind.COUNT
 
     @property
     def formula(self) -> str:
@@ -63,8 +63,14 @@ class Aggregate:
 
     @property
     def sql(self) -> str:
-        """Return the aggregate as DuckDB SQL over visits."""
-        return f"count(*) filter (where {self.of})" if self.how == "count" else f"{self.how}({self.of})"
+        """Return the aggregate as DuckDB SQL over visits. Over nothing, counts and sums are 0 and a maximum is null."""
+        match self.how:
+            case "count":
+                return f"count(*) filter (where {self.of})"
+            case "sum":
+                return f"coalesce(sum({self.of}), 0)::bigint"
+            case "max":
+                return f"max({self.of})"
 
     @property
     def expr(self) -> pl.Expr:
@@ -87,7 +93,7 @@ class Ratio:
     title: str
     numerator: str
     denominator: str
-    kind: Kind = Kind.RATE
+    kind: ValueKind = ValueKind.RATE
 
     @property
     def formula(self) -> str:
@@ -117,7 +123,7 @@ class Percentile:
     percent: int
     of: str
     over: str
-    kind: Kind = Kind.DURATION
+    kind: ValueKind = ValueKind.DURATION
 
     @property
     def formula(self) -> str:
@@ -133,8 +139,23 @@ Measure = Aggregate | Ratio | Percentile
 
 
 def digest(*definitions: object) -> str:
-    """Return twelve hexadecimal digits over definitions, which are values: equal ones have equal digests."""
-    return sha256(repr(definitions).encode()).hexdigest()[:12]
+    """Return twelve hexadecimal digits over definitions, which are values: equal ones have equal digests.
+
+    Definitions are texts, numbers, tuples and dataclasses of these. The names of classes and modules count for nothing.
+    """
+    return sha256(repr(_plain(definitions)).encode()).hexdigest()[:12]
+
+
+def _plain(definition: object) -> object:
+    match definition:
+        case str():  # of an enum, its value
+            return str(definition)
+        case list() | tuple():
+            return tuple(_plain(each) for each in definition)
+        case _ if is_dataclass(definition):
+            return tuple((field.name, _plain(getattr(definition, field.name))) for field in fields(definition))
+        case _:
+            return definition
 
 
 def _bracketed(sum_: str) -> str:

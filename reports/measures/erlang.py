@@ -188,7 +188,7 @@ class _Series:
 def _series(c: float, z: float) -> _Series:
     """Sum z^k / ((c+1)...(c+k)) over k >= 0: the weights of k calls waiting. All terms are positive.
 
-    Terms grow until c + k passes z; sums are scaled down on the way, so that nothing overflows.
+    EffectivePolicy grow until c + k passes z; sums are scaled down on the way, so that nothing overflows.
     """
     term = total = 1.0
     by_k = by_harmonic = harmonic = 0.0

@@ -11,10 +11,10 @@ from dataclasses import replace
 from reports.errors import RequestError
 from reports.measures.definitions import (
     Aggregate,
-    Kind,
     Measure,
     Percentile,
     Ratio,
+    ValueKind,
 )
 
 OUTCOMES = ("answered", "abandoned", "timed_out", "left", "failed_bridge", "unknown", "waiting")
@@ -66,14 +66,14 @@ AGGREGATES: tuple[Aggregate, ...] = (
         "outcome = 'abandoned' and wait_ms is not null",
         "abandoned visits whose wait is known",
     ),
-    Aggregate("total_wait_ms", "Total wait", "sum", "wait_ms", "sum of wait_ms", Kind.DURATION),
+    Aggregate("total_wait_ms", "Total wait", "sum", "wait_ms", "sum of wait_ms", ValueKind.DURATION),
     Aggregate(
         "total_wait_answered_ms",
         "Total wait, answered",
         "sum",
         "case when outcome = 'answered' then wait_ms end",
         "sum of wait_ms over answered visits",
-        Kind.DURATION,
+        ValueKind.DURATION,
     ),
     Aggregate(
         "total_wait_abandoned_ms",
@@ -81,9 +81,11 @@ AGGREGATES: tuple[Aggregate, ...] = (
         "sum",
         "case when outcome = 'abandoned' then wait_ms end",
         "sum of wait_ms over abandoned visits",
-        Kind.DURATION,
+        ValueKind.DURATION,
     ),
-    Aggregate("longest_wait_ms", "Longest wait", "max", "wait_ms", "greatest wait_ms over all visits", Kind.DURATION),
+    Aggregate(
+        "longest_wait_ms", "Longest wait", "max", "wait_ms", "greatest wait_ms over all visits", ValueKind.DURATION
+    ),
 )
 
 DEFAULT_VARIANT = "short_abandons_excluded"
@@ -125,9 +127,13 @@ ABANDONMENT = (
 )
 
 MEANS = (
-    Ratio("mean_wait_answered_ms", "ASA", "total_wait_answered_ms", "waits_answered", Kind.DURATION),
+    Ratio("mean_wait_answered_ms", "ASA", "total_wait_answered_ms", "waits_answered", ValueKind.DURATION),
     Ratio(
-        "mean_wait_abandoned_ms", "Mean wait, abandoned", "total_wait_abandoned_ms", "waits_abandoned", Kind.DURATION
+        "mean_wait_abandoned_ms",
+        "Mean wait, abandoned",
+        "total_wait_abandoned_ms",
+        "waits_abandoned",
+        ValueKind.DURATION,
     ),
 )
 
@@ -136,7 +142,7 @@ COMPLETENESS = Ratio("completeness", "Complete", "2 * offered - waiting - missin
 
 # Shares of the offered, and means over all visits, for reports that lead with them.
 SHARES = tuple(Ratio(f"{o}_share", f"{_OUTCOME_TITLES[o]} %", o, "offered") for o in OUTCOMES)
-MEAN_WAIT = Ratio("mean_wait_ms", "Mean wait", "total_wait_ms", "waits", Kind.DURATION)
+MEAN_WAIT = Ratio("mean_wait_ms", "Mean wait", "total_wait_ms", "waits", ValueKind.DURATION)
 
 PERCENTS = (50, 90, 95, 99)
 

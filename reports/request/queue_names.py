@@ -8,10 +8,10 @@ from reports.errors import RequestError
 from reports.request.request import Request
 from reports.source import Source
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 """So many names are in one sentence: there may be any number of queues."""
 
-_MOST_OF_A_NAME = 64
+_MAX_NAME = 64
 _HEARD = """
 select distinct queue
 from {table}
@@ -65,10 +65,10 @@ def unheard(source: Source, names: Sequence[str]) -> Unheard | None:
             left = tuple(name for name in left if (name,) not in heard)
     if not left:
         return None
-    there_are = source.db.execute(_THERE_ARE, {"most": MOST_NAMED + 1}).fetchall()
+    there_are = source.db.execute(_THERE_ARE, {"most": MAX_NAMED + 1}).fetchall()
     if not there_are:
         return None
-    alike = source.db.execute(_ALIKE, {"names": list(left), "most": MOST_NAMED}).fetchall()
+    alike = source.db.execute(_ALIKE, {"names": list(left), "most": MAX_NAMED}).fetchall()
     return Unheard(left, tuple(name for (name,) in alike), tuple(name for name, _ in there_are), there_are[0][1])
 
 
@@ -80,14 +80,14 @@ def require(source: Source, request: Request) -> None:
     missing = unheard(source, request.queues)
     if missing is None:
         return
-    defined = {each.queue for each in request.agreements}
+    defined = {each.queue for each in request.policies}
     if missing.alike or not defined.issuperset(missing.names):
         raise RequestError(str(missing))
 
 
 def unused(source: Source, request: Request) -> Unheard | None:
     """Return the queues that are defined and that nothing names; None where some queues are asked for."""
-    return None if request.queues else unheard(source, [each.queue for each in request.agreements])
+    return None if request.queues else unheard(source, [each.queue for each in request.policies])
 
 
 def notes(asked: Unheard | None, defined: Unheard | None) -> list[str]:
@@ -100,7 +100,7 @@ def notes(asked: Unheard | None, defined: Unheard | None) -> list[str]:
 
 def listed(names: Sequence[str], every: int) -> str:
     """Return names in quotes, cut and safe to show, and how many more there are of `every`: 'sales', 'support'."""
-    shown = names[:MOST_NAMED]
-    text = ", ".join(f"'{humanize.plain(humanize.cut(name, _MOST_OF_A_NAME))}'" for name in shown)
+    shown = names[:MAX_NAMED]
+    text = ", ".join(f"'{humanize.plain(humanize.cut(name, _MAX_NAME))}'" for name in shown)
     more = every - len(shown)
     return f"{text} and {more:,} more" if more > 0 else text

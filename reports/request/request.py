@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from reports.calendar import intervals, periods
+from reports.calendar import intervals
 from reports.calendar.hours import Hours
 from reports.calendar.intervals import Interval
 from reports.errors import RequestError
 from reports.measures.measures import DEFAULT_VARIANT, service_level
 from reports.request.effective_policy import (
-    Agreement,
-    Terms,
-    resolved,
+    EffectivePolicy,
+    QueuePolicy,
+    effective,
 )
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)
 """No event counts before 1970 or after 2200; a period as long before, or a zone's hours after, stay dates."""
 
 
-class Origin(StrEnum):
+class SettingOrigin(StrEnum):
     """Where a setting comes from."""
 
     OPTION = "option"
@@ -36,7 +36,7 @@ class Setting:
 
     name: str
     value: str | float | int | tuple[str, ...] | None
-    origin: Origin
+    origin: SettingOrigin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class Request:
 
     Without `from_` or `to` the report covers all that the warehouse holds. `queues` empty means every queue. `now` is
     the moment for which ages are told. `by` names what the main table is grouped by, where a report leaves a choice.
-    `target` is the wanted service level as a fraction. `agreements` say what holds for a queue from a date on instead;
-    what was asked for by an option must not be in them. `hours` leaves out visits that began outside, or inside, of the
+    `target` is the wanted service level as a fraction. `policies` say what holds for a queue from a date on instead;
+    they leave open what an option asks for. `hours` leaves out visits that began outside, or inside, of the
     queues' business hours. `explain` asks for formulas with the numbers put in, `agents` is how many are at work, where
     that is known. `origins` says where a field was set; one that it does not name was an option where it is not the
     default. Raises RequestError.
@@ -66,9 +66,9 @@ class Request:
     hours: Hours | None = None
     explain: bool = False
     agents: int | None = None
-    agreements: tuple[Agreement, ...] = ()
+    policies: tuple[QueuePolicy, ...] = ()
     completeness_floor: float = 0.98
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, SettingOrigin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         intervals.zone(self.tz)
@@ -98,22 +98,22 @@ class Request:
         return intervals.zone(self.tz)
 
     @property
-    def terms(self) -> tuple[Terms, ...]:
-        """Return what holds for each queue when, first what holds for those of which nothing is agreed."""
-        others = Terms(
+    def effective_policies(self) -> tuple[EffectivePolicy, ...]:
+        """Return what holds for each queue when; the first is what holds for queues without a policy of their own."""
+        others = EffectivePolicy(
             threshold_secs=self.threshold_secs,
             short_abandon_secs=self.short_abandon_secs,
             target=self.target,
             variant=self.variant,
             tz=self.tz,
         )
-        return resolved(self.agreements, others)
+        return effective(self.policies, others)
 
     def cut(self, length: Interval) -> "Request":
         """Return the request with intervals of that length, if it asks for no others."""
         if self.interval is not None:
             return self
-        return replace(self, interval=length, origins={**self.origins, "interval": Origin.DEFAULT})
+        return replace(self, interval=length, origins={**self.origins, "interval": SettingOrigin.DEFAULT})
 
     def settings(self, *names: str) -> tuple[Setting, ...]:
         """Return the fields of those names as settings."""
@@ -121,7 +121,7 @@ class Request:
         found = []
         for name in names:
             value = getattr(self, name)
-            presumed = Origin.DEFAULT if value == defaults[name] else Origin.OPTION
+            presumed = SettingOrigin.DEFAULT if value == defaults[name] else SettingOrigin.OPTION
             found.append(Setting(name, value, self.origins.get(name, presumed)))
         return tuple(found)
 
@@ -132,63 +132,3 @@ class Request:
     @property
     def short_abandon_ms(self) -> int:
         return round(self.short_abandon_secs * 1000)
-
-
-def parse(
-    *,
-    now: datetime,
-    from_: str | None = None,
-    to: str | None = None,
-    tz: str = "UTC",
-    interval: str | None = None,
-    queues: tuple[str, ...] = (),
-    threshold_secs: float = 20,
-    short_abandon_secs: float = 5,
-    target: float = 0.80,
-    variant: str = DEFAULT_VARIANT,
-    by: tuple[str, ...] = (),
-    hours: str | None = None,
-    explain: bool = False,
-    agents: int | None = None,
-    agreements: tuple[Agreement, ...] = (),
-    completeness_floor: float = 0.98,
-    origins: Mapping[str, Origin] | None = None,
-) -> Request:
-    """Return the request that texts from a command line or a query string mean. Raises RequestError.
-
-    Periods are as `reports.calendar.periods` reads them; `by` takes names with commas between them, too.
-    """
-    for name, texts in (("queues", queues), ("by", by)):
-        if not isinstance(texts, tuple) or not all(isinstance(each, str) for each in texts):
-            raise RequestError(f"{name}: expected an array of texts, such as ['support'], found {texts!r:.80}")
-    zone = intervals.zone(tz)
-    begun = None if from_ is None else periods.stretch(from_, now, zone, name="from")
-    ended = None if to is None else periods.stretch(to, now, zone, name="to").from_
-    if begun is not None and to is None:
-        ended = begun.to
-    return Request(
-        now=now,
-        from_=None if begun is None else begun.from_,
-        to=ended,
-        tz=tz,
-        interval=None if interval is None else intervals.interval(interval),
-        queues=queues,
-        threshold_secs=threshold_secs,
-        short_abandon_secs=short_abandon_secs,
-        target=target,
-        variant=variant,
-        by=tuple(dict.fromkeys(name.strip() for names in by for name in names.split(","))),
-        hours=None if hours is None else _hours(hours),
-        explain=explain,
-        agents=agents,
-        agreements=agreements,
-        completeness_floor=completeness_floor,
-        origins=origins or {},
-    )
-
-
-def _hours(name: str) -> Hours:
-    try:
-        return Hours(name)
-    except ValueError:
-        raise RequestError(f"hours {name!r} are not known: expected one of {', '.join(Hours)}") from None

@@ -4,10 +4,10 @@ from reports import humanize
 from reports.calendar.hours import Hours
 from reports.request.request import Request
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 """So many queues are named in a title; the notes name all."""
 
-_MOST_OF_A_NAME = 64
+_MAX_NAME = 64
 _HOURS = {Hours.OPEN: "in business hours", Hours.CLOSED: "outside of business hours"}
 
 
@@ -33,6 +33,6 @@ def of(request: Request) -> str:
 
 def _named(request: Request, noun: str) -> str:
     queues = dict.fromkeys(request.queues)
-    names = [humanize.plain(humanize.cut(queue, _MOST_OF_A_NAME)) for queue in list(queues)[:MOST_NAMED]]
+    names = [humanize.plain(humanize.cut(queue, _MAX_NAME)) for queue in list(queues)[:MAX_NAMED]]
     more = len(queues) - len(names)
     return f"{noun}{'s' if len(queues) > 1 else ''} {', '.join(names)}{f' and {more:,} more' if more else ''}"

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.basis import Basis
 from reports.calendar.intervals import Spine
 from reports.request import scope
 from reports.request.request import Request
 from reports.tables import notes, visit_notes
 from reports.tables.report import (
-    Basis,
     Column,
     Report,
     Section,
 )
-from reports.tables.visit_tables import Reading
+from reports.tables.visit_tables import VisitData
 from reports.tables.visits import Period
 
 EVERYWHERE = ("tz", "interval", "queues")
@@ -26,7 +26,7 @@ def assembled(
     title: str,
     what: str,
     request: Request,
-    told: Request | None = None,
+    effective_request: Request | None = None,
     basis: Basis,
     covered: Period | None,
     spine: Spine | None = None,
@@ -42,13 +42,13 @@ def assembled(
 ) -> Report:
     """Return the report. `what` it is about, in the plural; `said` are its own notes; `measures` is a digest.
 
-    `told` is the request with what turned out to hold, where that differs.
+    `effective_request` is the request with the policy that held for its queues, where that differs.
     """
     configuration = notes.configuration(request, basis, *settings)
     return Report(
         name=name,
         title=scope.titled(title, request),
-        request=told or request,
+        request=effective_request or request,
         from_=None if covered is None else covered.from_,
         to=None if covered is None else covered.to,
         sections=tuple(sections),
@@ -69,7 +69,7 @@ def assembled(
 
 
 def of_visits(
-    found: Reading,
+    found: VisitData,
     total: Mapping[str, Any],
     *,
     name: str,
@@ -97,7 +97,7 @@ def of_visits(
         title=title,
         what="visits",
         request=made.request,
-        told=made.told,
+        effective_request=made.effective_request,
         basis=found.basis,
         covered=found.covered,
         spine=made.spine,

@@ -17,14 +17,14 @@ from reports.calendar.intervals import (
     midnight,
 )
 from reports.errors import RequestError
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.tables.report import Column
 from reports.tables.visits import Period
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS = tuple(f"{hour:02}:00" for hour in range(24))
-CLOCK = {"hour": Column("hour", "Hour", Kind.TEXT, 1), "weekday": Column("weekday", "Weekday", Kind.TEXT, 1)}
+CLOCK = {"hour": Column("hour", "Hour", ValueKind.TEXT, 1), "weekday": Column("weekday", "Weekday", ValueKind.TEXT, 1)}
 CALENDAR = ("interval", "hour", "weekday", "day", "week", "month")
 _TEXTS = {"hour": HOURS, "weekday": WEEKDAYS}
 _LENGTHS = {"day": Interval.DAY, "week": Interval.WEEK, "month": Interval.MONTH}
@@ -80,12 +80,12 @@ def calendar(name: str, request: Request, covered: Period | None, at: str = "enq
     return Dimension(column, position, pl.Series(bounds, dtype=pl.Datetime("us", "UTC")))
 
 
-def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> Kind:
+def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> ValueKind:
     """Return how bounds of intervals are told: by the date where they are days and `bound` does not cut one."""
     if length.length is not None:
-        return Kind.TIME
+        return ValueKind.TIME
     is_within_a_day = bound is not None and bound != midnight(bound.astimezone(zone).date(), zone)
-    return Kind.TIME if is_within_a_day else Kind.DATE
+    return ValueKind.TIME if is_within_a_day else ValueKind.DATE
 
 
 def clock(spine: Spine, request: Request) -> pl.DataFrame:

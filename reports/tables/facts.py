@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from reports.calendar.intervals import Spine
-from reports.measures.definitions import Kind
+from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, visits
@@ -43,7 +43,7 @@ class FactMeasure:
     how: str
     of: str
     formula: str
-    kind: Kind = Kind.COUNT
+    kind: ValueKind = ValueKind.COUNT
     priority: int = 5
 
     @property
@@ -71,7 +71,7 @@ def _nearest_rank(of: pl.Expr, percent: int) -> pl.Expr:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FactTable:
     """A table of facts: the time that puts one into a period, and SQL for each column that a report reads.
 
     `by_queue` says that the facts have a queue of their own; others belong to those that their session visited.

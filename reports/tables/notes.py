@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reports import humanize
+from reports.basis import Basis
 from reports.calendar.intervals import Spine
 from reports.request.request import (
-    Origin,
     Request,
     Setting,
+    SettingOrigin,
 )
-from reports.tables.report import Basis
 from reports.tables.visits import Period
 
 _MS = timedelta(milliseconds=1)
@@ -47,9 +47,11 @@ def timeless(visits: int) -> list[str]:
 def _elsewhere(request: Request) -> list[str]:
     """Return which queues have another time zone than the report, unless somebody asked for it."""
     (asked,) = request.settings("tz")
-    zones = {each.queue: each.tz for each in request.terms if each.queue in request.queues or not request.queues}
+    zones = {
+        each.queue: each.tz for each in request.effective_policies if each.queue in request.queues or not request.queues
+    }
     others = {queue: tz for queue, tz in zones.items() if queue is not None and tz != request.tz}
-    if not others or asked.origin is Origin.OPTION:
+    if not others or asked.origin is SettingOrigin.OPTION:
         return []
     named = ", ".join(f"{humanize.name(queue)} ({tz})" for queue, tz in others.items())
     return [
@@ -60,7 +62,7 @@ def _elsewhere(request: Request) -> list[str]:
 
 def configuration(request: Request, basis: Basis, *names: str) -> tuple[Setting, ...]:
     """Return the settings that a report was made with: fields of the request, and what the facts were derived with."""
-    return (*request.settings(*names), Setting("longest_wait_ms", basis.longest_wait_ms, Origin.WAREHOUSE))
+    return (*request.settings(*names), Setting("longest_wait_ms", basis.longest_wait_ms, SettingOrigin.WAREHOUSE))
 
 
 def foundations(basis: Basis, settings: Sequence[Setting], measure_definitions: str, now: datetime) -> list[str]:

@@ -7,48 +7,48 @@ import polars as pl
 
 from reports import humanize
 from reports.calendar.hours import WEEKDAYS, Opening
-from reports.measures.definitions import Kind, Ratio
+from reports.measures.definitions import Ratio, ValueKind
 from reports.measures.measures import (
     ABANDONMENT,
     MEANS,
     VARIANTS,
 )
 from reports.request import scope
-from reports.request.effective_policy import Terms
+from reports.request.effective_policy import EffectivePolicy
 from reports.request.request import Request
 from reports.tables.report import Column, Section
 from reports.tables.visit_tables import QUEUE, Tables
 
 _COLUMNS = (
     QUEUE,
-    Column("since", "From", Kind.TIME, 1),
-    Column("until", "Until", Kind.TIME, 3),
-    Column("threshold_secs", "Threshold (s)", Kind.NUMBER, 1),
-    Column("short_abandon_secs", "Short abandon (s)", Kind.NUMBER, 2),
-    Column("target", "Target", Kind.RATE, 1),
-    Column("variant", "Variant", Kind.TEXT, 2),
-    Column("business_hours", "Business hours", Kind.TEXT, 3),
-    Column("holidays", "Holidays", Kind.TEXT, 4),
-    Column("tz", "Time zone", Kind.TEXT, 4),
+    Column("since", "From", ValueKind.TIME, 1),
+    Column("until", "Until", ValueKind.TIME, 3),
+    Column("threshold_secs", "Threshold (s)", ValueKind.NUMBER, 1),
+    Column("short_abandon_secs", "Short abandon (s)", ValueKind.NUMBER, 2),
+    Column("target", "Target", ValueKind.RATE, 1),
+    Column("variant", "Variant", ValueKind.TEXT, 2),
+    Column("business_hours", "Business hours", ValueKind.TEXT, 3),
+    Column("holidays", "Holidays", ValueKind.TEXT, 4),
+    Column("tz", "Time zone", ValueKind.TEXT, 4),
 )
-_TYPES: Mapping[Kind, Any] = {
-    Kind.TEXT: pl.String,
-    Kind.TIME: pl.Datetime("us", "UTC"),
-    Kind.NUMBER: pl.Float64,
-    Kind.RATE: pl.Float64,
+_TYPES: Mapping[ValueKind, Any] = {
+    ValueKind.TEXT: pl.String,
+    ValueKind.TIME: pl.Datetime("us", "UTC"),
+    ValueKind.NUMBER: pl.Float64,
+    ValueKind.RATE: pl.Float64,
 }
 
 
 def sections(tables: Tables) -> list[Section]:
-    """Return the definitions that held, where any are agreed, and the formulas in numbers, where they are asked for."""
+    """Return the definitions that held, where queues have policies, and the formulas in numbers, if asked for."""
     return [
-        *([section(tables.held)] if tables.agreed else []),
+        *([section(tables.held)] if tables.has_policies else []),
         *([explained(tables)] if tables.request.explain else []),
     ]
 
 
-def section(held: Sequence[Terms]) -> Section:
-    """Return the definitions that held, one row each; the queue is null for those of which nothing is agreed."""
+def section(held: Sequence[EffectivePolicy]) -> Section:
+    """Return the definitions that held, one row each; the queue is null for all queues without a policy."""
     rows = [
         {
             **{name: getattr(each, name) for name in ("queue", "since", "until", "target", "variant", "tz")},
@@ -73,29 +73,29 @@ def _clock(minutes: int) -> str:
 
 
 def notes(tables: Tables) -> list[str]:
-    """Return which definition held for which queue when, in sentences; nothing where nothing is agreed."""
-    if not tables.agreed:
+    """Return which definition held for which queue when, in sentences; nothing where no queue has a policy."""
+    if not tables.has_policies:
         return []
-    said = [f"{_whose(each)}{_when(each, tables.request)}: {terms_in_words(each)}." for each in tables.held]
+    said = [f"{_whose(each)}{_when(each, tables.request)}: {policy_in_words(each)}." for each in tables.held]
     if len(said) > 1:
         said.insert(0, "A visit is judged by the definition of its queue that held when it was enqueued:")
     return said
 
 
-def terms_in_words(terms: Terms) -> str:
-    """Return what is agreed: within 20 s (short abandons: wait < 5 s), target 80 %, the variant answered_only."""
-    within, short = humanize.seconds(terms.threshold_secs), humanize.seconds(terms.short_abandon_secs)
-    goal = humanize.target(terms.target)
-    return f"within {within} (short abandons: wait < {short}), target {goal}, the variant {terms.variant}"
+def policy_in_words(policy: EffectivePolicy) -> str:
+    """Return a policy: within 20 s (short abandons: wait < 5 s), target 80 %, the variant answered_only."""
+    within, short = humanize.seconds(policy.threshold_secs), humanize.seconds(policy.short_abandon_secs)
+    goal = humanize.target(policy.target)
+    return f"within {within} (short abandons: wait < {short}), target {goal}, the variant {policy.variant}"
 
 
-def _whose(terms: Terms) -> str:
-    return "Queues of which nothing is agreed" if terms.queue is None else f"Queue {humanize.name(terms.queue)}"
+def _whose(policy: EffectivePolicy) -> str:
+    return "Queues of which nothing is agreed" if policy.queue is None else f"Queue {humanize.name(policy.queue)}"
 
 
-def _when(terms: Terms, request: Request) -> str:
-    since, until = (humanize.moment(at, request.zone) for at in (terms.since, terms.until))
-    return (f" from {since}" if terms.since else "") + (f" until {until}" if terms.until else "")
+def _when(policy: EffectivePolicy, request: Request) -> str:
+    since, until = (humanize.moment(at, request.zone) for at in (policy.since, policy.until))
+    return (f" from {since}" if policy.since else "") + (f" until {until}" if policy.until else "")
 
 
 def explained(tables: Tables) -> Section:
@@ -117,7 +117,9 @@ def explained(tables: Tables) -> Section:
             "formula": ratio.formula,
             "worked": ratio.worked(row["row"]),
             "value": _value(row["row"][ratio.name], ratio),
-            "shown": "service level" if ratio.name == f"service_level_{row['of'] or tables.told.variant}" else None,
+            "shown": "service level"
+            if ratio.name == f"service_level_{row['of'] or tables.effective_request.variant}"
+            else None,
         }
         for row in rows
         for ratio in (*VARIANTS.values(), *ABANDONMENT, *MEANS)
@@ -125,15 +127,15 @@ def explained(tables: Tables) -> Section:
     columns = (
         QUEUE,
         *keys,
-        Column("measure", "Measure", Kind.TEXT, 1),
-        Column("formula", "Formula", Kind.TEXT, 3),
-        Column("worked", "In numbers", Kind.TEXT, 1),
-        Column("value", "Value", Kind.TEXT, 1),
-        Column("shown", "Shown as", Kind.TEXT, 4),
+        Column("measure", "Measure", ValueKind.TEXT, 1),
+        Column("formula", "Formula", ValueKind.TEXT, 3),
+        Column("worked", "In numbers", ValueKind.TEXT, 1),
+        Column("value", "Value", ValueKind.TEXT, 1),
+        Column("shown", "Shown as", ValueKind.TEXT, 4),
     )
     schema = {column.name: _TYPES[column.kind] for column in columns}
     return Section("explained", "Formulas with the numbers put in", columns, pl.DataFrame(told, schema=schema))
 
 
 def _value(value: float | None, ratio: Ratio) -> str:
-    return humanize.percent(value) if ratio.kind is Kind.RATE else humanize.duration(value)
+    return humanize.percent(value) if ratio.kind is ValueKind.RATE else humanize.duration(value)

@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from reports.basis import Basis
 from reports.errors import RequestError
 from reports.measures.definitions import (
     UNITS,
-    Kind,
     Measure,
+    ValueKind,
 )
 from reports.request.request import Request, Setting
 
@@ -25,14 +26,14 @@ class Column:
 
     name: str
     title: str
-    kind: Kind
+    kind: ValueKind
     priority: int = 5
     formula: str | None = None
     figures: bool = False
 
     @property
     def is_numeric(self) -> bool:
-        return self.figures or self.kind in {Kind.COUNT, Kind.RATE, Kind.DURATION, Kind.NUMBER}
+        return self.figures or self.kind in {ValueKind.COUNT, ValueKind.RATE, ValueKind.DURATION, ValueKind.NUMBER}
 
     @property
     def unit(self) -> str:
@@ -72,30 +73,6 @@ class Section:
         if self.totals is None:
             return None
         return self.totals.select(column.name for column in self.columns).row(0, named=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a report rests on: how far the log has landed, when, and how old the file it was read from is.
-
-    `positions` holds (partition, last offset). `published_at` is None for a warehouse that is read directly. `as_of` is
-    set where later events were left out on purpose: when the last record up to the positions was received, which then
-    is the clock that the facts were judged by; `landed_at` and `published_at` are None there. `fact_definitions` are
-    digests of the definitions that the facts were derived by, `longest_wait_ms` how long a visit may last.
-    """
-
-    landed_at: datetime | None
-    published_at: datetime | None
-    positions: tuple[tuple[int, int], ...]
-    events: int
-    fact_definitions: tuple[str, ...] = ()
-    longest_wait_ms: int | None = None
-    as_of: datetime | None = None
-
-    @property
-    def position(self) -> str:
-        """Return the positions as `report --as-of` takes them: 0:12345,1:678."""
-        return ",".join(f"{partition}:{offset}" for partition, offset in self.positions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from reports.calendar.intervals import LENGTH_MS, Spine
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import occupancy
-from reports.tables.visit_tables import Reading
+from reports.tables.visit_tables import VisitData
 from reports.tables.visits import Period
 
-ENOUGH_MS = 60_000
+MIN_HELD_UP_MS = 60_000
 """So long must people have been held up in an interval before it tells how many agents there were."""
 GRACE_MS = 10_000
 """Whoever has waited for less may just be on the way to an agent who is free."""
-FEWEST_ARRIVALS = 12
+MIN_ARRIVALS = 12
 """So many must have come within an hour before it tells whether they came in bunches."""
 _HOUR_MS = 3_600_000
 _BIN = timedelta(minutes=5)
@@ -93,20 +93,20 @@ class Load:
     dispersion: float | None
 
 
-def parts(found: Reading) -> pl.DataFrame:
+def parts(found: VisitData) -> pl.DataFrame:
     """Return every measure by queue and interval, or by the parts into which a new definition cuts one.
 
     `interval_start` and `interval_end` are those of the part.
     """
     rows = found.tables.table(["queue", "interval"])
-    if not found.tables.agreed:
+    if not found.tables.has_policies:
         return rows
     begun = rows.with_columns(pl.max_horizontal("interval_start", "since").alias("interval_start"))
     next_ = pl.col("interval_start").shift(-1).over("queue", "interval")
     return begun.with_columns(interval_end=pl.coalesce(next_, "interval_end"))
 
 
-def loads(source: Source, request: Request, found: Reading) -> dict[str | None, Load]:
+def loads(source: Source, request: Request, found: VisitData) -> dict[str | None, Load]:
     """Return the load of each queue to which somebody came."""
     of_queues = (
         talks(source, request, found.covered)
@@ -143,7 +143,7 @@ def talks(source: Source, request: Request, covered: Period | None) -> pl.DataFr
     return rows
 
 
-def _dispersions(found: Reading) -> dict[str | None, float]:
+def _dispersions(found: VisitData) -> dict[str | None, float]:
     """Return variance over mean of the arrivals in 5 minutes, within hours so that the time of day is not in it.
 
     Only 5 minutes that lie in the period as a whole count: in others nobody could come all the time.
@@ -165,7 +165,7 @@ def _dispersions(found: Reading) -> dict[str | None, float]:
     )
     begin = pl.col("hour") * _BINS_OF_AN_HOUR
     bins = pl.min_horizontal(begin + _BINS_OF_AN_HOUR, pl.lit(end)) - pl.max_horizontal(begin, pl.lit(first))
-    enough = of_hours.with_columns(bins=bins).filter((pl.col("total") >= FEWEST_ARRIVALS) & (pl.col("bins") > 1))
+    enough = of_hours.with_columns(bins=bins).filter((pl.col("total") >= MIN_ARRIVALS) & (pl.col("bins") > 1))
     variance = (pl.col("squares") - pl.col("total") ** 2 / pl.col("bins")) / (pl.col("bins") - 1)
     found_ = enough.group_by("queue").agg(variance.sum() / (pl.col("total") / pl.col("bins")).sum())
     return dict(found_.collect().iter_rows())
@@ -181,10 +181,10 @@ class HeldUp:
     @property
     def agents(self) -> int | None:
         """How many agents there were at least; None where too little tells of it."""
-        return self.talks if self.talks and self.held_up_ms >= ENOUGH_MS else None
+        return self.talks if self.talks and self.held_up_ms >= MIN_HELD_UP_MS else None
 
 
-def held_up(source: Source, request: Request, found: Reading) -> Mapping[tuple[str | None, int], HeldUp]:
+def held_up(source: Source, request: Request, found: VisitData) -> Mapping[tuple[str | None, int], HeldUp]:
     """Return for each queue and interval how long people were held up, and the talks in progress while they were.
 
     While somebody is held up every agent is taken, so the most talks are how many agents there are, less those who ring

@@ -15,7 +15,7 @@ from reports.tables.visits import Visits
 
 def definition(made: Tables) -> dict[str, str | float | int]:
     """Return what was decided; where it is not one thing for all queues, what holds for those not named is said."""
-    request = made.told
+    request = made.effective_request
     return {
         "held": "by queue and date" if len(made.held) > 1 else "one for all",
         "service_level_variant": request.variant,
@@ -36,7 +36,7 @@ def notes(made: Tables, visits: Visits, total: Mapping[str, Any], *, leading: bo
 
     `leading` says that the report leads with the service level.
     """
-    request = made.told
+    request = made.effective_request
     level = service_level(request.variant)
     within, short = humanize.seconds(request.threshold_secs), humanize.seconds(request.short_abandon_secs)
     said = []

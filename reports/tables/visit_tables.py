@@ -1,7 +1,7 @@
 """Every measure over queue visits, by queue, by interval, by both or by anything else, from one reading of the visits.
 
-Where terms are agreed for queues, a queue has a row for each of the terms that held for it in the period, and an
-interval that they cut has two: every row is of one definition, and says which.
+Where queues have policies, a queue has a row for each policy that held for it in the period, and an interval that a
+change of policy cuts has two: every row is of one policy, and says which.
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,32 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from reports.basis import Basis
 from reports.calendar import intervals
 from reports.calendar.intervals import Interval, Spine
 from reports.measures import aggregation
-from reports.measures.definitions import Kind, Ratio
+from reports.measures.definitions import Ratio, ValueKind
 from reports.measures.measures import COMPLETENESS
 from reports.request import scope
-from reports.request.effective_policy import Terms
+from reports.request.effective_policy import EffectivePolicy
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions
 from reports.tables import visits as visits_
 from reports.tables.dimensions import Dimension
 from reports.tables.report import (
-    Basis,
     Column,
     Section,
 )
 from reports.tables.visits import Period, Visits
 
-QUEUE = Column("queue", "Queue", Kind.TEXT, 1)
+QUEUE = Column("queue", "Queue", ValueKind.TEXT, 1)
 OWN = {"queue": QUEUE}
 _HELD = (
-    Column("since", "Since", Kind.TIME, 2),
-    Column("threshold_secs", "Threshold (s)", Kind.NUMBER, 5),
-    Column("target", "Target", Kind.RATE, 4),
-    Column("variant", "Variant", Kind.TEXT, 9),
+    Column("since", "Since", ValueKind.TIME, 2),
+    Column("threshold_secs", "Threshold (s)", ValueKind.NUMBER, 5),
+    Column("target", "Target", ValueKind.RATE, 4),
+    Column("variant", "Variant", ValueKind.TEXT, 9),
 )
 _MOMENT = pl.Datetime("us", "UTC")
 # Queues are numbers while there are as many of them as visits or intervals, and texts in a finished table.
@@ -57,22 +57,23 @@ class Tables:
     finest: pl.LazyFrame
     spine: Spine | None
     queues: tuple[str | None, ...]
-    terms: tuple[Terms, ...]
+    policies: tuple[EffectivePolicy, ...]
     waits: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
 
     @property
-    def agreed(self) -> bool:
-        return len(self.terms) > 1
+    def has_policies(self) -> bool:
+        """Tell whether some queue has a policy of its own."""
+        return len(self.policies) > 1
 
     @property
-    def held(self) -> tuple[Terms, ...]:
-        """Return the terms that visits were judged by, or would have been, in their order."""
+    def held(self) -> tuple[EffectivePolicy, ...]:
+        """Return the policies that held for the queues in the period, in their order."""
         numbers = {number for numbers in self._definitions().values() for number in numbers}
-        return tuple(self.terms[number] for number in sorted(numbers)) or self.terms[:1]
+        return tuple(self.policies[number] for number in sorted(numbers)) or self.policies[:1]
 
     @property
-    def told(self) -> Request:
-        """Return the request with what all the terms that held have in common, for rows of several queues."""
+    def effective_request(self) -> Request:
+        """Return the request with what all policies that held have in common, for rows of several queues."""
         common = {}
         for name in ("threshold_secs", "short_abandon_secs", "target", "variant"):
             values = {getattr(each, name) for each in self.held}
@@ -81,26 +82,28 @@ class Tables:
         return replace(self.request, **common)
 
     def keys(self, by: Sequence[str]) -> tuple[Column, ...]:
-        """Return the columns that say which definition a row is of; none where nothing is agreed."""
-        return _HELD if self.agreed and "queue" in by else ()
+        """Return the columns that say which definition a row is of; none where no queue has a policy of its own."""
+        return _HELD if self.has_policies and "queue" in by else ()
 
     def table(self, by: Sequence[str]) -> pl.DataFrame:
         """Return every measure for each group, a complete spine of groups when `by` has intervals."""
-        keys = [*by, "definition"] if self.agreed and "queue" in by else list(by)
-        tally, waits = aggregation.rolled_up(self.finest, keys), self._percentiles(keys)
+        keys = [*by, "definition"] if self.has_policies and "queue" in by else list(by)
+        aggregated, waits = aggregation.rolled_up(self.finest, keys), self._percentiles(keys)
         if keys:
-            tally = self._complete(tally, keys).join(waits, on=keys, how="left", nulls_equal=True)
+            aggregated = self._complete(aggregated, keys).join(waits, on=keys, how="left", nulls_equal=True)
         else:
-            tally = pl.concat([tally, waits], how="horizontal")
-        rated = self._with_completeness(aggregation.with_rates(tally, self.told.variant), self.visits, keys)
+            aggregated = pl.concat([aggregated, waits], how="horizontal")
+        rated = self._with_completeness(
+            aggregation.with_rates(aggregated, self.effective_request.variant), self.visits, keys
+        )
         if "definition" in keys:
-            rated = self._with_terms(rated)
+            rated = self._with_policy_columns(rated)
         if self.spine is not None and "interval" in keys:
             rated = rated.join(self.spine.frame().lazy(), on="interval", how="left")
         return (rated.sort(keys, nulls_last=True) if keys else rated).with_columns(AS_TEXT).collect()
 
     def _percentiles(self, keys: Sequence[str]) -> pl.LazyFrame:
-        by_queue = ["queue", "definition"] if self.agreed else ["queue"]
+        by_queue = ["queue", "definition"] if self.has_policies else ["queue"]
         if keys and list(keys) != by_queue:
             # Visits come in order of time: by intervals first, there is little left to sort.
             return aggregation.percentiles(self.visits, sorted(keys, key=lambda name: name != "interval"))
@@ -114,18 +117,20 @@ class Tables:
     def merged(self) -> pl.DataFrame:
         """Return every measure for each queue, those of all its definitions together."""
         by = ["queue"]
-        tally = self._complete(aggregation.rolled_up(self.finest, by), by)
+        aggregated = self._complete(aggregation.rolled_up(self.finest, by), by)
         waits = self._percentiles(by)
-        rated = aggregation.with_rates(tally.join(waits, on=by, how="left", nulls_equal=True), self.told.variant)
+        rated = aggregation.with_rates(
+            aggregated.join(waits, on=by, how="left", nulls_equal=True), self.effective_request.variant
+        )
         return rated.sort(by, nulls_last=True).with_columns(AS_TEXT).collect()
 
     def grouped(self, by: Sequence[Dimension]) -> pl.DataFrame:
         """Return every measure for each group of any dimensions, of the groups that occur."""
         visits = dimensions.numbered(self.visits, by).collect().lazy()
         names = [each.name for each in by]
-        tally, waits = aggregation.tally(visits, names), aggregation.percentiles(visits, names)
-        joined = tally.join(waits, on=names, how="left", nulls_equal=True)
-        rated = self._with_completeness(aggregation.with_rates(joined, self.told.variant), visits, names)
+        aggregated, waits = aggregation.aggregated(visits, names), aggregation.percentiles(visits, names)
+        joined = aggregated.join(waits, on=names, how="left", nulls_equal=True)
+        rated = self._with_completeness(aggregation.with_rates(joined, self.effective_request.variant), visits, names)
         return dimensions.labelled(rated.collect(), by).with_columns(AS_TEXT)
 
     def _with_completeness(self, rated: pl.LazyFrame, visits: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
@@ -152,8 +157,8 @@ class Tables:
         finest = aggregation.rolled_up(self.finest.with_columns(become), by)
         return replace(self, visits=self.visits.with_columns(become), finest=finest, spine=spine, waits={})
 
-    def _complete(self, tally: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-        """Return the tally with a row of zeros for each queue asked for and each interval in which nobody came."""
+    def _complete(self, aggregated: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
+        """Return the aggregated with a row of zeros for each queue asked for and each interval in which nobody came."""
         definitions = self._definitions()
         numbered = self.finest.collect_schema()["queue"]
         groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": numbered})}
@@ -170,25 +175,25 @@ class Tables:
         if "definition" in by and "interval" in by:
             every = self._overlapping(every)
         sums = pl.selectors.exclude(*by, "longest_wait_ms")
-        return every.join(tally, on=list(by), how="left", nulls_equal=True).with_columns(sums.fill_null(0))
+        return every.join(aggregated, on=list(by), how="left", nulls_equal=True).with_columns(sums.fill_null(0))
 
     def _overlapping(self, every: pl.LazyFrame) -> pl.LazyFrame:
         assert self.spine is not None  # noqa: S101 -- for the type checker: there are intervals
-        dated = every.join(self._terms(), on="definition").join(self.spine.frame().lazy(), on="interval")
+        dated = every.join(self._policy_rows(), on="definition").join(self.spine.frame().lazy(), on="interval")
         starts = pl.col("since").is_null() | (pl.col("since") < pl.col("interval_end"))
         ends = pl.col("until").is_null() | (pl.col("until") > pl.col("interval_start"))
         return dated.filter(starts & ends).select("queue", "interval", "definition")
 
-    def _with_terms(self, rated: pl.LazyFrame) -> pl.LazyFrame:
+    def _with_policy_columns(self, rated: pl.LazyFrame) -> pl.LazyFrame:
         level = pl.col("service_level")
-        for variant in {each.variant for each in self.terms}:
+        for variant in {each.variant for each in self.policies}:
             level = pl.when(pl.col("variant") == variant).then(pl.col(f"service_level_{variant}")).otherwise(level)
-        return rated.join(self._terms(), on="definition", how="left").with_columns(service_level=level)
+        return rated.join(self._policy_rows(), on="definition", how="left").with_columns(service_level=level)
 
-    def _terms(self) -> pl.LazyFrame:
+    def _policy_rows(self) -> pl.LazyFrame:
         rows = [
             (number, each.since, each.until, each.threshold_secs, each.target, each.variant)
-            for number, each in enumerate(self.terms)
+            for number, each in enumerate(self.policies)
         ]
         schema: dict[str, Any] = {
             "definition": pl.Int32,
@@ -201,13 +206,13 @@ class Tables:
         return pl.LazyFrame(rows, schema=schema, orient="row")
 
     def _definitions(self) -> dict[str | None, list[int]]:
-        """Return for each queue the numbers of the terms that held in the period."""
+        """Return for each queue the numbers of the policies that held in the period."""
         covered = self.covered
         found = {}
         for queue in self.queues:
             mine = [
                 number
-                for number, each in enumerate(self.terms)
+                for number, each in enumerate(self.policies)
                 if queue is not None
                 and each.queue == queue
                 and (covered is None or each.overlaps(covered.from_, covered.to))
@@ -224,18 +229,18 @@ def tables(visits: Visits, request: Request, covered: Period | None, spine: Spin
 def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
     # Every table needs the interval; it is looked up once.
     frame = visits if spine is None else visits.with_columns(interval=spine.position()).collect().lazy()
-    terms = request.terms
-    by = ["queue", *(["definition"] if len(terms) > 1 else []), *(["interval"] if spine is not None else [])]
-    finest = aggregation.tally(frame, by).collect()
+    policies = request.effective_policies
+    by = ["queue", *(["definition"] if len(policies) > 1 else []), *(["interval"] if spine is not None else [])]
+    finest = aggregation.aggregated(frame, by).collect()
     names = {*finest["queue"].unique().cast(pl.String), *request.queues}
     queues = sorted(names, key=lambda queue: (queue is None, queue or ""))
     if spine is not None:
         intervals.require_bounded(len(queues), spine)
-    return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), terms)
+    return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), policies)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class VisitData:
     """All that a report on visits begins with."""
 
     basis: Basis
@@ -244,12 +249,12 @@ class Reading:
     tables: Tables
 
 
-def reading(source: Source, request: Request) -> Reading:
+def visit_data(source: Source, request: Request) -> VisitData:
     """Read the visits that a request is about, and cut its period into the intervals that it names."""
     covered = visits_.period(source, request)
     spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
     visits = visits_.read(source, request, covered)
-    return Reading(source.basis(), covered, visits, tables(visits, request, covered, spine))
+    return VisitData(source.basis(), covered, visits, tables(visits, request, covered, spine))
 
 
 def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
@@ -263,7 +268,7 @@ def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> t
 
 
 def sections(
-    found: Reading, by: Sequence[Dimension], shown: Sequence[Column], more: Sequence[Ratio] = ()
+    found: VisitData, by: Sequence[Dimension], shown: Sequence[Column], more: Sequence[Ratio] = ()
 ) -> list[Section]:
     """Return the tables that a report on visits has, its main one first: by what was asked, by queue, by both.
 

@@ -9,7 +9,7 @@ import polars as pl
 from reports.calendar import intervals, periods
 from reports.calendar.hours import Hours
 from reports.calendar.intervals import Interval, Spine
-from reports.calendar.periods import Extent
+from reports.calendar.periods import FactExtent
 from reports.errors import SourceError
 from reports.measures.measures import OUTCOMES
 from reports.request import effective_policy
@@ -81,10 +81,10 @@ where enqueued_at is null
 class Visits:
     """The visits of a period.
 
-    `frame` has the columns queue (an enum in order, of all that were found, asked for or agreed on), enqueued_at
+    `frame` has the columns queue (an enum in order, of all that were found, asked for or have a policy), enqueued_at
     (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of an answered visit without a wait, how long it can
     have waited at most), `missing` (of the two events of a visit, those that nobody
-    told), threshold_ms, short_abandon_ms, and `definition`, the number of the terms that they are of.
+    told), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
     `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that
     began outside of business hours, where all are asked for.
@@ -141,11 +141,11 @@ def period(source: Source, request: Request, moments: str = _MOMENTS) -> Period 
     return None if from_ >= to else Period(from_, to, apart)
 
 
-def _touches(extent: Extent, from_: datetime | None, to: datetime | None) -> bool:
+def _touches(extent: FactExtent, from_: datetime | None, to: datetime | None) -> bool:
     return (from_ is None or extent.last >= from_) and (to is None or extent.first < to)
 
 
-def _extents(source: Source, of_facts: str) -> list[Extent]:
+def _extents(source: Source, of_facts: str) -> list[FactExtent]:
     """Return the extent of the facts of each day in UTC that has some, in order."""
     rows = source.db.execute(
         f"""
@@ -165,7 +165,7 @@ def _extents(source: Source, of_facts: str) -> list[Extent]:
         """,
         {"far": periods.FAR // _MICROSECOND, "day": timedelta(days=1) // _MICROSECOND},
     ).fetchall()
-    return [Extent(_instant(first), _instant(last), _instant(over), facts) for first, last, over, facts in rows]
+    return [FactExtent(_instant(first), _instant(last), _instant(over), facts) for first, last, over, facts in rows]
 
 
 def read(source: Source, request: Request, period: Period | None) -> Visits:
@@ -176,13 +176,13 @@ def read(source: Source, request: Request, period: Period | None) -> Visits:
         "to": period.to_us if period else 0,
         "queues": list(request.queues),
     }
-    frame = effective_policy.judged(_rows(source, request, within).lazy(), request.terms)
+    frame = effective_policy.applied(_rows(source, request, within).lazy(), request.effective_policies)
     outside = 0
-    if period is not None and effective_policy.has_hours(request.terms):
-        closed = effective_policy.chosen(frame, request.terms, Hours.CLOSED, period.from_, period.to)
+    if period is not None and effective_policy.has_hours(request.effective_policies):
+        closed = effective_policy.chosen(frame, request.effective_policies, Hours.CLOSED, period.from_, period.to)
         outside = int(closed.select(pl.len()).collect().item())
     if period is not None:
-        frame = effective_policy.chosen(frame, request.terms, request.hours, period.from_, period.to)
+        frame = effective_policy.chosen(frame, request.effective_policies, request.hours, period.from_, period.to)
     return Visits(
         frame=frame,
         timeless=timeless(source, request),
@@ -203,8 +203,8 @@ def timeless(source: Source, request: Request) -> int:
 
 def _rows(source: Source, request: Request, within: Mapping[str, object]) -> pl.DataFrame:
     found = {queue for (queue,) in source.db.execute(_QUEUES, dict(within)).fetchall()}
-    agreed = {each.queue for each in request.terms if each.queue is not None}
-    names = sorted({*found, *request.queues, *agreed})
+    with_policy = {each.queue for each in request.effective_policies if each.queue is not None}
+    names = sorted({*found, *request.queues, *with_policy})
     values = {**within, "names": names, "outcomes": list(OUTCOMES)}
     rows = pl.from_arrow(source.db.sql(_READ, params=values).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series

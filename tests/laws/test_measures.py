@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from reports.catalogue import sla
 from reports.measures.aggregation import (
+    aggregated,
     percentiles,
     rolled_up,
-    tally,
     wait_distribution,
     with_rates,
 )
 from reports.measures.measures import OUTCOMES, VARIANTS
-from reports.request.request import parse
 from reports.source import Source
+from tests.support.requests import a_request
 
 BEGIN = datetime(2026, 10, 31, 20, tzinfo=UTC)  # the clocks of New York go back in the night after
 RATES = ("service_level", *(ratio.name for ratio in VARIANTS.values()), "abandonment_rate", "abandonment_rate_adjusted")
@@ -90,7 +90,7 @@ def _frame(visits: Iterable[Visit], threshold_ms: int = 20_000, short_ms: int = 
 
 def _row(visits: Iterable[Visit], threshold_ms: int = 20_000, short_ms: int = 5_000) -> dict[str, Any]:
     frame = _frame(visits, threshold_ms, short_ms)
-    measured = pl.concat([tally(frame, []), percentiles(frame, [])], how="horizontal")
+    measured = pl.concat([aggregated(frame, []), percentiles(frame, [])], how="horizontal")
     return with_rates(measured).collect().row(0, named=True)
 
 
@@ -151,7 +151,7 @@ def test_every_measure_equals_one_worked_out_by_hand(visits: list[Visit], thresh
 @law
 @given(VISITS)
 def test_offered_is_the_sum_of_the_outcomes(visits: list[Visit]) -> None:
-    for row in tally(_frame(visits), ["queue"]).collect().iter_rows(named=True):
+    for row in aggregated(_frame(visits), ["queue"]).collect().iter_rows(named=True):
         assert row["offered"] == sum(row[outcome] for outcome in OUTCOMES)
 
 
@@ -188,9 +188,9 @@ def test_the_longest_wait_is_no_shorter_than_any_percentile(visits: list[Visit])
 @given(VISITS)
 def test_rolling_up_gives_what_counting_anew_gives(visits: list[Visit]) -> None:
     frame = _frame(visits).with_columns(interval=pl.col("enqueued_at").dt.hour())
-    finest = tally(frame, ["queue", "interval"]).collect().lazy()
+    finest = aggregated(frame, ["queue", "interval"]).collect().lazy()
     for by in (["queue"], ["interval"], []):
-        anew, up = (found.collect().sort(by or ["offered"]) for found in (tally(frame, by), rolled_up(finest, by)))
+        anew, up = (found.collect().sort(by or ["offered"]) for found in (aggregated(frame, by), rolled_up(finest, by)))
         assert up.equals(anew)
 
 
@@ -238,7 +238,7 @@ def _filled(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> Source:
 def test_a_report_has_every_visit_once_in_its_queue_and_interval(
     db: duckdb.DuckDBPyConnection, visits: list[Visit], tz: str, interval: str, queues: tuple[str, ...]
 ) -> None:
-    request = parse(now=BEGIN, tz=tz, interval=interval, queues=queues, from_="2026-10-31", to="2026-11-02")
+    request = a_request(BEGIN, tz=tz, interval=interval, queues=queues, from_="2026-10-31", to="2026-11-02")
     report = sla.report(_filled(db, visits), request)
     assert report.from_ is not None
     assert report.to is not None
@@ -268,7 +268,7 @@ def test_the_sum_of_waits_is_the_same_in_every_interval(db: duckdb.DuckDBPyConne
     source = _filled(db, visits)
     found = {
         sum(
-            row["total_wait_ms"] for row in sla.report(source, parse(now=BEGIN, tz=tz, interval=i)).section(name).rows()
+            row["total_wait_ms"] for row in sla.report(source, a_request(BEGIN, tz=tz, interval=i)).section(name).rows()
         )
         for i in ("15m", "30m", "1h", "1d", "1w", "1mo")
         for name in ("queues", "intervals", "queue_intervals")

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdtime.commands.report import request_of
 from holdtime.config.queue_policies import definitions
+from holdtime.config.requests import request_of
 from holdtime.config.settings import (
     Configuration,
-    Environment,
-    Settings,
 )
 from reports.catalogue import (
     by_interval,
@@ -32,9 +30,9 @@ from reports.measures.measures import (
     OUTCOMES,
     VARIANTS,
 )
-from reports.request.request import parse
 from reports.source import Source
 from tests.support.builders import NOON, a_warehouse
+from tests.support.requests import a_request
 from warehouse.catalog import describe
 from warehouse.query import value
 from warehouse.queue_definitions import QueueDefinition, put
@@ -267,7 +265,7 @@ def test_the_depth_at_a_moment_is_how_many_are_there(
 
 
 @st.composite
-def an_agreement(draw: st.DrawFn) -> dict[str, object]:
+def a_policy(draw: st.DrawFn) -> dict[str, object]:
     """What a `[[queue]]` may say: of a queue that somebody calls or of another one, ever since or from a date on."""
     said: dict[str, object] = {"name": draw(st.sampled_from(["sales", "support", "nobody's"]))}
     local = NOON.replace(tzinfo=None)
@@ -288,7 +286,7 @@ def an_agreement(draw: st.DrawFn) -> dict[str, object]:
     return said
 
 
-AGREEMENTS = st.lists(an_agreement(), max_size=6, unique_by=lambda each: (each["name"], each.get("effective_from")))
+POLICIES = st.lists(a_policy(), max_size=6, unique_by=lambda each: (each["name"], each.get("effective_from")))
 LEVELS = st.fixed_dictionaries(
     {}, optional={"threshold_secs": st.sampled_from([10, 30]), "variant": st.sampled_from(list(VARIANTS))}
 )
@@ -297,17 +295,16 @@ EXACT = (*(measure.name for measure in MEASURES), "service_level")
 
 
 @law
-@given(VISITS, AGREEMENTS, LEVELS)
+@given(VISITS, POLICIES, LEVELS)
 def test_service_levels_are_those_of_the_reports(
-    db: duckdb.DuckDBPyConnection, visits: list[Visit], agreements: list[dict[str, object]], levels: dict[str, object]
+    db: duckdb.DuckDBPyConnection, visits: list[Visit], policies: list[dict[str, object]], levels: dict[str, object]
 ) -> None:
     fill(db, visits)
-    configuration = Configuration.model_validate({"queue": agreements, "service_level": levels})
+    configuration = Configuration.model_validate({"queue": policies, "service_level": levels})
     put(db, definitions(configuration))
-    settings_ = Settings.model_construct(environment=Environment(), configuration=configuration)
     now = NOON + timedelta(days=1)
     asked = {"interval": "15m", "tz": "UTC", "from_": f"{NOON.date()}", "to": f"{now.date()}"}
-    report = sla.report(Source(db), request_of(settings_, asked, now))
+    report = sla.report(Source(db), request_of(configuration, asked, now))
     expected = {}
     for row in report.section("queue_intervals").rows():
         if row["offered"]:
@@ -368,7 +365,7 @@ def test_the_report_intervals_says_what_the_views_say(db: duckdb.DuckDBPyConnect
     fill(db, visits)
     # As of the beginning nobody who still waits has waited.
     day = NOON.date()
-    request = parse(now=NOON, interval="15m", from_=f"{day}", to=f"{day + timedelta(days=1)}")
+    request = a_request(NOON, interval="15m", from_=f"{day}", to=f"{day + timedelta(days=1)}")
     report = by_interval.report(Source(db), request)
     outcomes = ", ".join(f'sum("{outcome}")::bigint' for outcome in OUTCOMES)
     for attribution, section, came in (("event_time", "happened", "began"), ("cohort", "intervals", "offered")):
@@ -401,7 +398,7 @@ def test_the_report_intervals_says_what_the_views_say(db: duckdb.DuckDBPyConnect
 def test_the_report_depth_says_what_the_view_says(db: duckdb.DuckDBPyConnection, visits: list[Visit]) -> None:
     fill(db, [visit for visit in visits if visit.outcome != "waiting"])
     day = NOON.date()
-    request = parse(now=NOON + timedelta(days=1), interval="1h", from_=f"{day}", to=f"{day + timedelta(days=1)}")
+    request = a_request(NOON + timedelta(days=1), interval="1h", from_=f"{day}", to=f"{day + timedelta(days=1)}")
     queues = {row["queue"]: row["peak"] for row in depth.report(Source(db), request).section("queues").rows()}
     peaks = dict(db.execute("select queue, max(depth) from queue_depth group by queue").fetchall())
     assert {queue: peak for queue, peak in queues.items() if peak} == {q: peak for q, peak in peaks.items() if peak}

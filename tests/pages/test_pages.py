@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from reports.catalogue.registry import REPORTS, run
 from reports.formats import render
-from reports.request.request import parse
 from reports.source import Source
 from tests.support.browser import started
 from tests.support.busy_center import AFTERWARDS, a_busy_center
 from tests.support.hostile_names import HOSTILE
+from tests.support.requests import a_request
 
 DESK: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -42,7 +42,7 @@ def files(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         file = folder / f"{name}-{len(queues)}.html"
         if not file.exists():
             agents = 4 if name == "staffing" else None
-            report = run(name, source, parse(now=AFTERWARDS, tz="America/New_York", queues=queues, agents=agents))
+            report = run(name, source, a_request(AFTERWARDS, tz="America/New_York", queues=queues, agents=agents))
             file.write_text(render(report, "html"), encoding="utf-8")
         return file
 

@@ -144,7 +144,7 @@ PATHS = (
 OF_NAME: dict[str, Sequence[str]] = {
     **dict.fromkeys(("from_", "to", "start", "since"), TIMES),
     "tz": ZONES,
-    "name": (*registry.SUMMARIES, "list", "diff", "weekly"),
+    "name": (*registry.REPORTS, "list", "diff", "weekly"),
     "form": (*formats.EVERY, *formats.PICTURES, "pdf"),
     "interval": ("15m", "30m", "1h", "1d", "1w", "1mo", "1s"),
     "by": ("queue", "hour", "weekday", "day", "week", "month", "queue,hour", "day,day", ","),
@@ -161,7 +161,7 @@ OF_NAME: dict[str, Sequence[str]] = {
 GOOD: dict[str, Sequence[str]] = {
     "from_": ("2026-03", "2026-03-01", "2026-03-02"),
     "to": ("2026-03-03", "2026-04-01"),
-    "name": tuple(registry.SUMMARIES),
+    "name": tuple(registry.REPORTS),
     "tz": ("UTC", "Europe/Athens"),
     "form": (*formats.EVERY, *formats.PICTURES),
     "interval": ("30m", "1h", "1d", "1mo"),

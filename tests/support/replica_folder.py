@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from holdtime.commands.destination import Destination
 from holdtime.commands.report import (
     write_difference,
     write_report,
@@ -15,6 +16,7 @@ from holdtime.config.settings import (
     Settings,
 )
 from processors.landing.landing import Landing
+from reports.request.options import ReportOptions
 from tests.support.builders import (
     NOON,
     Said,
@@ -46,13 +48,12 @@ class ReplicaFolder:
         output = self.outputs / "out"
         write_report(
             name,
+            ReportOptions(**asked),
+            Destination(form, output, raw=False, bom=False),
             settings=SETTINGS,
             source=self.replica,
-            asked=asked,
             as_of=as_of,
-            form=form,
-            output=output,
-            raw=False,
+            section=None,
             now=NOON + timedelta(minutes=40) if as_of is None else datetime.now(NOON.tzinfo),
         )
         return output.read_bytes()
@@ -72,13 +73,11 @@ class ReplicaFolder:
             name,
             first,
             last,
+            ReportOptions(**{"interval": "30m", **asked}),
+            Destination(form, output, raw=False, bom=False),
             settings=SETTINGS,
             source=self.replica,
-            asked={"interval": "30m", **asked},
             events=events,
-            form=form,
-            output=output,
-            raw=False,
             now=datetime.now(NOON.tzinfo),
         )
         text = output.read_text(encoding="utf-8")

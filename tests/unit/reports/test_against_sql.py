@@ -7,16 +7,15 @@ import pytest
 
 from reports.catalogue.registry import (
     REPORTS,
-    SUMMARIES,
     completeness_of,
     run,
 )
 from reports.formats import EVERY, PICTURES, encoded, pictures
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
 from tests.support.builders import opened_warehouse
 from tests.support.busy_center import AFTERWARDS, a_busy_center
+from tests.support.requests import a_request
 from warehouse.catalog import describe
 
 TZ = "Asia/Kolkata"
@@ -32,7 +31,7 @@ def source() -> Iterator[Source]:
 
 
 def _report(source: Source, name: str, **options: Any) -> Report:
-    return run(name, source, parse(now=AFTERWARDS, tz=TZ, **{**PERIOD, **options}))
+    return run(name, source, a_request(AFTERWARDS, tz=TZ, **{**PERIOD, **options}))
 
 
 def _equal(source: Source, found: Any, names: str, query: str) -> None:
@@ -427,7 +426,7 @@ def test_staffing_rests_on_measured_loads(source: Source) -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_is_listed_has_every_format_and_is_the_same_bytes_again(source: Source, name: str) -> None:
-    assert set(SUMMARIES) == set(REPORTS)
+    assert REPORTS[name].summary
     first, again = (_report(source, name) for _ in range(2))
     forms = EVERY if name in {"sla", "heatmap", "staffing"} else ("html", "xlsx", "csv")
     for form in forms:
@@ -446,7 +445,7 @@ def test_every_report_has_something_to_say_where_there_is_nothing(name: str) -> 
         empty = Source(warehouse.db)
         periods: tuple[dict[str, Any], ...] = ({}, PERIOD)
         for options in periods:
-            report = run(name, empty, parse(now=AFTERWARDS, queues=("support",), **options))
+            report = run(name, empty, a_request(AFTERWARDS, queues=("support",), **options))
             for form in ("table", "html", "json"):
                 assert encoded(report, form)
             for section in report.sections:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import run
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
 from tests.support.report_facts import NOON, Row
+from tests.support.requests import a_request
 
 ANN = "+12025550143"
 SECOND = timedelta(seconds=1)
@@ -26,7 +26,7 @@ def called(number: str, answered: float | None, direction: str | None = "outgoin
 
 
 def abandonment(source: Source, **options: Any) -> Report:
-    return run("abandonment", source, parse(now=NOON + timedelta(days=2), **options))
+    return run("abandonment", source, a_request(NOON + timedelta(days=2), **options))
 
 
 def callers(source: Source, **options: Any) -> list[Any]:

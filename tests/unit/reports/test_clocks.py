@@ -11,10 +11,10 @@ from reports import humanize
 from reports.catalogue.compare import earlier, preceding
 from reports.catalogue.registry import REPORTS, run
 from reports.formats import encoded
-from reports.request.request import parse
 from reports.tables.report import Report
 from reports.tables.visits import Period
 from tests.support.report_facts import COUNTED, everything
+from tests.support.requests import a_request
 
 CHANGES = [
     ("Europe/Athens", "2026-03-29", 23),
@@ -43,7 +43,7 @@ def all_day(fill: Any, visit: Any) -> Any:
             visit(at=begin + n * TEN_MINUTES, wait_secs=25 * 60) for n in range(-6, (end - begin) // TEN_MINUTES + 6)
         ]
         now = end + timedelta(hours=9)
-        return run(name, fill(*visits), parse(now=now, tz=tz, from_="yesterday", **options))
+        return run(name, fill(*visits), a_request(now, tz=tz, from_="yesterday", **options))
 
     return reported
 
@@ -72,7 +72,7 @@ def test_every_report_has_the_half_hours_of_the_day_and_everything_once(
     within = [at for at in moments if begin <= at < begin + timedelta(hours=hours)]
     starts = [begin + n * timedelta(minutes=30) for n in range(int(hours * 2))]
     counts = [sum(start <= at < start + timedelta(minutes=30) for at in within) for start in starts]
-    asked = parse(now=begin + timedelta(days=1, hours=9), tz=tz, from_=day, to=_day_after(day), interval="30m")
+    asked = a_request(begin + timedelta(days=1, hours=9), tz=tz, from_=day, to=_day_after(day), interval="30m")
     for name, (section, count) in COUNTED.items():
         rows = list(run(name, source, asked).section(section).rows())
         assert [row["interval_start"] for row in rows] == starts, name
@@ -90,7 +90,7 @@ def test_every_report_ends_a_year_at_the_local_midnight(fill: Any, visit: Any, t
     year = datetime(2026, 1, 1, tzinfo=ZoneInfo(tz)).astimezone(UTC)
     visits, facts = everything(visit, [year - timedelta(milliseconds=1500), year])
     source = fill(*visits, **facts)
-    asked = parse(now=year + timedelta(days=3), tz=tz, from_="2025-12-31", to="2026-01-02", interval=interval)
+    asked = a_request(year + timedelta(days=3), tz=tz, from_="2025-12-31", to="2026-01-02", interval=interval)
     for name, (section, count) in COUNTED.items():
         rows = list(run(name, source, asked).section(section).rows())
         assert [row["interval_start"].astimezone(ZoneInfo(tz)).year for row in rows] == [2025, 2026], name
@@ -105,7 +105,7 @@ def test_one_of_everything_is_one_in_every_report(fill: Any, visit: Any) -> None
     visits, facts = everything(visit, [at])
     source = fill(*visits, **facts)
     for name in REPORTS:
-        asked = parse(now=at + timedelta(hours=1), interval="30m" if name in COUNTED else None)
+        asked = a_request(at + timedelta(hours=1), interval="30m" if name in COUNTED else None)
         report = run(name, source, asked)
         assert encoded(report, "table"), name
         if name in COUNTED:
@@ -116,7 +116,7 @@ def test_one_of_everything_is_one_in_every_report(fill: Any, visit: Any) -> None
         elif name == "compare":
             offered = next(row for row in report.section("compare").rows() if row["name"] == "offered")
             assert (offered["now_value"], offered["before_value"]) == (1, 0)
-            assert offered["change"] == humanize.NOTHING
+            assert offered["change"] == humanize.DASH
 
 
 @pytest.mark.parametrize(("tz", "day", "hours"), CHANGES)
@@ -206,7 +206,7 @@ def test_times_that_the_clocks_skipped_are_compared_with_what_there_was_of_them(
         source = fill(*(visit(at=jump + n * TEN_MINUTES) for n in range(-30, 30)))
         moments = (f"2026-03-30T{from_}", f"2026-03-30T{to}")
         report = run(
-            "compare", source, parse(now=jump + timedelta(days=3), tz=zone.key, from_=moments[0], to=moments[1])
+            "compare", source, a_request(jump + timedelta(days=3), tz=zone.key, from_=moments[0], to=moments[1])
         )
         source.db.execute("delete from queue_visits")
         return report
@@ -217,4 +217,4 @@ def test_times_that_the_clocks_skipped_are_compared_with_what_there_was_of_them(
     rows = [
         next(row for row in report.section("compare").rows() if row["name"] == "offered") for report in (partly, wholly)
     ]
-    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, humanize.NOTHING)]
+    assert [(row["before_value"], row["change"]) for row in rows] == [(3, "-100.0 %"), (None, humanize.DASH)]

@@ -9,15 +9,15 @@ from typing import Any
 
 from reports import formats
 from reports.catalogue.registry import completeness_of, run
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
+from tests.support.requests import a_request
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 def sla(source: Source, **options: Any) -> Report:
-    return run("sla", source, parse(now=NOW, **options))
+    return run("sla", source, a_request(NOW, **options))
 
 
 def told(visit: Any) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def test_every_format_shows_the_score_and_marks_what_is_below_the_floor(fill: An
 
 def test_a_report_of_any_kind_has_a_score_of_its_period(fill: Any, visit: Any) -> None:
     source = fill(told(visit), visit("unknown", None, queue="sales"))
-    of_queues = run("queues", source, parse(now=NOW))
+    of_queues = run("queues", source, a_request(NOW))
     assert completeness_of(source, of_queues) == 3 / 4
-    assert completeness_of(source, run("waits", source, parse(now=NOW, queues=("support",)))) == 1.0
+    assert completeness_of(source, run("waits", source, a_request(NOW, queues=("support",)))) == 1.0
     # Of the day's events none is there, and one is proven.
-    of_day = parse(now=NOW, from_="2026-03-02", to="2026-03-03")
+    of_day = a_request(NOW, from_="2026-03-02", to="2026-03-03")
     assert completeness_of(source, run("conferences", source, of_day)) == 0.0
-    assert completeness_of(source, run("conferences", source, parse(now=NOW))) is None
-    assert completeness_of(source, run("sla", source, parse(now=NOW, queues=("night",)))) is None
+    assert completeness_of(source, run("conferences", source, a_request(NOW))) is None
+    assert completeness_of(source, run("sla", source, a_request(NOW, queues=("night",)))) is None

@@ -5,9 +5,9 @@ from typing import Any
 
 from reports.catalogue.registry import run
 from reports.formats import FORMATS, render
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def _conference(
 
 
 def _report(source: Source, **options: Any) -> Report:
-    return run("conferences", source, parse(now=NOON + timedelta(days=1), **options))
+    return run("conferences", source, a_request(NOON + timedelta(days=1), **options))
 
 
 def test_conferences_are_counted_and_measured(fill: Any) -> None:

@@ -10,10 +10,10 @@ import pytest
 from reports.calendar.hours import openings
 from reports.catalogue.registry import run
 from reports.formats import encoded
-from reports.request.effective_policy import Agreement
-from reports.request.request import parse
+from reports.request.effective_policy import QueuePolicy
 from reports.tables.report import Report
 from tests.support.report_facts import COUNTED, everything
+from tests.support.requests import a_request
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 LATER = MONDAY + timedelta(days=400)
@@ -25,7 +25,7 @@ def at(text: str) -> datetime:
 
 
 def made(name: str, source: Any, **options: Any) -> Report:
-    return run(name, source, parse(now=LATER, **options))
+    return run(name, source, a_request(LATER, **options))
 
 
 # From and to in the zone, and where the clocks are moved meanwhile, how many hours those are.
@@ -60,7 +60,7 @@ def test_who_is_there_all_the_time_is_one_in_every_interval(
 def test_every_report_labels_a_cut_interval_by_what_there_is_of_it(fill: Any, visit: Any) -> None:
     visits, facts = everything(visit, [at("10:25"), at("11:30"), at("12:05")])
     source = fill(*visits, **facts)
-    asked = parse(now=LATER, from_="2026-03-02T10:20", to="2026-03-02T12:10", interval="1h")
+    asked = a_request(LATER, from_="2026-03-02T10:20", to="2026-03-02T12:10", interval="1h")
     for name, (section, _) in COUNTED.items():
         report = run(name, source, asked)
         starts = [row["interval_start"] for row in report.section(section).rows()]
@@ -126,10 +126,11 @@ def test_a_load_and_arrivals_are_over_the_time_that_there_was(
 def test_a_new_definition_cuts_an_interval_in_two_loads(fill: Any, visit: Any) -> None:
     source = _regular(fill, visit, first=at("10:00"), calls=120, apart=MINUTE, talk=3 * MINUTE)
     agreed = tuple(
-        Agreement(queue="support", since=since, threshold_secs=secs) for since, secs in ((None, 20), (at("10:40"), 10))
+        QueuePolicy(queue="support", since=since, threshold_secs=secs)
+        for since, secs in ((None, 20), (at("10:40"), 10))
     )
     report = made(
-        "staffing", source, from_="2026-03-02T10:20", to="2026-03-02T12:00", interval="1h", agents=5, agreements=agreed
+        "staffing", source, from_="2026-03-02T10:20", to="2026-03-02T12:00", interval="1h", agents=5, policies=agreed
     )
     told = [(row["interval_start"], row["interval_end"], row["load"]) for row in report.section("staffing").rows()]
     expected = [("10:20", "10:40"), ("10:40", "11:00"), ("11:00", "12:00")]
@@ -188,8 +189,8 @@ def test_the_heatmap_divides_by_what_the_clocks_made_of_an_hour(
         assert row["offered_sunday"] is None
 
 
-def _open(queue: str, hours: str, since: datetime | None = None, tz: str = "UTC") -> Agreement:
-    return Agreement(queue=queue, since=since, hours=openings(hours), tz=tz)
+def _open(queue: str, hours: str, since: datetime | None = None, tz: str = "UTC") -> QueuePolicy:
+    return QueuePolicy(queue=queue, since=since, hours=openings(hours), tz=tz)
 
 
 def test_the_heatmap_of_business_hours_divides_by_the_time_that_was_open(fill: Any, visit: Any) -> None:
@@ -198,7 +199,7 @@ def test_the_heatmap_of_business_hours_divides_by_the_time_that_was_open(fill: A
     asked: dict[str, Any] = {"from_": "2026-03-02", "to": "2026-03-16", "hours": "open"}
     # From the second Wednesday on the desk opens an hour later.
     desk = (_open("desk", "mon-fri 09:30-17:00"), _open("desk", "mon-fri 10:30-17:00", MONDAY + timedelta(days=9)))
-    cells = _cells(made("heatmap", source, queues=("desk",), agreements=desk, **asked))
+    cells = _cells(made("heatmap", source, queues=("desk",), policies=desk, **asked))
     for (day, hour), expected in {
         ("Monday", "09:00"): 1,
         ("Wednesday", "09:00"): 0.5,
@@ -209,12 +210,12 @@ def test_the_heatmap_of_business_hours_divides_by_the_time_that_was_open(fill: A
     }.items():
         assert cells[day, hour]["hours"] == expected, (day, hour)
         assert cells[day, hour]["offered_per_hour"] == (4 if expected else None), (day, hour)
-    closed = _cells(made("heatmap", source, queues=("desk",), agreements=desk, **{**asked, "hours": "closed"}))
+    closed = _cells(made("heatmap", source, queues=("desk",), policies=desk, **{**asked, "hours": "closed"}))
     assert closed["Wednesday", "09:00"]["hours"] == 1.5
     assert closed["Wednesday", "09:00"]["offered_per_hour"] == 4
     assert all(cells[key]["hours"] + closed[key]["hours"] == 2 for key in cells)
     # Where the shop is open, too, there is more time; where one queue never closes, all of it.
-    both = _cells(made("heatmap", source, agreements=(*desk, _open("shop", "sun 12:00-13:00")), **asked))
+    both = _cells(made("heatmap", source, policies=(*desk, _open("shop", "sun 12:00-13:00")), **asked))
     assert (both["Sunday", "12:00"]["hours"], both["Monday", "09:00"]["hours"]) == (2, 1)
-    some = _cells(made("heatmap", source, agreements=desk, **asked))
+    some = _cells(made("heatmap", source, policies=desk, **asked))
     assert {row["hours"] for row in some.values()} == {2}

@@ -21,11 +21,12 @@ from reports.formats import table as table_format
 from reports.formats.cells import Grade
 from reports.measures.definitions import digest
 from reports.measures.measures import AGGREGATES
-from reports.request.effective_policy import Agreement
-from reports.request.request import Origin, parse
+from reports.request.effective_policy import QueuePolicy
+from reports.request.request import SettingOrigin
 from reports.tables.report import Report
 from tests.support.hostile_names import HOSTILE
 from tests.support.report_facts import insert
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _INVISIBLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
@@ -34,14 +35,14 @@ _INVISIBLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e
 @pytest.fixture
 def hostile(fill: Any, visit: Any) -> Report:
     visits = [visit(queue=name, at=NOON + timedelta(minutes=n)) for n, name in enumerate(HOSTILE)]
-    request = parse(now=NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", interval="30m", queues=tuple(HOSTILE))
+    request = a_request(NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", interval="30m", queues=tuple(HOSTILE))
     return run("sla", fill(*visits), request)
 
 
 @pytest.fixture
 def plain(fill: Any, visit: Any) -> Report:
     source = fill(visit(wait_secs=5), visit("abandoned", 30, queue="sales"), visit(wait_secs=185, queue="sales"))
-    request = parse(now=NOON, from_="2026-03-02T17:00", to="2026-03-02T18:30", interval="30m", tz="Asia/Kolkata")
+    request = a_request(NOON, from_="2026-03-02T17:00", to="2026-03-02T18:30", interval="30m", tz="Asia/Kolkata")
     return run("sla", source, request)
 
 
@@ -141,15 +142,15 @@ def test_a_page_needs_nothing_else_and_shows_its_charts(plain: Report) -> None:
 
 
 def test_a_heatmap_says_nothing_of_hours_that_its_period_does_not_have(fill: Any, visit: Any) -> None:
-    report = run("heatmap", fill(visit()), parse(now=NOON, from_="2026-03-02", to="2026-03-03"))
+    report = run("heatmap", fill(visit()), a_request(NOON, from_="2026-03-02", to="2026-03-03"))
     (row,) = [row for row in report.section("offered").rows() if row["hour"] == "13:00"]
     assert (row["offered_monday"], row["offered_tuesday"]) == (0, None)
 
 
 def test_figures_in_words_stand_at_the_right_and_what_cannot_be_drawn_is_not(fill: Any, visit: Any) -> None:
     source = fill(visit())
-    assert '<td class="number">1</td>' in render(run("compare", source, parse(now=NOON)), "html")
-    assert "<figure>" not in render(run("staffing", source, parse(now=NOON)), "html")
+    assert '<td class="number">1</td>' in render(run("compare", source, a_request(NOON)), "html")
+    assert "<figure>" not in render(run("staffing", source, a_request(NOON)), "html")
 
 
 def test_a_hostile_name_adds_nothing_to_a_page_but_text(hostile: Report, fill: Any, visit: Any) -> None:
@@ -157,7 +158,7 @@ def test_a_hostile_name_adds_nothing_to_a_page_but_text(hostile: Report, fill: A
     harmless = [f"queue {n}" for n in range(len(HOSTILE))]
     visits = [visit(queue=name, at=NOON + timedelta(minutes=n)) for n, name in enumerate(harmless)]
     fill().db.execute("delete from queue_visits")
-    request = parse(now=NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", interval="30m", queues=tuple(harmless))
+    request = a_request(NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", interval="30m", queues=tuple(harmless))
     twin = _Page(render(run("sla", fill(*visits), request), "html"))
     assert page.tags == twin.tags
     assert [name for name, _ in page.attributes] == [name for name, _ in twin.attributes]
@@ -179,7 +180,7 @@ def test_every_format_says_what_a_report_rests_on(fill: Any, visit: Any, name: s
     source.db.execute("insert into log_positions values (0, 12345, now()), (1, 678, now())")
     source.db.execute("insert into fact_definitions values ('0123abcd'), ('4567ef89')")
     source.db.execute("insert into warehouse values (1, 86400000, now(), null)")
-    report = run(name, source, parse(now=NOON, tz="Asia/Kolkata", origins={"tz": Origin.FILE}))
+    report = run(name, source, a_request(NOON, tz="Asia/Kolkata", origins={"tz": SettingOrigin.FILE}))
     text = " ".join(render(report, form).split())
     facts = ('"0123abcd", "4567ef89"',) if form == "json" else ("facts 0123abcd and 4567ef89",)
     positions = '{ "partition": 0, "offset": 12345 }, { "partition": 1, "offset": 678 }'
@@ -214,8 +215,8 @@ def test_colours_say_how_a_level_stands_to_its_target(plain: Report) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_visits_are_friendly_in_every_format(fill: Any, form: str) -> None:
-    assert render(run("sla", fill(), parse(now=NOON, interval="1h")), form)
-    assert render(run("sla", fill(), parse(now=NOON, from_="2026-03-02", to="2026-03-03")), form)
+    assert render(run("sla", fill(), a_request(NOON, interval="1h")), form)
+    assert render(run("sla", fill(), a_request(NOON, from_="2026-03-02", to="2026-03-03")), form)
 
 
 def test_a_table_fits_its_own_width_when_nothing_else_is_known(plain: Report) -> None:
@@ -237,7 +238,7 @@ def test_durations_are_read_at_a_glance(ms: float | None, text: str) -> None:
 
 
 def test_a_repeated_hour_is_labelled_with_its_offset() -> None:
-    zone = parse(now=NOON, tz="America/New_York").zone
+    zone = a_request(NOON, tz="America/New_York").zone
     passes = [humanize.moment(datetime(2026, 11, 1, hour, 30, tzinfo=UTC), zone) for hour in (5, 6, 7)]
     assert passes == ["2026-11-01 01:30 -04:00", "2026-11-01 01:30 -05:00", "2026-11-01 02:30"]
 
@@ -266,9 +267,9 @@ def test_a_picture_on_its_own_has_its_colours_and_its_words(plain: Report) -> No
 
 
 def test_a_level_is_graded_by_the_target_of_its_own_row(fill: Any, visit: Any) -> None:
-    agreements = (Agreement(queue="support", target=0.4),)
+    policies = (QueuePolicy(queue="support", target=0.4),)
     source = fill(visit(), visit(wait_secs=60), visit(queue="sales"), visit(queue="sales", wait_secs=60))
-    colored = render(run("sla", source, parse(now=NOON, agreements=agreements)), "table", color=True, width=160)
+    colored = render(run("sla", source, a_request(NOON, policies=policies)), "table", color=True, width=160)
     support, sales = (next(line for line in colored.splitlines() if name in line) for name in ("support", "sales"))
     assert re.search(r"\x1b\[32m +50\.0 %", support)
     assert re.search(r"\x1b\[31m +50\.0 %", sales)
@@ -278,7 +279,7 @@ def test_a_long_list_is_cut_for_a_terminal_and_says_where_the_rest_is(fill: Any,
     visits = [
         {**visit("abandoned", at=NOON - timedelta(minutes=n)), "from_number": f"+1202555{n:04}"} for n in range(60)
     ]
-    report = run("abandonment", fill(*visits), parse(now=NOON))
+    report = run("abandonment", fill(*visits), a_request(NOON))
     text = render(report, "table")
     assert "+12025550049" in text
     assert "+12025550050" not in text
@@ -305,7 +306,7 @@ def test_what_callers_and_carriers_say_is_harmless_in_every_report(
     insert(
         source.db, "participant_stays", tuple({"conference_id": f"{n}", "joined_at": NOON} for n in range(len(texts)))
     )
-    report = run(name, source, parse(now=NOON + timedelta(days=1))).led_by(section)
+    report = run(name, source, a_request(NOON + timedelta(days=1))).led_by(section)
     page = _Page(render(report, "html"))
     assert not {"script", "img", "b"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.cells
@@ -321,7 +322,7 @@ def test_what_callers_and_carriers_say_is_harmless_in_every_report(
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_one_visit_is_enough_for_every_report(fill: Any, visit: Any, name: str) -> None:
-    report = run(name, fill(visit()), parse(now=NOON + timedelta(days=1), tz="Asia/Kolkata"))
+    report = run(name, fill(visit()), a_request(NOON + timedelta(days=1), tz="Asia/Kolkata"))
     for form in ("table", "html", "parquet"):
         assert encoded(report, form)
     if name in {"sla", "queues", "abandonment", "waits"}:

@@ -1,4 +1,4 @@
-"""Local time in half-open intervals, against a plain reading of `zoneinfo`."""
+"""Local time in half-open intervals, against a plain visit_data of `zoneinfo`."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise

@@ -20,13 +20,13 @@ from reports import humanize
 from reports.catalogue.registry import run
 from reports.formats import EVERY, cells, encoded, render
 from reports.formats.csv import safe
-from reports.measures.definitions import Kind
-from reports.request.request import parse
+from reports.measures.definitions import ValueKind
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 -- the full-width forms are meant
@@ -41,8 +41,8 @@ Rows = list[tuple[str, str]]
 @pytest.fixture
 def of_texts(fill: Any, visit: Any) -> Callable[[Rows], Report]:
     """Make a report with one table, of two columns of texts."""
-    report = run("sla", fill(visit()), parse(now=NOON, from_="2026-03-02", to="2026-03-03"))
-    columns = (Column("queue", "Queue", Kind.TEXT, 1), Column("other", "Other", Kind.TEXT, 1))
+    report = run("sla", fill(visit()), a_request(NOON, from_="2026-03-02", to="2026-03-03"))
+    columns = (Column("queue", "Queue", ValueKind.TEXT, 1), Column("other", "Other", ValueKind.TEXT, 1))
 
     def made(rows: Rows) -> Report:
         frame = pl.DataFrame(rows, schema={"queue": pl.String, "other": pl.String}, orient="row")
@@ -114,7 +114,7 @@ def test_a_report_of_long_names_is_no_larger_than_its_rows(fill: Any, visit: Any
         queues = [f"{n}{character * length}" for n, character in enumerate("x=\u202e\U0001f600")]
         at = [NOON + timedelta(minutes=n) for n in range(len(queues))]
         visits = [visit(queue=queue, at=when) for queue, when in zip(queues, at, strict=True)]
-        request = parse(now=NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", queues=tuple(queues))
+        request = a_request(NOON, from_="2026-03-02T12:00", to="2026-03-02T13:00", queues=tuple(queues))
         return len(encoded(run(name, fill(*visits), request), form))
 
     assert size(200_000) < 1.1 * size(1_000) + 2_000

@@ -6,8 +6,8 @@ import pytest
 
 from reports.errors import RequestError
 from reports.measures.aggregation import (
+    aggregated,
     percentiles,
-    tally,
     with_rates,
 )
 from reports.measures.definitions import Measure
@@ -54,19 +54,19 @@ PUBLISHED = _visits(
     ],
 )
 def test_the_published_example_comes_out_as_published(variant: str, percent: float) -> None:
-    row = with_rates(tally(PUBLISHED, [])).collect().row(0, named=True)
+    row = with_rates(aggregated(PUBLISHED, [])).collect().row(0, named=True)
     assert round(100 * row[VARIANTS[variant].name], 1) == percent
 
 
 def test_a_formula_can_be_shown_with_its_numbers() -> None:
-    row = tally(PUBLISHED, []).collect().row(0, named=True)
+    row = aggregated(PUBLISHED, []).collect().row(0, named=True)
     assert service_level().formula == "answered_within / (offered - waiting - short_abandoned)"
     assert service_level().worked(row) == "860 / (1060 - 0 - 10)"
     assert VARIANTS["abandons_in_threshold_met"].worked(row) == "(860 + 20) / (1060 - 0)"
 
 
 def test_the_report_leads_with_the_variant_asked_for() -> None:
-    row = with_rates(tally(PUBLISHED, []), "answered_only").collect().row(0, named=True)
+    row = with_rates(aggregated(PUBLISHED, []), "answered_only").collect().row(0, named=True)
     assert row["service_level"] == row["service_level_answered_only"] == 0.86
     with pytest.raises(RequestError, match="expected one of short_abandons_excluded, answered_only"):
         service_level("best")
@@ -76,7 +76,7 @@ def test_duckdb_reads_the_same_definitions() -> None:
     visits = pl.concat(
         [PUBLISHED, _visits(("left", 3, 2), ("timed_out", 40, 3), ("unknown", None, 4), ("waiting", None, 5))]
     )
-    frame = with_rates(pl.concat([tally(visits, []), percentiles(visits, [])], how="horizontal")).collect()
+    frame = with_rates(pl.concat([aggregated(visits, []), percentiles(visits, [])], how="horizontal")).collect()
     with duckdb.connect() as db:
         db.register("visits", visits.collect().to_arrow())
         over_visits: tuple[Measure, ...] = (*AGGREGATES, *PERCENTILES)

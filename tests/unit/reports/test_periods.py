@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from reports.calendar.periods import (
-    Extent,
+    FactExtent,
     bulk,
     stretch,
 )
-from reports.request.request import parse
+from tests.support.requests import a_request
 
 # Wednesday, half past ten in the morning in Athens.
 NOW = datetime(2026, 3, 4, 8, 30, tzinfo=UTC)
@@ -88,16 +88,16 @@ def test_last_month_at_the_end_of_one_and_of_a_year() -> None:
 
 
 def test_a_stretch_without_an_end_stands_for_itself_and_as_an_end_for_its_beginning() -> None:
-    alone = parse(now=NOW, from_="yesterday", tz="Europe/Athens")
+    alone = a_request(NOW, from_="yesterday", tz="Europe/Athens")
     assert (alone.from_, alone.to) == (datetime(2026, 3, 2, 22, tzinfo=UTC), datetime(2026, 3, 3, 22, tzinfo=UTC))
-    both = parse(now=NOW, from_="monday", to="today", tz="Europe/Athens")
+    both = a_request(NOW, from_="monday", to="today", tz="Europe/Athens")
     assert (both.from_, both.to) == (datetime(2026, 3, 1, 22, tzinfo=UTC), datetime(2026, 3, 3, 22, tzinfo=UTC))
-    assert parse(now=NOW, from_="monday").to is None
+    assert a_request(NOW, from_="monday").to is None
 
 
-def _extent(day: str, facts: int = 1) -> Extent:
+def _extent(day: str, facts: int = 1) -> FactExtent:
     at = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    return Extent(at, at + timedelta(hours=2), at + timedelta(hours=3), facts)
+    return FactExtent(at, at + timedelta(hours=2), at + timedelta(hours=3), facts)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_the_bulk_of_facts_is_without_those_whose_clock_was_years_off(
         assert found is None
     else:
         first, last = (_extent(day) for day in expected[:2])
-        assert found == Extent(first.first, last.last, last.over, expected[2])
+        assert found == FactExtent(first.first, last.last, last.over, expected[2])

@@ -8,14 +8,15 @@ import pytest
 from reports.catalogue.registry import run
 from reports.errors import RequestError
 from reports.request import queue_names
-from reports.request.effective_policy import Agreement
-from reports.request.request import Request, parse
+from reports.request.effective_policy import QueuePolicy
+from reports.request.request import Request
 from tests.support.report_facts import NOON
+from tests.support.requests import a_request
 
 
 def asked(*queues: str, defined: tuple[str, ...] = ()) -> Request:
-    agreements = tuple(Agreement(queue=name) for name in defined)
-    return parse(now=NOON + timedelta(days=1), queues=queues, agreements=agreements)
+    policies = tuple(QueuePolicy(queue=name) for name in defined)
+    return a_request(NOON + timedelta(days=1), queues=queues, policies=policies)
 
 
 def refused(source: Any, request: Request) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from reports.calendar.intervals import Interval
 from reports.errors import RequestError
-from reports.request.request import Request, parse
+from reports.request.request import Request
+from tests.support.requests import a_request
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
     ],
 )
 def test_a_date_is_local_and_means_its_first_instant(text: str, tz: str, instant: datetime) -> None:
-    assert parse(now=NOW, from_=text, tz=tz).from_ == instant
+    assert a_request(NOW, from_=text, tz=tz).from_ == instant
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,12 @@ def test_a_date_is_local_and_means_its_first_instant(text: str, tz: str, instant
 )
 def test_what_is_no_date_is_answered_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(RequestError, match="is not a date: expected YYYY-MM-DD"):
-        parse(now=NOW, to=text)
+        a_request(NOW, to=text)
 
 
 def test_a_time_that_the_clocks_skip_is_refused() -> None:
     with pytest.raises(RequestError, match="does not exist in Europe/Berlin"):
-        parse(now=NOW, from_="2026-03-29T02:30", tz="Europe/Berlin")
+        a_request(NOW, from_="2026-03-29T02:30", tz="Europe/Berlin")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_time_that_the_clocks_skip_is_refused() -> None:
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], says: str) -> None:
     with pytest.raises(RequestError, match=says):
-        parse(now=NOW, **options)
+        a_request(NOW, **options)
 
 
 def test_an_instant_without_a_zone_is_refused() -> None:
@@ -77,12 +78,12 @@ def test_an_instant_without_a_zone_is_refused() -> None:
 
 
 def test_thresholds_are_whole_milliseconds() -> None:
-    request = parse(now=NOW, threshold_secs=2.5, interval="30m")
+    request = a_request(NOW, threshold_secs=2.5, interval="30m")
     assert (request.threshold_ms, request.short_abandon_ms, request.interval) == (2500, 5000, Interval.HALF_HOUR)
 
 
 def test_names_to_group_by_may_stand_together_or_apart_and_count_once() -> None:
-    assert parse(now=NOW, by=("queue,hour", "weekday", "hour")).by == ("queue", "hour", "weekday")
+    assert a_request(NOW, by=("queue,hour", "weekday", "hour")).by == ("queue", "hour", "weekday")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +102,10 @@ def test_names_to_group_by_may_stand_together_or_apart_and_count_once() -> None:
 @pytest.mark.parametrize("tz", ["UTC", "America/New_York", "Pacific/Kiritimati"])
 def test_a_time_far_from_any_event_is_refused(times: dict[str, str], tz: str) -> None:
     with pytest.raises(RequestError):
-        parse(now=NOW, tz=tz, **times)  # type: ignore[arg-type]
+        a_request(NOW, tz=tz, **times)  # type: ignore[arg-type]
 
 
 def test_a_period_reaches_as_far_as_events_count_and_a_century_around() -> None:
-    asked = parse(now=NOW, from_="1900-01-02", to="2299-12-31", tz="America/New_York")
+    asked = a_request(NOW, from_="1900-01-02", to="2299-12-31", tz="America/New_York")
     assert asked.from_ is not None
     assert asked.to is not None

@@ -12,16 +12,16 @@ from reports import formats
 from reports.catalogue.registry import REPORTS, run
 from reports.formats import charts, encoded, render
 from reports.request import scope
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
 from tests.support.report_facts import NOON
+from tests.support.requests import a_request
 
 NAMES = ("support", "sales", "billing", "night", "weekend")
 
 
 def about(source: Source, name: str, **options: Any) -> Report:
-    return run(name, source, parse(now=NOON + timedelta(days=1), **options))
+    return run(name, source, a_request(NOON + timedelta(days=1), **options))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def source(fill: Any, visit: Any) -> Source:
 
 def test_a_title_names_the_queues_and_the_hours() -> None:
     def titled(**options: Any) -> str:
-        return scope.titled("Waits", parse(now=NOON, **options))
+        return scope.titled("Waits", a_request(NOON, **options))
 
     assert titled() == "Waits"
     assert titled(queues=("support",)) == "Waits, queue support"
@@ -45,7 +45,7 @@ def test_a_title_names_the_queues_and_the_hours() -> None:
 
 
 def test_a_name_in_a_title_is_one_short_line() -> None:
-    said = scope.titled("Waits", parse(now=NOON, queues=("a\r\nBcc: x\N{RIGHT-TO-LEFT OVERRIDE}", "y" * 1_000_000)))
+    said = scope.titled("Waits", a_request(NOON, queues=("a\r\nBcc: x\N{RIGHT-TO-LEFT OVERRIDE}", "y" * 1_000_000)))
     assert said.isprintable()
     assert r"a\x0d\x0aBcc: x\u202e" in said
     assert len(said) < 200

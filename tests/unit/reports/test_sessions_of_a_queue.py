@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import run
-from reports.request.request import parse
 from tests.support.report_facts import NOON, Row
+from tests.support.requests import a_request
 
 TABLES = {
     "calls": ("calls", "initiated_at", "directions", "calls"),
@@ -40,7 +40,7 @@ def test_a_session_belongs_to_a_queue_that_it_ever_visited(fill: Any, visit: Any
     )
 
     def counted(**options: Any) -> int:
-        request = parse(now=NOON + timedelta(days=1), from_="2026-03-02", to="2026-03-03", **options)
+        request = a_request(NOON + timedelta(days=1), from_="2026-03-02", to="2026-03-03", **options)
         of = run(name, source, request).section(section)
         row = of.total_row() or next(of.rows())
         return int(row[count])

@@ -7,16 +7,16 @@ import pytest
 
 from reports.catalogue.registry import run
 from reports.errors import RequestError, SourceError
-from reports.request.request import parse
 from reports.source import Source
 from reports.tables.report import Report
+from tests.support.requests import a_request
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def _sla(source: Source, **options: Any) -> Report:
-    return run("sla", source, parse(now=NOW, **options))
+    return run("sla", source, a_request(NOW, **options))
 
 
 def _total(report: Report) -> Any:
@@ -139,7 +139,7 @@ def test_a_long_period_gets_a_chart_that_can_be_read(fill: Any, visit: Any) -> N
 
 def test_an_unknown_report_is_answered_with_those_there_are(fill: Any) -> None:
     with pytest.raises(RequestError, match="'slo' is not known: expected one of sla, queues, "):
-        run("slo", fill(), parse(now=NOW))
+        run("slo", fill(), a_request(NOW))
 
 
 def test_an_outcome_that_nobody_defined_stops_the_report(fill: Any, visit: Any) -> None:

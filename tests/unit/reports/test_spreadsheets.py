@@ -13,9 +13,9 @@ import pytest
 from reports.catalogue.registry import run
 from reports.errors import RequestError
 from reports.formats import encoded, parquet
-from reports.request.request import parse
 from reports.tables.report import Report
 from tests.support.hostile_names import HOSTILE
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.fixture
 def report(fill: Any, visit: Any) -> Report:
     visits = [visit(queue=name, wait_secs=30.5, at=NOON + timedelta(minutes=n)) for n, name in enumerate(HOSTILE)]
-    request = parse(now=NOON, from_="2026-03-02", to="2026-03-03", tz="Asia/Kolkata", interval="1h")
+    request = a_request(NOON, from_="2026-03-02", to="2026-03-03", tz="Asia/Kolkata", interval="1h")
     return run("sla", fill(*visits), request)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import run
-from reports.catalogue.staffing import Demand, needed
 from reports.errors import RequestError
+from reports.measures.demand import Demand, agents_needed
 from reports.measures.erlang import ErlangA, ErlangC
-from reports.request.request import parse
 from reports.tables.report import Report
 from tests.support.report_facts import insert
+from tests.support.requests import a_request
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PERIOD = {"from_": "2026-03-02", "to": "2026-03-03"}
@@ -31,8 +31,8 @@ def _demand(**changes: Any) -> Demand:
 
 
 def test_the_published_example_needs_fourteen_agents() -> None:
-    assert needed(_demand(), give_up=False) == 14
-    assert _demand().c(14).service_level(20) == pytest.approx(0.88835, abs=5e-6)
+    assert agents_needed(_demand(), give_up=False) == 14
+    assert _demand().erlang_c(14).service_level(20) == pytest.approx(0.88835, abs=5e-6)
 
 
 @pytest.mark.parametrize("target", [0.5, 0.8, 0.95])
@@ -40,20 +40,20 @@ def test_the_published_example_needs_fourteen_agents() -> None:
 @pytest.mark.parametrize("give_up", [True, False])
 def test_the_agents_needed_reach_the_target_and_one_fewer_does_not(arrivals: int, target: float, give_up: bool) -> None:
     demand = _demand(arrivals=arrivals, target=target)
-    enough = needed(demand, give_up=give_up)
+    enough = agents_needed(demand, give_up=give_up)
     assert enough is not None
-    assert demand.level(enough, give_up=give_up) >= target
-    assert enough == 1 or demand.level(enough - 1, give_up=give_up) < target
+    assert demand.service_level(enough, give_up=give_up) >= target
+    assert enough == 1 or demand.service_level(enough - 1, give_up=give_up) < target
 
 
 @pytest.mark.parametrize("give_up", [True, False])
 def test_more_load_than_any_number_of_agents_needs_no_number(give_up: bool) -> None:
     # A call in the millisecond that is left of an interval.
-    assert needed(_demand(arrivals=1, length_s=0.001), give_up=give_up) is None
+    assert agents_needed(_demand(arrivals=1, length_s=0.001), give_up=give_up) is None
 
 
 def test_where_nobody_gives_up_there_is_no_telling_by_erlang_a() -> None:
-    assert needed(_demand(patience_s=None), give_up=True) is None
+    assert agents_needed(_demand(patience_s=None), give_up=True) is None
 
 
 def _filled(fill: Any, visit: Any, *, calls: int, apart_s: float, talk_s: float, wait_s: float) -> Any:
@@ -72,7 +72,7 @@ def _filled(fill: Any, visit: Any, *, calls: int, apart_s: float, talk_s: float,
 
 
 def _staffing(source: Any, **options: Any) -> Report:
-    return run("staffing", source, parse(now=NINE + timedelta(days=1), **{**PERIOD, **options}))
+    return run("staffing", source, a_request(NINE + timedelta(days=1), **{**PERIOD, **options}))
 
 
 def test_loads_patience_and_agents_are_those_measured(fill: Any, visit: Any) -> None:

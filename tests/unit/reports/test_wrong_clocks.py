@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reports.catalogue.registry import REPORTS, run
-from reports.request.request import parse
 from tests.support.report_facts import everything
+from tests.support.requests import a_request
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 18, tzinfo=UTC)
@@ -18,11 +18,11 @@ FAR = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC), datet
 def test_a_period_that_is_left_open_is_that_of_the_bulk(fill: Any, visit: Any, name: str) -> None:
     moments = [DAY + timedelta(hours=hour) for hour in range(9, 13)]
     visits, facts = everything(visit, [*moments, *FAR])
-    report = run(name, fill(*visits, **facts), parse(now=NOW))
+    report = run(name, fill(*visits, **facts), a_request(NOW))
     assert (report.from_, report.to) == (DAY, NOW)
     of_each = 3 if name == "end-reasons" else 1
     assert any(f"{3 * of_each} more" in note and "more than a year" in note for note in report.notes)
-    assert run(name, fill(), parse(now=NOW, from_="2026-01-01")).from_ == datetime(2026, 1, 1, tzinfo=UTC)
+    assert run(name, fill(), a_request(NOW, from_="2026-01-01")).from_ == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_completeness_is_that_of_the_bulk(fill: Any) -> None:
@@ -34,7 +34,7 @@ def test_completeness_is_that_of_the_bulk(fill: Any) -> None:
         for n in range(2)
     )
     source = fill(stored_events=events)
-    report = run("completeness", source, parse(now=NOW + timedelta(days=1)))
+    report = run("completeness", source, a_request(NOW + timedelta(days=1)))
     assert [row["day"] for row in report.section("days").rows()] == ["2026-03-02", "2026-03-03"]
     apart = sum(row["heard"] + row["missing"] for row in _days(source) if row["day"][:4] != "2026")
     assert apart >= 2 * len(FAR)
@@ -42,7 +42,7 @@ def test_completeness_is_that_of_the_bulk(fill: Any) -> None:
 
 
 def _days(source: Any) -> list[Any]:
-    asked = parse(now=NOW, from_="1960-01-01", to="2100-01-01")
+    asked = a_request(NOW, from_="1960-01-01", to="2100-01-01")
     return list(run("completeness", source, asked).section("days").rows())
 
 
@@ -55,24 +55,24 @@ def test_what_is_asked_for_is_what_is_covered(fill: Any, visit: Any) -> None:
         ({"from_": "2026-03-02"}, (DAY, NOW), 2),
     )
     for options, period, offered in cases:
-        report = run("sla", source, parse(now=NOW, **options))
+        report = run("sla", source, a_request(NOW, **options))
         total = report.section("queues").total_row()
         assert (report.from_, report.to) == period
         assert total is not None
         assert total["offered"] == offered
-    assert not any("more than a year" in note for note in run("sla", fill(), parse(now=NOW, to="1971-01-01")).notes)
+    assert not any("more than a year" in note for note in run("sla", fill(), a_request(NOW, to="1971-01-01")).notes)
 
 
 def test_a_dequeue_whose_clock_was_off_ends_no_period(fill: Any, visit: Any) -> None:
     visits = [visit(at=DAY + timedelta(hours=hour)) for hour in range(9, 12)]
     late = {**visit(at=DAY + timedelta(hours=9)), "left_at": FAR[1], "wait_ms": None}
-    report = run("depth", fill(*visits, late), parse(now=NOW))
+    report = run("depth", fill(*visits, late), a_request(NOW))
     assert (report.from_, report.to) == (DAY, NOW)
 
 
 def test_who_leaves_after_midnight_is_in_the_period_to_the_end(fill: Any, visit: Any) -> None:
     source = fill(visit(at=DAY - timedelta(minutes=5), wait_secs=600))
-    report = run("intervals", source, parse(now=NOW + timedelta(days=7)))
+    report = run("intervals", source, a_request(NOW + timedelta(days=7)))
     assert (report.from_, report.to) == (DAY - timedelta(days=1), DAY + timedelta(days=1))
     happened = report.section("happened").frame
     assert (happened["began"].sum(), happened["answered"].sum(), happened["waited_ms"].sum()) == (1, 1, 600_000)

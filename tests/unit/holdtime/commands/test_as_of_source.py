@@ -11,13 +11,9 @@ from typing import Any
 import pytest
 
 from holdtime.commands.as_of_source import known_at, positions_of
-from holdtime.commands.report import (
-    request_of,
-)
+from holdtime.config.requests import request_of
 from holdtime.config.settings import (
     Configuration,
-    Environment,
-    Settings,
 )
 from processors.replay.as_of import UnreachedError
 from reports.errors import RequestError
@@ -143,6 +139,19 @@ def test_a_difference_of_conferences_names_their_events(center: ReplicaFolder) -
     assert events == ["conference.participant.left", "conference.ended"]
 
 
+def test_a_difference_says_how_many_figures_its_table_leaves_out(center: ReplicaFolder) -> None:
+    first = center.last
+    center.land(*LATE, now=NOON + 50 * MINUTE)
+    said = center.difference(str(first))
+    rows = {section["name"]: len(section["rows"]) for section in said["sections"]}
+    assert 0 < rows["read"] < rows["figures"]
+    expected = (
+        f"The table shows {rows['read']} figures, those that people read first, and leaves out "
+        f"{rows['figures'] - rows['read']} more: --format csv has all."
+    )
+    assert expected in said["notes"]
+
+
 def test_nothing_between_two_positions_makes_no_difference(center: ReplicaFolder) -> None:
     said = center.difference(str(center.last))
     assert {section["name"]: section["rows"] for section in said["sections"]} == {
@@ -208,8 +217,7 @@ def test_a_queue_is_known_from_the_position_on_at_which_it_was_heard_of(center: 
 
 def test_settings_say_where_they_come_from() -> None:
     configuration = Configuration.model_validate({"timezone": "Europe/Athens", "service_level": {"target": 0.9}})
-    settings = Settings(environment=Environment(), configuration=configuration)
-    request = request_of(settings, {"threshold_secs": 30, "queues": (), "tz": None}, NOON)
+    request = request_of(configuration, {"threshold_secs": 30, "queues": (), "tz": None}, NOON)
     found = request.settings("tz", "target", "threshold_secs", "short_abandon_secs", "queues", "interval")
     assert [(one.name, one.value, one.origin) for one in found] == [
         ("tz", "Europe/Athens", "holdtime.toml"),

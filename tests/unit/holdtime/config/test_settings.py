@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.commands.report import request_of
-from holdtime.config.queue_policies import agreed
+from holdtime.config.queue_policies import policies
+from holdtime.config.requests import request_of
 from holdtime.config.settings import (
     CONFIG_FILE,
     ConfigurationError,
@@ -158,7 +158,7 @@ variant = "answered_only"
 
 def test_what_is_agreed_for_a_queue_has_dates_of_its_own_time_zone() -> None:
     CONFIG_FILE.write_text(QUEUE)
-    first, second, third = agreed(load().configuration)
+    first, second, third = policies(load().configuration)
     assert (first.queue, first.since, first.threshold_secs, first.tz) == ("support", None, 30, "Europe/Athens")
     assert first.hours is not None
     assert len(first.hours) == 5
@@ -170,22 +170,22 @@ def test_what_is_agreed_for_a_queue_has_dates_of_its_own_time_zone() -> None:
 def test_an_option_holds_for_every_queue_and_the_zone_of_the_only_queue_is_the_reports() -> None:
     CONFIG_FILE.write_text(QUEUE)
     now = datetime(2026, 3, 4, tzinfo=UTC)
-    request = request_of(load(), {"threshold_secs": 10.0, "queues": ("support",)}, now)
-    assert {each.threshold_secs for each in request.terms} == {10.0}
-    assert {each.target for each in request.terms} == {0.8, 0.9}
+    request = request_of(load().configuration, {"threshold_secs": 10.0, "queues": ("support",)}, now)
+    assert {each.threshold_secs for each in request.effective_policies} == {10.0}
+    assert {each.target for each in request.effective_policies} == {0.8, 0.9}
     assert request.tz == "America/New_York"
-    assert request_of(load(), {"queues": ("support", "sales")}, now).tz == "Europe/Athens"
-    assert request_of(load(), {"queues": ("support",), "tz": "UTC"}, now).tz == "UTC"
-    assert request_of(load(), {}, now).tz == "Europe/Athens"
+    assert request_of(load().configuration, {"queues": ("support", "sales")}, now).tz == "Europe/Athens"
+    assert request_of(load().configuration, {"queues": ("support",), "tz": "UTC"}, now).tz == "UTC"
+    assert request_of(load().configuration, {}, now).tz == "Europe/Athens"
 
 
 def test_without_a_zone_for_all_a_report_is_in_the_one_that_all_queues_agree_on() -> None:
     now = datetime(2026, 3, 4, tzinfo=UTC)
     queue = '[[queue]]\nname = "{}"\ntimezone = "{}"\n'
     CONFIG_FILE.write_text(queue.format("support", "Asia/Kolkata") + queue.format("sales", "Asia/Kolkata"))
-    assert request_of(load(), {}, now).tz == "Asia/Kolkata"
+    assert request_of(load().configuration, {}, now).tz == "Asia/Kolkata"
     CONFIG_FILE.write_text(queue.format("support", "Asia/Kolkata") + queue.format("sales", "Europe/Athens"))
-    assert request_of(load(), {}, now).tz == "UTC"
+    assert request_of(load().configuration, {}, now).tz == "UTC"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_time_zone_is_said_to_come_from_the_file_only_where_the_file_names_it(
     config: str, queues: tuple[str, ...], tz: str, origin: str
 ) -> None:
     CONFIG_FILE.write_text(config)
-    request = request_of(load(), {"queues": queues}, datetime(2026, 3, 4, tzinfo=UTC))
+    request = request_of(load().configuration, {"queues": queues}, datetime(2026, 3, 4, tzinfo=UTC))
     (found,) = request.settings("tz")
     assert (found.value, found.origin) == (tz, origin)
 

@@ -1,4 +1,4 @@
-"""What is behind the figures of a report: which facts make one what it is, and which events a fact rests on.
+"""Evidence for the figures of a report: the facts that a figure is taken over, and the events that a fact rests on.
 
 Figures are taken over facts, each of which adds something: one to a count where a claim holds of it, its wait to a sum.
 Where what it adds is the same, and to the same group, the fact changed no figure, however else it changed.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reports.catalogue import conferences
 from reports.measures.definitions import (
     Aggregate,
     Measure,
@@ -26,19 +25,19 @@ from reports.measures.measures import (
 from reports.request import effective_policy
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables.facts import FactMeasure, Facts
+from reports.tables.facts import FactTable
 from reports.tables.visits import (
     BOUND_MS,
     MISSING,
     Period,
 )
 
-_LIFE = {"entity": "entity", "since": "epoch_us(entity_since)"}
-_VISITS = Facts(
+LIFE = {"entity": "entity", "since": "epoch_us(entity_since)"}
+_VISITS = FactTable(
     "queue_visits",
     "enqueued_at",
     {
-        **_LIFE,
+        **LIFE,
         **{name: name for name in ("queue", "outcome", "wait_ms")},
         "bound_ms": BOUND_MS,
         "missing": MISSING,
@@ -46,27 +45,30 @@ _VISITS = Facts(
     },
     by_queue=True,
 )
-_CONFERENCES = Facts(conferences.FACTS.table, conferences.FACTS.moment, {**_LIFE, **conferences.FACTS.columns})
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
-    """The facts behind a report's figures.
+class Evidence:
+    """The facts that a report's figures are taken over, and the events that each fact rests on.
 
-    `adds` gives what a fact adds to measures of those names, `told_by` the types of events that tell of it, and `rests`
-    is SQL that holds of a `fact`, and of an `event` of such a type of its leg or conference, where it rests on it;
-    `fact.next_us` is when the next fact of the same leg began.
+    `adds` returns what a fact adds to measures of the names given, as expressions over its columns, and `event_types`
+    the types of events that tell of it. `rests` is SQL over a `fact` and an `event` of such a type and of the same leg
+    or conference: true where the fact rests on the event. `fact.at` is when the fact counts, `fact.next_us` when the
+    next fact of the same leg began.
     """
 
-    facts: Facts
+    facts: FactTable
     adds: Callable[[Collection[str], Request], Sequence[pl.Expr]]
-    told_by: Callable[[Collection[str]], Collection[str]]
+    event_types: Callable[[Collection[str]], Collection[str]]
     rests: str
 
     def changed(
         self, before: Source, after: Source, request: Request, period: Period, measures: Collection[str]
     ) -> pl.DataFrame:
-        """Return the facts of a period, as of each side, that add something else as of the other: `at` and columns."""
+        """Return the facts of a period that add one thing before and another after: `at` and the columns of the facts.
+
+        A fact whose two states differ has a row for each.
+        """
         sides = [self._added(source, request, period, measures) for source in (before, after)]
         keys = [name for name in sides[0].columns if name.startswith(_ADDED)]
         return pl.concat(
@@ -78,7 +80,7 @@ class Behind:
         rows = self.facts.read(source, request, period)
         groups = [pl.col("queue").alias(f"{_ADDED}queue")] if self.facts.by_queue else []
         if self.facts.by_queue:
-            rows = effective_policy.judged(rows.with_columns(enqueued_at="at"), request.terms)
+            rows = effective_policy.applied(rows.with_columns(enqueued_at="at"), request.effective_policies)
             groups.append(pl.col("definition").alias(f"{_ADDED}definition"))
         if request.interval is not None:
             groups.append(period.spine(request, request.interval).position("at").alias(f"{_ADDED}interval"))
@@ -91,7 +93,7 @@ _ADDED = "adds "
 
 def _to_visits(measures: Collection[str], request: Request) -> list[pl.Expr]:
     """Return what a visit adds to measures: the claims and values of the aggregates that they are made of."""
-    variants = {each.variant for each in request.terms}
+    variants = {each.variant for each in request.effective_policies}
     named: dict[str, list[Measure]] = {COMPLETENESS.name: [COMPLETENESS], "below_floor": [COMPLETENESS]}
     for variant in variants:
         for measure in (*every_measure(variant), *SHARES, MEAN_WAIT):
@@ -110,36 +112,11 @@ def _parts(measure: Measure) -> set[str]:
     return {each.of for each in AGGREGATES if each.name in names} | (names & {"missing"})
 
 
-def _to_conferences(measures: Collection[str], _: Request) -> list[pl.Expr]:
-    return [pl.sql_expr(each.of) for each in _of_conferences(measures)]
-
-
-def _of_conferences(measures: Collection[str]) -> list[FactMeasure]:
-    return [each for each in conferences.MEASURES if each.name in measures]
-
-
 def _tell_of_visits(_: Collection[str]) -> Collection[str]:
     return {"call.enqueued", "call.dequeued", "call.bridged", "call.hangup", "reconciler.queue.call.observed"}
 
 
-_WHO = ("conference.participant.joined", "conference.participant.left", "conference.ended")
-_HOW_LONG = ("conference.created", "conference.ended")
-_OF_COLUMNS = {
-    "status": _HOW_LONG,
-    "duration_ms": _HOW_LONG,
-    **dict.fromkeys(("participants", "unique_participants", "peak_participants", "participant_ms"), _WHO),
-    "floor_changes": ("conference.floor.changed",),
-    "recordings": ("conference.recording.saved",),
-}
-
-
-def _tell_of_conferences(measures: Collection[str]) -> Collection[str]:
-    """Return the types that tell of what the measures are taken over, and of when a conference began."""
-    told = {name for each in _of_conferences(measures) for name in _OF_COLUMNS if re.search(rf"\b{name}\b", each.of)}
-    return {"conference.created", *(each for name in told for each in _OF_COLUMNS[name])}
-
-
-VISITS = Behind(
+VISITS = Evidence(
     _VISITS,
     _to_visits,
     _tell_of_visits,
@@ -156,4 +133,3 @@ VISITS = Behind(
     or (fact.outcome = 'failed_bridge' and epoch_us(event.occurred_at) = fact.next_us)
     """,
 )
-CONFERENCES = Behind(_CONFERENCES, _to_conferences, _tell_of_conferences, "epoch_us(event.occurred_at) >= fact.since")

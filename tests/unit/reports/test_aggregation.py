@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from reports.measures.aggregation import (
+    aggregated,
     percentiles,
     rolled_up,
-    tally,
     wait_distribution,
     with_rates,
 )
@@ -24,7 +24,7 @@ def _visits(*visits: tuple[str, int | None]) -> pl.LazyFrame:
 
 def test_a_wait_of_the_threshold_is_within_it_and_one_of_the_short_threshold_is_not_short() -> None:
     visits = _visits(("answered", 20_000), ("answered", 20_001), ("abandoned", 4_999), ("abandoned", 5_000))
-    row = tally(visits, []).collect().row(0, named=True)
+    row = aggregated(visits, []).collect().row(0, named=True)
     assert (row["answered_within"], row["abandoned_within"], row["short_abandoned"]) == (1, 2, 1)
 
 
@@ -32,24 +32,24 @@ def test_flow_outs_count_as_gone_in_time_and_those_waiting_do_not() -> None:
     visits = _visits(
         ("left", 1_000), ("timed_out", 2_000), ("failed_bridge", 3_000), ("waiting", None), ("unknown", None)
     )
-    row = with_rates(tally(visits, [])).collect().row(0, named=True)
+    row = with_rates(aggregated(visits, [])).collect().row(0, named=True)
     assert (row["removed_within"], row["offered"], row["waits"]) == (3, 5, 3)
     assert row["service_level_removed_in_threshold"] == 3 / 4
     assert row["service_level_flow_outs_excluded"] is None
 
 
 def test_nothing_has_no_rates_no_waits_and_no_service_level() -> None:
-    row = with_rates(tally(_visits(), [])).collect().row(0, named=True)
+    row = with_rates(aggregated(_visits(), [])).collect().row(0, named=True)
     assert row["offered"] == row["answered"] == row["total_wait_ms"] == 0
     assert all(
         row[name] is None for name in row if name.startswith(("service_level", "abandonment", "mean", "longest"))
     )
     assert set(percentiles(_visits(), []).collect().row(0)) == {None}
-    assert tally(_visits(), ["queue"]).collect().height == 0
+    assert aggregated(_visits(), ["queue"]).collect().height == 0
 
 
 def test_only_short_abandons_leave_nothing_to_measure_a_level_by() -> None:
-    row = with_rates(tally(_visits(("abandoned", 1_000)), [])).collect().row(0, named=True)
+    row = with_rates(aggregated(_visits(("abandoned", 1_000)), [])).collect().row(0, named=True)
     assert row["service_level"] is None
     assert row["service_level_offered"] == 0
     assert row["abandonment_rate_adjusted"] is None
@@ -82,4 +82,4 @@ def test_buckets_hold_their_lower_edge_and_are_all_there() -> None:
 
 
 def test_rolling_up_nothing_gives_the_total_of_nothing() -> None:
-    assert rolled_up(tally(_visits(), ["queue"]), []).collect().equals(tally(_visits(), []).collect())
+    assert rolled_up(aggregated(_visits(), ["queue"]), []).collect().equals(aggregated(_visits(), []).collect())

@@ -11,23 +11,23 @@ from reports.calendar.hours import (
     opened,
     openings,
 )
-from reports.catalogue.registry import require_comparable, run
+from reports.catalogue.registry import evidence_of, run
 from reports.errors import RequestError
 from reports.formats import render
-from reports.request.effective_policy import Agreement
-from reports.request.request import parse
+from reports.request.effective_policy import QueuePolicy
 from reports.tables.report import Report
+from tests.support.requests import a_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOW = NOON + timedelta(days=1)
 AT_NOON = (
-    Agreement(queue="support", threshold_secs=20, target=0.8),
-    Agreement(queue="support", since=NOON, threshold_secs=40, target=0.9, variant="answered_only"),
+    QueuePolicy(queue="support", threshold_secs=20, target=0.8),
+    QueuePolicy(queue="support", since=NOON, threshold_secs=40, target=0.9, variant="answered_only"),
 )
 
 
 def _sla(source: Any, **options: Any) -> Report:
-    return run("sla", source, parse(now=NOW, **{"from_": "2026-03-02", "to": "2026-03-03", **options}))
+    return run("sla", source, a_request(NOW, **{"from_": "2026-03-02", "to": "2026-03-03", **options}))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def around_noon(fill: Any, visit: Any) -> Any:
 
 
 def test_a_definition_that_changes_at_noon_judges_what_comes_from_noon_on(around_noon: Any) -> None:
-    report = _sla(around_noon, agreements=AT_NOON)
+    report = _sla(around_noon, policies=AT_NOON)
     rows = [
         (row["queue"], row["since"], row["threshold_secs"], row["target"], row["offered"], row["service_level"])
         for row in report.section("queues").rows()
@@ -57,16 +57,16 @@ def test_a_definition_that_changes_at_noon_judges_what_comes_from_noon_on(around
 
 
 def test_an_interval_that_a_change_cuts_has_a_row_for_each_definition(around_noon: Any) -> None:
-    report = _sla(around_noon, agreements=AT_NOON, interval="1d", queues=("support",))
+    report = _sla(around_noon, policies=AT_NOON, interval="1d", queues=("support",))
     rows = [(row["since"], row["offered"]) for row in report.section("queue_intervals").rows()]
     assert rows == [(None, 1), (NOON, 2)]
-    half_hours = _sla(around_noon, agreements=AT_NOON, interval="30m", queues=("support",)).section("queue_intervals")
+    half_hours = _sla(around_noon, policies=AT_NOON, interval="30m", queues=("support",)).section("queue_intervals")
     assert half_hours.frame.height == 48
     assert [row["since"] for row in half_hours.rows()] == [None] * 24 + [NOON] * 24
 
 
 def test_a_report_says_which_definition_held_when(around_noon: Any) -> None:
-    report = _sla(around_noon, agreements=AT_NOON)
+    report = _sla(around_noon, policies=AT_NOON)
     said = " ".join(report.notes)
     assert "Queue support until 2026-03-02 12:00: within 20 s (short abandons: wait < 5 s), target 80 %" in said
     assert "Queue support from 2026-03-02 12:00: within 40 s" in said
@@ -93,14 +93,14 @@ def test_every_report_on_visits_judges_each_by_the_definition_of_its_moment(
     fill: Any, visit: Any, name: str, measure: str, values: list[float]
 ) -> None:
     at_noon = (
-        Agreement(queue="support", threshold_secs=20, short_abandon_secs=5),
-        Agreement(queue="support", since=NOON, threshold_secs=40, short_abandon_secs=20),
+        QueuePolicy(queue="support", threshold_secs=20, short_abandon_secs=5),
+        QueuePolicy(queue="support", since=NOON, threshold_secs=40, short_abandon_secs=20),
     )
     # Before noon nobody is answered in time and nobody gives up early; from noon on both do.
     moments = (NOON - timedelta(microseconds=1), NOON)
     source = fill(*(v for at in moments for v in (visit(wait_secs=30, at=at), visit("abandoned", 10, at=at))))
     by = ("queue",) if name == "intervals" else ()
-    report = run(name, source, parse(now=NOW, from_="2026-03-02", to="2026-03-03", agreements=at_noon, by=by))
+    report = run(name, source, a_request(NOW, from_="2026-03-02", to="2026-03-03", policies=at_noon, by=by))
     rows = [
         row for row in report.section(report.main).rows() if row.get("offered") or row.get("name") == "service_level"
     ]
@@ -110,23 +110,23 @@ def test_every_report_on_visits_judges_each_by_the_definition_of_its_moment(
 
 
 def test_only_definitions_of_the_period_are_told(around_noon: Any) -> None:
-    report = _sla(around_noon, agreements=AT_NOON, from_="2026-03-02T12:00", queues=("support",))
+    report = _sla(around_noon, policies=AT_NOON, from_="2026-03-02T12:00", queues=("support",))
     assert [(row["queue"], row["offered"]) for row in report.section("queues").rows()] == [("support", 2)]
     assert report.definition["threshold_secs"] == 40
     assert report.request.target == 0.9
 
 
 def test_what_an_agreement_leaves_open_stays_as_it_was(fill: Any, visit: Any) -> None:
-    agreements = (
-        Agreement(queue="support", since=NOON - timedelta(days=9), threshold_secs=60, short_abandon_secs=1),
-        Agreement(queue="support", since=NOON, target=0.5),
+    policies = (
+        QueuePolicy(queue="support", since=NOON - timedelta(days=9), threshold_secs=60, short_abandon_secs=1),
+        QueuePolicy(queue="support", since=NOON, target=0.5),
     )
-    (row,) = _sla(fill(visit("abandoned", 2)), agreements=agreements, from_="2026-03-02T12:00").section("queues").rows()
+    (row,) = _sla(fill(visit("abandoned", 2)), policies=policies, from_="2026-03-02T12:00").section("queues").rows()
     assert (row["threshold_secs"], row["target"], row["short_abandoned"]) == (60, 0.5, 0)
 
 
 def test_a_queue_asked_for_has_its_definition_even_if_nobody_came(fill: Any) -> None:
-    report = _sla(fill(), agreements=AT_NOON, queues=("support", "night"))
+    report = _sla(fill(), policies=AT_NOON, queues=("support", "night"))
     rows = [
         (row["queue"], row["since"], row["offered"], row["service_level"]) for row in report.section("queues").rows()
     ]
@@ -134,7 +134,7 @@ def test_a_queue_asked_for_has_its_definition_even_if_nobody_came(fill: Any) -> 
 
 
 def test_the_formula_is_shown_with_the_numbers_put_in(around_noon: Any) -> None:
-    report = _sla(around_noon, agreements=AT_NOON, explain=True)
+    report = _sla(around_noon, policies=AT_NOON, explain=True)
     rows = list(report.section("explained").rows())
     (after,) = [row for row in rows if row["since"] == NOON and row["shown"]]
     assert (after["formula"], after["worked"], after["value"]) == ("answered_within / answered", "1 / 1", "100.0 %")
@@ -143,9 +143,9 @@ def test_the_formula_is_shown_with_the_numbers_put_in(around_noon: Any) -> None:
 
 
 def test_business_hours_leave_out_what_came_outside_in_the_queues_own_zone(fill: Any, visit: Any) -> None:
-    agreements = (
-        Agreement(queue="support", tz="Europe/Athens", hours=openings("mon-fri 09:00-17:00"), holidays=()),
-        Agreement(queue="support", since=NOON + timedelta(days=2), holidays=(date(2026, 3, 5),)),
+    policies = (
+        QueuePolicy(queue="support", tz="Europe/Athens", hours=openings("mon-fri 09:00-17:00"), holidays=()),
+        QueuePolicy(queue="support", since=NOON + timedelta(days=2), holidays=(date(2026, 3, 5),)),
     )
     # 09:00 and 17:00 in Athens are 07:00 and 15:00 UTC.
     inside = [datetime(2026, 3, 2, 7, tzinfo=UTC), datetime(2026, 3, 2, 14, 59, 59, tzinfo=UTC)]
@@ -154,11 +154,11 @@ def test_business_hours_leave_out_what_came_outside_in_the_queues_own_zone(fill:
     source = fill(*(visit(at=at) for at in (*inside, *outside, holiday)), visit(queue="sales", at=outside[0]))
     counts = {}
     for hours in ("open", "closed", None):
-        report = _sla(source, agreements=agreements, hours=hours, to="2026-03-08")
+        report = _sla(source, policies=policies, hours=hours, to="2026-03-08")
         counts[hours] = sum(row["offered"] for row in report.section("queues").rows() if row["queue"] == "support")
     assert counts == {"open": 2, "closed": 3, None: 5}
     assert any("3 visits began outside of business hours" in note for note in report.notes)
-    closed = _sla(source, agreements=agreements, hours="closed", to="2026-03-08")
+    closed = _sla(source, policies=policies, hours="closed", to="2026-03-08")
     assert any(note.startswith("Only visits that began outside of the business hours") for note in closed.notes)
 
 
@@ -166,7 +166,7 @@ def test_business_hours_leave_out_what_came_outside_in_the_queues_own_zone(fill:
 def test_an_option_that_a_report_cannot_heed_is_refused(fill: Any, name: str, option: str) -> None:
     values: dict[str, Any] = {"hours": "open", "explain": True, "agents": 3}
     with pytest.raises(RequestError, match=f"the report {name} takes no --{option}: expected one of"):
-        run(name, fill(), parse(now=NOW, **{option: values[option]}))
+        run(name, fill(), a_request(NOW, **{option: values[option]}))
 
 
 def test_hours_may_reach_into_the_next_day_and_follow_the_clocks() -> None:
@@ -219,14 +219,14 @@ def test_what_a_report_cannot_be_grouped_by_is_answered_with_what_it_can(
     fill: Any, name: str, by: str, says: str
 ) -> None:
     with pytest.raises(RequestError, match=says):
-        run(name, fill(), parse(now=NOW, by=(by,)))
+        run(name, fill(), a_request(NOW, by=(by,)))
 
 
 def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: Any, visit: Any) -> None:
-    agreements = (Agreement(queue="support", tz="Europe/Athens"), Agreement(queue="sales", tz="UTC"))
+    policies = (QueuePolicy(queue="support", tz="Europe/Athens"), QueuePolicy(queue="sales", tz="UTC"))
 
     def said(**options: Any) -> str:
-        report = _sla(fill(visit()), agreements=agreements, **options)
+        report = _sla(fill(visit()), policies=policies, **options)
         return " ".join(note for note in report.notes if "time zones of their own" in note)
 
     assert "cut at the times of UTC here: support (Europe/Athens)." in said()
@@ -235,6 +235,6 @@ def test_a_report_says_which_queues_it_cuts_at_the_times_of_another_zone(fill: A
 
 
 def test_what_changed_can_be_told_of_reports_on_queues_and_of_no_others() -> None:
-    require_comparable("abandonment")
+    evidence_of("abandonment")
     with pytest.raises(RequestError, match="the report calls cannot be told by events: expected one of sla"):
-        require_comparable("calls")
+        evidence_of("calls")
