@@ -21,7 +21,7 @@ from simulator import (
     deliver,
 )
 from tests.support.center import Center
-from tests.support.waiting import until
+from tests.support.waiting import until, until_async
 from tests.support.worlds import a_quiet_world, truth_of
 from warehouse import wal
 from warehouse.blocks import mismatches
@@ -107,8 +107,7 @@ def test_a_server_that_was_killed_starts_on_a_damaged_write_ahead_log(
 
     async def killed_over_a_log() -> None:
         posting = asyncio.create_task(center.post(first))
-        while not (log.exists() and log.stat().st_size > 20_000):  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
+        await until_async(lambda: log.exists() and log.stat().st_size > 20_000, lambda: center.words)
         assert center.stop(signal.SIGKILL) == -signal.SIGKILL
         flip(log, log.stat().st_size // 2)
         await asyncio.to_thread(center.start)

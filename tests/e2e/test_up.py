@@ -3,14 +3,10 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -21,7 +17,7 @@ from simulator import (
     deliver,
 )
 from tests.support.center import ROUGH, Center
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import until
 from tests.support.worlds import a_quiet_world, truth_of
 
 
@@ -107,24 +103,3 @@ def test_a_server_says_how_it_is(center: Center) -> None:
     assert counted["holdtime_records_landed_total", "duplicate"] == 0
     with pytest.raises(urllib.error.HTTPError, match="405"):
         center.get("/webhooks/telnyx")
-
-
-def test_the_demo_works_in_its_folder_and_finds_what_happened(tmp_path: Path) -> None:
-    folder, elsewhere = tmp_path / "demo", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    ended = subprocess.run(
-        [sys.executable, "-m", "holdtime", "demo", "--dir", str(folder)],
-        cwd=elsewhere,
-        env={"PATH": os.environ["PATH"], "HOME": str(elsewhere), "COLUMNS": "200"},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=4 * PATIENCE_S,
-    )
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
-    assert "as they happened" in ended.stdout
-    assert "<html" in (folder / "report.html").read_text(encoding="utf-8").lower()
-    assert {"report.html", "replica.duckdb", "warehouse.duckdb", "server.log"} <= {
-        each.name for each in folder.iterdir()
-    }
-    assert list(elsewhere.iterdir()) == []

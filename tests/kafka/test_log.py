@@ -52,6 +52,7 @@ from tests.support.kafka.cluster import (
     Cluster,
 )
 from tests.support.logs import a_connection, an_event, bodies, opened, read_all
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.kafka
 
@@ -276,15 +277,13 @@ def test_a_topic_that_would_lose_events_is_refused_when_the_cluster_comes_late_u
         async with opened(Connection((away,), layout=layout)) as log:
             assert "compaction" not in (log.unavailable or "")
             async with await asyncio.start_server(forward, *away.split(":")), asyncio.timeout(30):
-                while "compaction drops events" not in (log.unavailable or ""):  # noqa: ASYNC110 - nor for this
-                    await asyncio.sleep(0.05)
+                await until_async(lambda: "compaction drops events" in (log.unavailable or ""), lambda: log.unavailable)
                 with pytest.raises(LogUnavailableError, match="compaction drops events"):
                     await log.append(an_event(1))
                 async with administered(Connection((kafka,), layout=layout)) as admin:
                     right = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "2097152"}
                     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, layout.events, right)])
-                while log.unavailable:  # noqa: ASYNC110 - nor for this
-                    await asyncio.sleep(0.05)
+                await until_async(lambda: not log.unavailable, lambda: log.unavailable)
                 await log.append(an_event(1))
 
     asyncio.run(scenario())
@@ -318,9 +317,7 @@ def test_a_cluster_that_wants_tls_and_a_password_gets_both(tmp_path: Path, monke
             mechanism=mechanism, username=USERNAME, password=password, tls=True, ca_file=tmp_path / "kafka" / "ca.pem"
         )
         async with opened(Connection((servers,), security, Layout(partitions=1, prefix=f"{mechanism}."))) as log:
-            async with asyncio.timeout(60):
-                while log.unavailable:  # noqa: ASYNC110 - the log has no event for it
-                    await asyncio.sleep(0.1)
+            await until_async(lambda: not log.unavailable, lambda: log.unavailable)
             await log.append(an_event(1))
             assert await bodies(log) == [an_event(1).body]
             assert PASSWORD not in repr(log._appender._connection)
@@ -336,9 +333,7 @@ async def refused(servers: str, ca_file: Path) -> None:
         mechanism="PLAIN", username=USERNAME, password="wrong", tls=True, ca_file=ca_file
     )
     async with opened(Connection((servers,), security, Layout(partitions=1, prefix="refused."))) as log:
-        async with asyncio.timeout(30):
-            while "Unable to bootstrap" not in (log.unavailable or ""):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.05)
+        await until_async(lambda: "Unable to bootstrap" in (log.unavailable or ""), lambda: log.unavailable)
         with pytest.raises(LogUnavailableError, match="Unable to bootstrap"):
             await log.append(an_event(1))
 
@@ -398,9 +393,7 @@ def test_a_spool_gives_signatures_on_and_what_is_left_of_a_damaged_group_too(tmp
             log = SpooledLog(connection, SqliteLog(path))
             await log.start()
             try:
-                async with asyncio.timeout(60):
-                    while log.waiting:  # noqa: ASYNC110 - the log has no event for it
-                        await asyncio.sleep(0.05)
+                await until_async(lambda: not log.waiting, lambda: log.waiting)
                 assert log.set_aside()
                 found = records_of(await asyncio.to_thread(log.read, {}, 100))
             finally:

@@ -15,6 +15,7 @@ from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
 from holdtime.service.outage import keep_telling
 from tests.support.logs import an_event
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.kafka
 
@@ -22,9 +23,7 @@ pytestmark = pytest.mark.kafka
 async def failed_once(log: KafkaLog) -> None:
     """Let it connect, and give up an append at once."""
     await log.start()
-    async with asyncio.timeout(30):
-        while log.unavailable:  # noqa: ASYNC110 - the log has no event for it
-            await asyncio.sleep(0.05)
+    await until_async(lambda: not log.unavailable, lambda: log.unavailable)
     with pytest.raises(LogUnavailableError, match="did not confirm a record within 0 s"):
         await log.append(an_event(1))
     assert log.unavailable
@@ -39,9 +38,7 @@ def test_an_ingest_that_is_sent_nothing_is_ready_again_once_it_could_tell_that_i
         await failed_once(log)
         telling = asyncio.create_task(keep_telling(liveness, log))
         try:
-            async with asyncio.timeout(30):
-                while log.unavailable:  # noqa: ASYNC110 - the log has no event for it
-                    await asyncio.sleep(0.05)
+            await until_async(lambda: not log.unavailable, lambda: log.unavailable)
         finally:
             telling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -52,7 +49,7 @@ def test_an_ingest_that_is_sent_nothing_is_ready_again_once_it_could_tell_that_i
     asyncio.run(scenario())
 
 
-def test_a_write_from_before_an_append_failed_proves_nothing_nor_does_any_for_a_producer_that_is_replaced(
+def test_neither_an_older_write_nor_one_for_a_producer_that_is_replaced_proves_anything(
     kafka: str,
 ) -> None:
     connection = Connection(kafka_address.servers(kafka), layout=Layout(partitions=1, prefix=f"{uuid4().hex}."))

@@ -38,7 +38,7 @@ from tests.support.landing import CLOCK, WAYS, everything, expected, landed, sho
 from tests.support.model import happening, rows
 
 
-@tried(60)
+@tried(20)
 @given(HISTORIES, WAYS, CLOCK)
 def test_the_warehouse_shows_what_the_rules_say(history: list[Told], way: int, clock: datetime) -> None:
     arrived = delivery(history, way=way, clock=clock)
@@ -46,7 +46,7 @@ def test_the_warehouse_shows_what_the_rules_say(history: list[Told], way: int, c
         assert shown(landed(warehouse, arrived)) == expected(history, judged_at=arrived.last_clock)
 
 
-@tried(15)
+@tried(6)
 @given(HISTORIES, WAYS, WAYS, CLOCK)
 def test_order_repetition_and_batching_change_no_row(
     history: list[Told], way: int, other: int, clock: datetime
@@ -57,7 +57,7 @@ def test_order_repetition_and_batching_change_no_row(
         assert one.facts() == two.facts()
 
 
-@tried(10)
+@tried(5)
 @given(UNOBSERVED, CLOCK)
 def test_what_definitions_leave_out_where_nothing_was_observed_would_add_nothing(
     history: list[Told], clock: datetime
@@ -105,7 +105,7 @@ def counting(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return [*counts, ("contradicted by",), *others]
 
 
-@tried(15)
+@tried(6)
 @given(HISTORIES, COLLISIONS, WAYS, WAYS, CLOCK)
 def test_ids_told_with_several_contents_give_the_same_facts_in_any_order_and_batching(
     history: list[Told], collisions: list[tuple[int, int]], way: int, other: int, clock: datetime
@@ -120,7 +120,7 @@ def test_ids_told_with_several_contents_give_the_same_facts_in_any_order_and_bat
         assert one.facts() == before
 
 
-@tried(20)
+@tried(8)
 @given(HISTORIES, WAYS, CLOCK)
 def test_facts_derived_live_are_the_facts_of_a_rebuild(history: list[Told], way: int, clock: datetime) -> None:
     with opened_warehouse() as warehouse:
@@ -129,7 +129,7 @@ def test_facts_derived_live_are_the_facts_of_a_rebuild(history: list[Told], way:
         assert everything(warehouse) == before
 
 
-@tried(20)
+@tried(8)
 @given(HISTORIES, CLOCK)
 def test_every_visit_has_one_outcome_and_offered_is_their_sum(history: list[Told], clock: datetime) -> None:
     with opened_warehouse() as warehouse:
@@ -140,7 +140,7 @@ def test_every_visit_has_one_outcome_and_offered_is_their_sum(history: list[Told
     assert len({visit["visit_id"] for visit in visits}) == len(visits), "a visit is there twice"
 
 
-@tried(20)
+@tried(8)
 @given(HISTORIES, CLOCK)
 def test_the_time_spent_in_queues_is_the_integral_of_their_depth(history: list[Told], clock: datetime) -> None:
     with opened_warehouse() as warehouse:
@@ -160,7 +160,7 @@ def test_the_time_spent_in_queues_is_the_integral_of_their_depth(history: list[T
     assert sum(visit["in_queue_ms"] for visit in timed) == integral
 
 
-@tried(15)
+@tried(6)
 @given(HISTORIES, WAYS, CLOCK, st.integers(0, 80))
 def test_a_failure_between_any_two_statements_changes_nothing(
     history: list[Told], way: int, clock: datetime, statements: int
@@ -214,7 +214,7 @@ def test_a_failure_at_each_statement_in_turn_changes_nothing() -> None:
         assert everything(warehouse) == wanted
 
 
-@tried(20)
+@tried(8)
 @given(st.lists(st.integers(0, 26 * 3_600_000_000), min_size=1, max_size=4), st.integers(-2, 2))
 @example([0], -1)
 @example([0], 0)
@@ -232,7 +232,7 @@ def test_time_alone_makes_a_waiting_visit_unknown_after_exactly_a_day(offsets: l
                 assert (visit["left_at"], visit["wait_ms"]) == (None, None)
 
 
-@tried(25)
+@tried(6)
 @given(HISTORIES, WAYS, CLOCK, st.lists(st.tuples(st.sampled_from(JUMPS), st.booleans()), min_size=1, max_size=3))
 def test_a_clock_that_jumped_leaves_nothing_behind_once_it_is_right(
     history: list[Told], way: int, clock: datetime, jumps: list[tuple[timedelta, bool]]
@@ -248,7 +248,7 @@ def test_a_clock_that_jumped_leaves_nothing_behind_once_it_is_right(
         assert warehouse.facts() == undisturbed.facts()
 
 
-@tried(15)
+@tried(5)
 @given(HISTORIES, WAYS, CLOCK, st.sampled_from(JUMPS))
 def test_a_rebuild_mends_what_a_clock_that_jumped_ahead_left_behind(
     history: list[Told], way: int, clock: datetime, jump: timedelta

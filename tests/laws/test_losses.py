@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator import Plan, World
@@ -31,9 +31,9 @@ from tests.support.builders import (
     stamp,
 )
 from tests.support.claims import TABLES, Claim, Losses, claims
+from tests.support.effort import EVERY_DAY, tried
 from tests.support.worlds import a_world
 
-EVERY_DAY = settings.get_current_profile_name() != "campaign"
 EVENTUALLY = NOON + timedelta(days=300)
 START = microseconds(NOON)
 SHORT_MS = (1, 1, 400, 999, 1_000, 1_700, 5_000)
@@ -129,7 +129,7 @@ def untrue(found: Iterable[Claim]) -> list[Claim]:
     return [claim for claim in found if claim.verdict == "untrue"]
 
 
-@settings(max_examples=20 if EVERY_DAY else 2_000)
+@tried(15)
 @given(worlds(), st.data())
 def test_no_fact_says_more_than_what_came_proves(world: World, data: st.DataObject) -> None:
     lost = data.draw(st.lists(st.booleans(), min_size=len(world.events), max_size=len(world.events)))

@@ -47,7 +47,7 @@ def tables(warehouse: Warehouse) -> list[tuple[str, ...]]:
     ).fetchall()
 
 
-@tried(15)
+@tried(6)
 @given(HISTORIES, WAYS, CLOCK, SLICINGS)
 def test_facts_rebuilt_in_slices_of_any_size_are_the_live_ones(
     history: list[Told], way: int, clock: datetime, slicing: Slicing
@@ -63,7 +63,7 @@ def test_facts_rebuilt_in_slices_of_any_size_are_the_live_ones(
         assert steps[-1] == (len(wanted["stored_events"]),) * 2
 
 
-@tried(10)
+@tried(4)
 @given(HISTORIES, CLOCK, st.integers(1, 60), SLICINGS)
 def test_a_rebuild_interrupted_at_every_few_statements_ends_as_an_undisturbed_one(
     history: list[Told], clock: datetime, statements: int, slicing: Slicing
@@ -83,7 +83,7 @@ def test_a_rebuild_interrupted_at_every_few_statements_ends_as_an_undisturbed_on
         assert everything(warehouse) == wanted
 
 
-@tried(10)
+@tried(4)
 @given(HISTORIES, WAYS, WAYS, CLOCK, st.integers(0, 8))
 def test_what_lands_between_two_halves_of_a_rebuild_is_in_its_facts(
     history: list[Told], way: int, other: int, clock: datetime, steps: int

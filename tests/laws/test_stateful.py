@@ -11,7 +11,7 @@ from tests.support.machine import (
 )
 
 TestAWarehouseEndsUpTheSameWhateverHappens = CenterMachine.TestCase
-TestAWarehouseEndsUpTheSameWhateverHappens.settings = settings(tried(10), stateful_step_count=STEPS)
+TestAWarehouseEndsUpTheSameWhateverHappens.settings = settings(tried(5), stateful_step_count=STEPS)
 
 
 def test_a_search_finds_a_difference_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

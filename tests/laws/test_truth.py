@@ -9,7 +9,6 @@ from datetime import timedelta
 from itertools import islice
 
 import pytest
-from hypothesis import settings
 
 from simulator import (
     TABLES,
@@ -18,9 +17,10 @@ from simulator import (
     deliver,
 )
 from tests.support.builders import Warehouse, opened_warehouse
+from tests.support.effort import EVERY_DAY
 from tests.support.worlds import START, a_world, found, rows
 
-SEEDS = range(4 if settings.get_current_profile_name() == "default" else 200)
+SEEDS = range(2 if EVERY_DAY else 200)
 AFTERWARDS = START + timedelta(days=3)
 ROUGH = Faults(delay_s=30, late=0.1, late_s=1800, duplicates=0.2)
 LOSSY = replace(ROUGH, drops=0.03)

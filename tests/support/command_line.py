@@ -23,7 +23,7 @@ KEY = base64.b64encode(bytes(SigningKey(bytes(range(32))).verify_key)).decode()
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """What a command said, and how it ended."""
 
     code: int
@@ -42,7 +42,7 @@ class Machine:
 
     folder: Path
 
-    def run(self, *arguments: str, **environment: str) -> Ended:
+    def run(self, *arguments: str, **environment: str) -> CommandResult:
         """Run a command to its end."""
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "COLUMNS": "200", "PYTHONWARNINGS": "error"}
         ended = subprocess.run(
@@ -55,7 +55,7 @@ class Machine:
             timeout=60,
         )
         assert "Traceback" not in ended.stderr, ended.stderr.strip().splitlines()[-1]
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
     @property
     def files(self) -> set[str]:

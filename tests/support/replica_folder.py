@@ -1,6 +1,7 @@
 """A replica in a folder, and reports and differences of it."""
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,13 @@ class ReplicaFolder:
         self.replica = folder / "replica.duckdb"
         self.last = 0
         self.outputs = folder
+
+    def copied(self, folder: Path) -> "ReplicaFolder":
+        """Another with the same replica, in `folder`."""
+        other = ReplicaFolder(folder)
+        shutil.copy(self.replica, other.replica)
+        other.last = self.last
+        return other
 
     def land(self, *said: Said, now: datetime) -> int:
         """Land all of it as received now; returns the position it reached."""

@@ -1,6 +1,7 @@
 """Records of Kafka in columns, and the buffer that holds them until they land."""
 
 import json
+from functools import cache
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -70,15 +71,14 @@ def test_a_time_that_cannot_be_is_kafkas_and_else_one_that_can(received: bytes |
 def a_run(first: int, following: int, partition: int = 0) -> RecordRun:
     """Of the offsets from `first` up to `following`, each with itself as its body and as when it was received."""
     run = RecordRun("telnyx.events", partition)
-    run.extend(
-        [
-            ConsumerRecord(
-                "telnyx.events", partition, at, 0, 0, None, b"%d" % at, None, 0, 0, [("received_at", b"%d" % at)]
-            )
-            for at in range(first, following)
-        ]
-    )
+    run.extend([a_record(partition, at) for at in range(first, following)])
     return run
+
+
+@cache
+def a_record(partition: int, at: int) -> ConsumerRecord:
+    said = [("received_at", b"%d" % at)]
+    return ConsumerRecord("telnyx.events", partition, at, 0, 0, None, b"%d" % at, None, 0, 0, said)
 
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 15))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.support.called import Caller
 from tests.support.calls import (
@@ -11,6 +11,7 @@ from tests.support.calls import (
     calls,
     commands,
 )
+from tests.support.effort import tried
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_a_call_that_is_right_is_carried_out(caller: Caller) -> None:
     assert "support" in ended.out
 
 
-@settings(max_examples=60)
+@tried(30)
 @given(call=calls())
 def test_no_call_ends_in_a_traceback(caller: Caller, call: Call) -> None:
     assert caller.run(call).faults(call) == []

@@ -15,6 +15,7 @@ from eventlog.signature_headers import SignatureHeaders
 from ingest.signing import checker_process
 from ingest.signing.checker import Checker
 from ingest.signing.signature import Verifier
+from tests.support.waiting import until_async
 
 KEYS = (SigningKey.generate(), SigningKey.generate())
 STRANGER = SigningKey.generate()
@@ -43,9 +44,7 @@ def with_checker(scenario: Callable[[Checker], Awaitable[None]]) -> None:
 
 async def another_pid(checker: Checker, before: int | None) -> None:
     """Wait until a process other than that one checks."""
-    async with asyncio.timeout(20):
-        while checker.pid in {before, None}:  # noqa: ASYNC110 - nothing to wait on: it is another process
-            await asyncio.sleep(0.01)
+    await until_async(lambda: checker.pid not in {before, None}, lambda: checker.pid)
 
 
 def bodies() -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from itertools import permutations
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.builders import (
     a_conference,
     opened_warehouse,
 )
+from tests.support.effort import thinned
 
 DAY = timedelta(days=1)
 TALKED = [*a_call().initiated(at=NOON).queued(after=1).answered(after=9).talked(80)]
@@ -51,14 +53,21 @@ def test_two_legs_of_which_the_leg_id_is_an_empty_text_are_two(warehouse: Wareho
     assert len(warehouse.dicts("calls")) == 2
 
 
+@cache
+def comparable_of_the_whole() -> dict[str, list[dict[str, object]]]:
+    """The facts of the call of which nothing is lost."""
+    with opened_warehouse() as whole:
+        whole.land(*TALKED)
+        return comparable(whole)
+
+
 @pytest.mark.parametrize("lost", ["call_leg_id", "call_control_id"])
 @pytest.mark.parametrize("place", range(len(TALKED)))
 def test_an_event_that_carries_one_of_the_two_ids_is_of_the_leg_that_another_ties_it_to(lost: str, place: int) -> None:
     said = [event.saying(**{lost: None}) if nth == place else event for nth, event in enumerate(TALKED)]
-    with opened_warehouse() as whole:
-        whole.land(*TALKED)
-        wanted = comparable(whole)
-    for order in (said, said[::-1], said[2:] + said[:2], [said[place], *said[:place], *said[place + 1 :]]):
+    wanted = comparable_of_the_whole()
+    orders = (said, said[::-1], said[2:] + said[:2], [said[place], *said[:place], *said[place + 1 :]])
+    for order in thinned(orders, 2, first=place % 2):
         with opened_warehouse() as warehouse:
             for event in order:
                 warehouse.land(event)
@@ -145,7 +154,7 @@ def test_events_that_differ_in_anything_that_facts_rest_on_are_two(warehouse: Wa
 def test_a_leg_that_joined_a_conference_waits_no_more() -> None:
     call = a_call().initiated(at=NOON).queued(after=0).hung_up(after=600)
     room = a_conference().created().joined("ann", 30).left("ann", 590)
-    for order in permutations((call.events[1], call.events[2], room.events[1])):
+    for order in thinned(permutations((call.events[1], call.events[2], room.events[1])), 2):
         with opened_warehouse() as warehouse:
             for event in order:
                 warehouse.land(event)
@@ -169,7 +178,7 @@ def test_an_event_that_moves_from_one_leg_to_another_takes_nothing_of_the_first_
     bill = a_call().told("call.cost", after=0, status="success", total_cost="0.1").events[0]
     bill = bill.but(event_id="bill").saying(call_control_id=None)
     before = answered.but(event_id="before", at=NOON + timedelta(seconds=110)).saying(call_control_id="v3:first")
-    for order in permutations((answered, bill, before)):
+    for order in thinned(permutations((answered, bill, before)), 2):
         with opened_warehouse() as warehouse:
             for event in order:
                 warehouse.land(event)
