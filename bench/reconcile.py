@@ -50,7 +50,9 @@ PATIENCE_S = 7_200
 PROGRAM = """
 import json, sys
 from datetime import timedelta
-from holdtime import logs, reconcile, settings
+from holdtime.commands import reconcile
+from holdtime.config import settings
+from holdtime.service import logs
 logs.configure()
 outcomes = reconcile.run(settings.load(), since=timedelta(days=8), told=lambda *_: None)
 print(json.dumps([[each.source, each.read, each.published, each.requests, each.fault] for each in outcomes]))

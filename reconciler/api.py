@@ -23,7 +23,6 @@ from reconciler.errors import (
     UnauthorizedError,
 )
 from reconciler.pace import Pace
-from reports import humanize
 
 PAGE = 250
 MOST_PAGES = 5_000
@@ -202,4 +201,9 @@ def _titles(error: telnyx.APIStatusError, key: str | None) -> str:
     errors = body.get("errors") if isinstance(body, dict) else None
     titles = [each.get("title") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     said = [title.replace(key or "\0", "[the key]") for title in titles[:MOST_TITLES] if isinstance(title, str)]
-    return ", ".join(humanize.plain(title[:100]) for title in said) or "no reason given"
+    return ", ".join(_printable(title[:100]) for title in said) or "no reason given"
+
+
+def _printable(text: str) -> str:
+    r"""The text with characters that could drive a terminal, or reorder it, spelt out: `\x1b`, `\u202e`."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -12,7 +12,6 @@ from eventlog.log import (
     Origin,
     Record,
 )
-from ingest.http.bodies import MAX_BODY_BYTES
 from reconciler.api import Api
 from reconciler.errors import (
     ForbiddenError,
@@ -67,6 +66,7 @@ class Reconciler:
     told: Told = lambda *_: None
     standing: Standing = field(default_factory=Standing)
     patience_s: int = 30
+    max_body_bytes: int = 1 << 20
     _published: set[str] = field(default_factory=set)
     _last: list[Found] = field(default_factory=list)
 
@@ -143,12 +143,12 @@ class Reconciler:
     async def _publish(self, found: list[Found], now: datetime) -> int:
         """Append what nobody knows yet, each once; returns how many that were, when all of it is durable.
 
-        What is longer than a webhook may be is left out: no webhook was, and the log takes no more.
+        A body of more than `max_body_bytes` is left out: ingest takes no webhook that is longer.
         """
         new = {
             each.event_id: each
             for each in found
-            if each.event_id not in self._published and len(each.body) <= MAX_BODY_BYTES
+            if each.event_id not in self._published and len(each.body) <= self.max_body_bytes
         }
         unknown = self.known.unknown(list(new.values()))
         received_us = int(now.timestamp() * 1_000_000)

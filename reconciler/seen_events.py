@@ -2,20 +2,21 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 
-from holdtime.service.outage import EVENT_TYPE as OUTAGE
 from reconciler.found import Found
+from reconciler.outage import EVENT_TYPE as OUTAGE
 from reconciler.windows import (
     EVENT_TYPE,
     LONGEST_GAP,
     Window,
 )
 from warehouse import readers
+from warehouse.instants import instant
 from warehouse.readers import Reader
 
 AROUND = timedelta(hours=1)
@@ -98,7 +99,7 @@ class Warehouse:
             """,
             [now - LONGEST_GAP, EVENT_TYPE, source],
         )
-        return [Window(_instant(start), _instant(end)) for start, end in rows]
+        return [Window(instant(start), instant(end)) for start, end in rows]
 
     def waiting(self, now: datetime) -> list[Waiting]:
         rows = self._rows(
@@ -111,7 +112,7 @@ class Warehouse:
             """,
             [now - LOOK_BACK, now, MOST],
         )
-        return [Waiting(control_id, leg_id, queue, _instant(at)) for control_id, leg_id, queue, at in rows]
+        return [Waiting(control_id, leg_id, queue, instant(at)) for control_id, leg_id, queue, at in rows]
 
     def open_legs(self, now: datetime, before: datetime) -> list[str]:
         rows = self._rows(
@@ -151,7 +152,7 @@ class Warehouse:
             [now - LONGEST_GAP, OUTAGE],
         )
         ended = rows[0][0] if rows else None
-        return None if ended is None else _instant(ended)
+        return None if ended is None else instant(ended)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -179,7 +180,3 @@ class Warehouse:
             return None
         self._reader = readers.opened(self._path, memory_limit=readers.LITTLE_MEMORY)
         return self._reader
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

@@ -12,17 +12,16 @@ from eventlog.log import Extent
 from eventlog.sqlite import file as sqlite_file
 from eventlog.sqlite.file import DamagedError, UnusableLogError
 from eventlog.sqlite.log import PARTITION, SqliteLog
-from holdtime.service.outage import EVENT_TYPE as OUTAGE
-from holdtime.service.outage import LONGEST, NOTICED
-from processors.entities.history import instant
+from reconciler.outage import EVENT_TYPE as OUTAGE
+from reconciler.outage import LONGEST, NOTICED
 from reconciler.windows import EVENT_TYPE as WINDOW
+from warehouse.instants import EPOCH, MICROSECOND, instant
 from warehouse.query import value
 
 LogEnd = Callable[[], Extent | None]
 """How far the log reaches; None where that cannot be said from here."""
 
 _DELIVERED_WITHIN = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Records land in the order in which the log took them in: where the last one came after the instant, all before it are
 # there; an earlier one may have come while the clock was wrong, and so may a stale one. What is received late may have
@@ -140,4 +139,4 @@ def outage(db: duckdb.DuckDBPyConnection, until: datetime) -> str | None:
 
 
 def _us(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return (at - EPOCH) // MICROSECOND

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from schedules import integrity, ledger_file
@@ -23,6 +23,7 @@ from schedules.record import (
     RunState,
     State,
 )
+from warehouse.instants import EPOCH, MICROSECOND, instant
 
 __all__ = ["KEPT", "Ledger", "LedgerError"]
 
@@ -30,8 +31,6 @@ KEPT = timedelta(days=400)
 KEPT_RUNS = 1_000
 """So many are kept however old they are, so that a clock that jumps makes nobody forget what was sent."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
 _LAST_US = 2**63 - 1
 _THIS_RUN = "schedule = ? and kind = ? and due_us = ?"
 
@@ -99,7 +98,7 @@ class Ledger:
             rows = self._db.execute(
                 "select since_us from schedules where name = ? and times = ?", [name, times]
             ).fetchall()
-        return _instant(rows[0][0]) if rows else None
+        return instant(rows[0][0]) if rows else None
 
     def begin(self, run: RunId, now: datetime) -> bool:
         """Write down that a run has begun; False when it had already. Raises LedgerError where nobody knows."""
@@ -187,7 +186,7 @@ class Ledger:
                 _key(run),
             ).fetchall()
         return [
-            Delivery(key, label, State(state), attempts, _instant(at), reason)
+            Delivery(key, label, State(state), attempts, instant(at), reason)
             for key, label, state, attempts, at, reason in rows
         ]
 
@@ -196,8 +195,8 @@ class Ledger:
         with self._lock:
             rows = self._db.execute(statement, parameters).fetchall()
         for schedule, kind, due, started, state, reason, message in rows:
-            run = RunId(schedule, Kind(kind), _instant(due))
-            yield Run(run, _instant(started), RunState(state), reason, message)
+            run = RunId(schedule, Kind(kind), instant(due))
+            yield Run(run, instant(started), RunState(state), reason, message)
 
 
 def _key(run: RunId) -> list[object]:
@@ -205,8 +204,4 @@ def _key(run: RunId) -> list[object]:
 
 
 def _us(at: datetime) -> int:
-    return (at - _EPOCH) // _US
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + us * _US
+    return (at - EPOCH) // MICROSECOND

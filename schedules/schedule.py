@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from holdtime.config.paths import AnyPath
+from warehouse.paths import AnyPath
 
 if TYPE_CHECKING:
     from schedules.cron import Cron

@@ -50,7 +50,8 @@ MOST_REQUESTS = 15
 PROGRAM = """
 import sys
 from datetime import datetime
-from holdtime import reconcile, settings
+from holdtime.commands import reconcile
+from holdtime.config import settings
 now = datetime.fromisoformat(sys.argv[1])
 made = reconcile.Reconciler
 reconcile.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})

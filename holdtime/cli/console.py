@@ -14,10 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from holdtime.cli import streams
-from holdtime.config import paths
 from holdtime.config.settings import ConfigurationError
 from reports import humanize
-from warehouse import os_error
+from warehouse import os_error, paths
 
 errors = Console(stderr=True, highlight=False)
 

@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from processors.entities.history import instant
 from reports import humanize
+from warehouse.instants import instant
 
 LATE_MS = 60_000
 """A webhook that came later than this after what it tells of was retried or fetched: worth a colour."""

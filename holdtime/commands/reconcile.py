@@ -19,6 +19,7 @@ from holdtime.service.components import Store, opened_store
 from holdtime.service.listeners import bind, limits_of
 from holdtime.service.steady_clock import SteadyClock
 from ingest import app as ingest_app
+from ingest.http.bodies import MAX_BODY_BYTES
 from ingest.http.limits import raise_descriptors
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
@@ -192,6 +193,7 @@ async def reconciler(
             longest_wait=timedelta(hours=configured.longest_wait_hours),
             told=told,
             standing=standing or Standing(),
+            max_body_bytes=MAX_BODY_BYTES,
         )
         if registry is not None:
             registry.register(ReconcilerMetrics(ours.api, ours.standing))

@@ -17,11 +17,11 @@ from rich.text import Text
 from eventlog.log import DAMAGED
 from holdtime.config.settings import ConfigurationError, Settings
 from holdtime.service.components import require_apart
-from processors.entities.history import instant
 from processors.landing.landing import Landed, Landing
 from processors.landing.reprocess import reland
 from processors.replay.migration import open_current
 from reports import humanize
+from warehouse.instants import instant
 from warehouse.query import value
 from warehouse.replica import publish
 

@@ -12,15 +12,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventlog.kafka.address import servers
-from holdtime.config.paths import (
-    AnyPath,
-    DatabasePath,
-    database,
-)
 from reconciler import address
 from reports.calendar.hours import openings
 from schedules.schedule import Schedule
 from warehouse import os_error
+from warehouse.paths import (
+    AnyPath,
+    DatabasePath,
+    database,
+)
 
 CONFIG_FILE = Path("holdtime.toml")
 _OTHER_LOGS = {"amqp", "file", "http", "https", "mysql", "nats", "postgres", "postgresql", "redis", "rediss", "s3"}

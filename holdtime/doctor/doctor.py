@@ -40,7 +40,6 @@ from holdtime.service.components import (
     said,
 )
 from ingest.signing.signature import UnusableKeyError
-from processors.entities.history import instant
 from reports import humanize
 from reports.errors import SourceError
 from reports.request import queue_names
@@ -48,6 +47,7 @@ from reports.source import Source, opened
 from schedules.ledger import LedgerError
 from schedules.status import standings
 from warehouse import os_error
+from warehouse.instants import instant
 from warehouse.query import value
 
 PATIENCE = timedelta(minutes=1)

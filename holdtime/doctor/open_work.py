@@ -5,7 +5,7 @@ from datetime import datetime
 
 import duckdb
 
-from processors.entities.history import instant
+from warehouse.instants import instant
 from warehouse.query import value
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import duckdb
 
 from holdtime.doctor.checks import Check, Verdict
-from processors.entities.history import instant
 from reports import humanize
+from warehouse.instants import instant
 from warehouse.query import value
 
 DAYS = 7

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from holdtime.service import event_log
-from holdtime.service.outage import keep_telling
+from holdtime.service.heartbeat import keep_beating
 from holdtime.service.service import Service
 from holdtime.service.steady_clock import SteadyClock
 from reconciler.status import Standing
@@ -63,7 +63,7 @@ async def telling(service: Service) -> AsyncIterator[None]:
 
     to = service.parts.log
     liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
-    beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
+    beating = asyncio.create_task(keep_beating(liveness, to, clock=SteadyClock()))
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
 from holdtime.service import event_log
-from holdtime.service.outage import keep_telling
+from holdtime.service.heartbeat import keep_beating
 from tests.kafka.test_log import an_event
 
 pytestmark = pytest.mark.kafka
@@ -39,7 +39,7 @@ def test_an_ingest_that_is_sent_nothing_is_ready_again_once_it_could_tell_that_i
         log = KafkaLog(connection, deadline_s=0)
         liveness = Liveness(connection, on_beat=partial(event_log.proven, log))
         await failed_once(log)
-        telling = asyncio.create_task(keep_telling(liveness, log))
+        telling = asyncio.create_task(keep_beating(liveness, log))
         try:
             async with asyncio.timeout(30):
                 while log.unavailable:  # noqa: ASYNC110 - the log has no event for it

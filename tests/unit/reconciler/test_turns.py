@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from holdtime.service.outage import between
+from reconciler.outage import between
 from reconciler.seen_events import Warehouse
 from reconciler.turns import LOOK_S, next_turn
 from tests.support.builders import NOON

@@ -16,7 +16,7 @@ from holdtime.service.allocator import (
 SAYS = """
 import json, os, sys
 print("begun")
-from holdtime import allocator
+from holdtime.service import allocator
 allocator.make_room()
 print(json.dumps([os.getpid(), os.environ.get(allocator.TUNABLES), sys.argv[1:]]))
 """

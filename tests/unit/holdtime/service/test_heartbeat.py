@@ -14,11 +14,8 @@ from eventlog.log import (
     LogUnavailableError,
     Record,
 )
-from holdtime.service.outage import (
-    NOTICED,
-    between,
-    keep_telling,
-)
+from holdtime.service.heartbeat import keep_beating
+from reconciler.outage import NOTICED, between
 from tests.support.builders import NOON
 
 MINUTE = timedelta(minutes=1)
@@ -76,7 +73,7 @@ def told(
         raise _EndError
 
     ticks = clock()
-    telling = keep_telling(place, cast("Log", place), clock=lambda: next(ticks), elapsed=elapsed, every_s=0)
+    telling = keep_beating(place, cast("Log", place), clock=lambda: next(ticks), elapsed=elapsed, every_s=0)
     with pytest.raises((_EndError, RuntimeError)):
         asyncio.run(telling)
     return place.down
