@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eventlog.log import Extent
-from holdtime.commands.report import request_of
-from holdtime.config.settings import Settings
 from reports.catalogue import registry
 from reports.errors import SourceError
 from reports.request.request import Origin
 from reports.source import opened
 from schedules import message
 from schedules.content import Message
+from schedules.context import Context
 from schedules.freshness import (
     LogEnd,
     lacking,
@@ -22,12 +21,12 @@ from schedules.schedule import Schedule
 from warehouse import readers
 
 
-def missing(settings: Settings, schedule: Schedule, due: datetime, log_end: LogEnd) -> str | None:
+def missing(context: Context, schedule: Schedule, due: datetime, log_end: LogEnd) -> str | None:
     """Return what has not landed of the period of a run, in words; None when all of it has."""
-    until = datetime.fromisoformat(schedule.asked(due, settings.configuration.timezone)["to"])
-    end, landed_at = log_end(), last_landing(settings.environment.warehouse)
+    until = datetime.fromisoformat(schedule.asked(due, context.timezone)["to"])
+    end, landed_at = log_end(), last_landing(context.warehouse)
     try:
-        with opened(settings.environment.replica, memory_limit=readers.LITTLE_MEMORY) as source:
+        with opened(context.replica, memory_limit=readers.LITTLE_MEMORY) as source:
             return lacking(source.db, end, until, landed_at=landed_at)
     except SourceError as error:
         return str(error)
@@ -40,7 +39,7 @@ class Asked:
     `said` are lines about the run itself.
     """
 
-    settings: Settings
+    context: Context
     schedule: Schedule
     due: datetime
     now: datetime
@@ -50,14 +49,14 @@ class Asked:
 
 def made(asked: Asked) -> Message:
     """Return the message. Raises ReportError."""
-    settings, schedule, due = asked.settings, asked.schedule, asked.due
-    options = schedule.asked(due, settings.configuration.timezone)
-    request = request_of(settings, options, asked.now)
-    until, landed_at = datetime.fromisoformat(options["to"]), last_landing(settings.environment.warehouse)
+    context, schedule, due = asked.context, asked.schedule, asked.due
+    options = schedule.asked(due, context.timezone)
+    request = context.request(options, asked.now)
+    until, landed_at = datetime.fromisoformat(options["to"]), last_landing(context.warehouse)
     in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
-    if schedule.timezone is None and "timezone" not in settings.configuration.model_fields_set:
+    if schedule.timezone is None and not context.has_timezone:
         in_file["tz"] = Origin.DEFAULT
-    with opened(settings.environment.replica) as source:
+    with opened(context.replica) as source:
         not_landed = lacking(source.db, asked.log, until, landed_at=landed_at) or outage(source.db, until)
         report = registry.run(schedule.report, source, replace(request, origins=in_file))
         score = registry.completeness_of(source, report)
@@ -66,14 +65,14 @@ def made(asked: Asked) -> Message:
         name=schedule.name,
         words=schedule.words,
         forms=schedule.formats,
-        stem=stem(settings, schedule, due),
+        stem=stem(context, schedule, due),
         lacking=not_landed,
         said=asked.said,
         score=score,
     )
 
 
-def stem(settings: Settings, schedule: Schedule, due: datetime) -> str:
+def stem(context: Context, schedule: Schedule, due: datetime) -> str:
     """Return how the files of a run are called: by the time that was named, on the clock of the schedule's zone."""
-    zone = schedule.zone(settings.configuration.timezone)
+    zone = schedule.zone(context.timezone)
     return f"{schedule.name}-{due.astimezone(zone):%Y-%m-%dT%H%M}"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import stamina
 import structlog
 
-from holdtime.config.settings import Settings
 from schedules import (
     compose,
     delivery,
@@ -19,6 +18,7 @@ from schedules import (
     sender,
 )
 from schedules.content import Message
+from schedules.context import Context
 from schedules.delivery import Outcome, Result
 from schedules.ledger import Ledger
 from schedules.recipients import Recipient
@@ -61,7 +61,7 @@ class _NotTakenError(Exception):
 class Sending:
     """Sends what the ledger says is to be sent, in any number of threads. What it is given belongs to all of them."""
 
-    settings: Settings
+    context: Context
     ledger: Ledger
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -150,7 +150,7 @@ class Sending:
         self.ledger.attempt(run, to.recipient, self.clock())
         if to.recipient == FOLDER and schedule.folder is not None:
             try:
-                delivery.write(schedule.folder, made, compose.stem(self.settings, schedule, run.due))
+                delivery.write(schedule.folder, made, compose.stem(self.context, schedule, run.due))
                 outcome = Outcome(Result.SENT)
             except OSError as error:
                 outcome = Outcome(Result.REFUSED, f"the folder cannot be written: {error.strerror}")

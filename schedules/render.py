@@ -8,17 +8,17 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from holdtime.config.settings import Settings
 from reports import humanize
 from reports.errors import ReportError
 from schedules import compose, recipients
+from schedules.context import Context
+from schedules.freshness import LogEnd
 from schedules.period import period
 from schedules.record import (
     Delivery,
     Run,
     State,
 )
-from schedules.runner import log_end
 from schedules.schedule import Schedule
 from schedules.status import Standing
 
@@ -32,16 +32,16 @@ _MARKS = {
 }
 
 
-def preview(settings: Settings, now: datetime) -> Iterator[RenderableType]:
+def preview(context: Context, log_end: LogEnd, now: datetime) -> Iterator[RenderableType]:
     """Yield each schedule's next runs with their periods, whom they go to, and what would be sent if it were now."""
-    for schedule in settings.configuration.schedule:
+    for schedule in context.schedules:
         yield Text(f"{schedule.name}: {schedule.report}, {schedule.words}", style="bold")
-        yield from _coming(schedule, settings.configuration.timezone, now)
+        yield from _coming(schedule, context.timezone, now)
         to = [each.label for each in recipients.found(schedule.recipients, os.environ, where="recipients")[0]]
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = compose.made(compose.Asked(settings, schedule, now, now, log_end(settings)()))
+            made = compose.made(compose.Asked(context, schedule, now, now, log_end()))
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue

@@ -106,7 +106,7 @@ class Runs:
         """What there is to say of the run itself: that it waited, that it is late, that others were missed."""
         if run.kind is not Kind.CRON:
             return ()
-        times, now = schedule.times(self.sending.settings.configuration.timezone), self.sending.clock()
+        times, now = schedule.times(self.sending.context.timezone), self.sending.clock()
         said = []
         if waited_for is not None:
             waited = humanize.age((now - written.started_at) / _MS)
@@ -133,7 +133,7 @@ class Runs:
                     raise StoppedError
                 try:
                     now, log_end = self.sending.clock(), self.log_end()
-                    return self.make(Asked(self.sending.settings, schedule, due, now, log_end, said))
+                    return self.make(Asked(self.sending.context, schedule, due, now, log_end, said))
                 except ChildDiedError:
                     if self.sending.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
                         raise StoppedError from None
@@ -141,7 +141,7 @@ class Runs:
         raise AssertionError("the last attempt returns or raises")
 
     def _missing(self, schedule: Schedule, due: datetime) -> str | None:
-        return compose.missing(self.sending.settings, schedule, due, self.log_end)
+        return compose.missing(self.sending.context, schedule, due, self.log_end)
 
     def _decide(self, schedule: Schedule, run: RunId, made: Message) -> None:
         to = [(each.key, each.label) for each in self.sending.reachable(schedule)]
@@ -180,7 +180,7 @@ class Runs:
             to = [each for each in self.sending.reachable(schedule) if reached is None or each.key in reached]
         if not to:
             return
-        zone = schedule.zone(self.sending.settings.configuration.timezone)
+        zone = schedule.zone(self.sending.context.timezone)
         due = humanize.moment(run.due, zone)
         told = message.notice(
             f"{schedule.name}: could not be sent to everybody",

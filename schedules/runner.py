@@ -1,23 +1,19 @@
 """Running all schedules: what is due is begun, what was missed is made up for once, what was left half done goes on."""
 
-import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
-from eventlog.log import Extent, LogUnavailableError
-from holdtime.config.settings import Settings
-from holdtime.service import event_log
-from holdtime.service.steady_clock import SteadyClock
 from schedules import (
     compose,
-    freshness,
     render_process,
 )
+from schedules.context import Context
 from schedules.cron import Cron
 from schedules.dispatch import Sending
 from schedules.freshness import LogEnd
@@ -56,7 +52,7 @@ class Runner:
 
     @property
     def _schedules(self) -> tuple[Schedule, ...]:
-        return self.runs.sending.settings.configuration.schedule
+        return self.runs.sending.context.schedules
 
     def run(self) -> None:
         """Run the schedules until the stop of `runs` is set. The caller holds the lock of `Kind.CRON`."""
@@ -105,7 +101,7 @@ class Runner:
         coming = self._next.get(schedule.name)
         if coming is not None and now < coming:
             return None
-        times = schedule.times(self.runs.sending.settings.configuration.timezone)
+        times = schedule.times(self.runs.sending.context.timezone)
         after = baseline(self.runs, schedule, times, now)
         due = times.latest(after, now)
         self._next[schedule.name] = times.next(max(now, after))
@@ -113,7 +109,7 @@ class Runner:
 
     def _tell(self, schedule: Schedule, run: RunId, now: datetime) -> None:
         about = {"schedule": schedule.name, "due": run.due.isoformat()}
-        times = schedule.times(self.runs.sending.settings.configuration.timezone)
+        times = schedule.times(self.runs.sending.context.timezone)
         if (missed := Missed.before(run, times, self.runs.sending.ledger)) is not None:
             first, last = missed.first.isoformat(), missed.last.isoformat()
             log.warning("runs_missed", missed=missed.count, first=first, last=last, **about)
@@ -125,44 +121,33 @@ class Runner:
         thread.start()
 
 
-def run(settings: Settings, stop: threading.Event, make: Make = compose.made) -> None:
+def run(
+    context: Context,
+    stop: threading.Event,
+    *,
+    log_end: LogEnd,
+    clock: Callable[[], datetime],
+    make: Make = compose.made,
+) -> None:
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
-    path = settings.environment.schedules
-    with locked(path, Kind.CRON), closing(Ledger(path)) as ledger:
-        Runner(Runs(Sending(settings, ledger, stop, SteadyClock()), log_end(settings), make)).run()
+    with locked(context.ledger, Kind.CRON), closing(Ledger(context.ledger)) as ledger:
+        Runner(Runs(Sending(context, ledger, stop, clock), log_end, make)).run()
 
 
-def stand_by(settings: Settings, stop: threading.Event) -> None:
-    """Run the schedules whenever nobody else does and the ledger can be used, until `stop` is set.
+def stand_by(context: Context, stop: threading.Event, *, log_end: LogEnd, clock: Callable[[], datetime]) -> None:
+    """Run the schedules whenever no other process does and the ledger can be used, until `stop` is set.
 
-    For a process that has something else to do: messages are made in one of their own.
+    For a process that has something else to do: a process of its own makes each message.
     """
-    told = ""
+    last_reason = ""
     while not stop.is_set():
         try:
-            run(settings, stop, render_process.made)
+            run(context, stop, log_end=log_end, clock=clock, make=render_process.made)
         except (TakenError, LedgerError, sqlite3.Error) as error:
-            if told != str(error):
+            if last_reason != str(error):
                 log.warning("schedules_not_run", reason=str(error), retry_s=_STAND_BY_S)
-                told = str(error)
+                last_reason = str(error)
             stop.wait(_STAND_BY_S)
-
-
-def log_end(settings: Settings) -> LogEnd:
-    """Return how to ask the log for its end."""
-    if not settings.environment.log_is_kafka:
-        return freshness.log_end(settings.environment.log_path)
-
-    def end() -> Extent | None:
-        log = event_log.of(settings)
-        try:
-            return Extent.of(log)
-        except LogUnavailableError:
-            return None
-        finally:
-            asyncio.run(log.close())
-
-    return end
 
 
 def baseline(runs: Runs, schedule: Schedule, times: Cron, now: datetime) -> datetime:

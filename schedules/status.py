@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from holdtime.config.settings import Settings
 from reports import humanize
+from schedules.context import Context
 from schedules.cron import Cron
 from schedules.ledger import Ledger
 from schedules.missed import Missed
@@ -52,17 +51,15 @@ class Standing:
             yield f"{self.name}: has been due since {since}, and nobody runs it"
 
 
-def standings(settings: Settings, now: datetime) -> list[Standing]:
+def standings(context: Context, now: datetime) -> list[Standing]:
     """Return how every schedule stands, by the ledger where there is one. Raises LedgerError."""
-    path: Path = settings.environment.schedules
-    presumed = settings.configuration.timezone
-    if not path.exists():
+    presumed = context.timezone
+    if not context.ledger.exists():
         return [
-            Standing(each.name, times := each.times(presumed), times.next(now), (), None)
-            for each in settings.configuration.schedule
+            Standing(each.name, times := each.times(presumed), times.next(now), (), None) for each in context.schedules
         ]
-    with Ledger.reading(path) as ledger:
-        return [_standing(each.name, each.times(presumed), ledger, now) for each in settings.configuration.schedule]
+    with Ledger.reading(context.ledger) as ledger:
+        return [_standing(each.name, each.times(presumed), ledger, now) for each in context.schedules]
 
 
 def _standing(name: str, times: Cron, ledger: Ledger, now: datetime) -> Standing:

@@ -19,6 +19,7 @@ from eventlog.log import (
 )
 from eventlog.sqlite import salvage
 from holdtime.config import settings
+from holdtime.config.schedules import context_of
 from holdtime.config.settings import (
     ConfigurationError,
     Environment,
@@ -209,7 +210,7 @@ def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:
     faults = [fault for each in configured.configuration.schedule for fault in each.unreachable(os.environ)]
     yield from (Check("schedules", Verdict.FAILED, fault) for fault in faults)
     try:
-        found = standings(configured, now)
+        found = standings(context_of(configured), now)
     except (LedgerError, *EXPECTED) as error:
         yield Check("schedules", Verdict.FAILED, "; ".join(said(error)))
         return

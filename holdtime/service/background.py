@@ -20,10 +20,15 @@ async def scheduling(service: Service) -> AsyncIterator[None]:
     if not (service.ingests and service.lands and service.settings.configuration.schedule):
         yield
         return
-    from schedules import runner  # noqa: PLC0415 - most of what it needs is needed by nothing else
+    # Nothing else needs what these import.
+    from holdtime.config.schedules import context_of  # noqa: PLC0415
+    from schedules import runner  # noqa: PLC0415
 
     stop = threading.Event()
-    sending = asyncio.create_task(asyncio.to_thread(runner.stand_by, service.settings, stop))
+    context, log_end = context_of(service.settings), event_log.end_of(service.settings)
+    sending = asyncio.create_task(
+        asyncio.to_thread(runner.stand_by, context, stop, log_end=log_end, clock=SteadyClock())
+    )
     try:
         yield
     finally:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventlog.kafka import address as kafka_address
-from eventlog.log import Log
+from eventlog.log import Extent, Log, LogUnavailableError
 from eventlog.sqlite.log import SqliteLog
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import Kafka, Settings
 from holdtime.service import tracing
+from schedules import freshness
+from schedules.freshness import LogEnd
 
 if TYPE_CHECKING:
     from eventlog.kafka.connection import Connection
@@ -65,6 +68,23 @@ def proven(log: Log, began: float) -> None:
 
     if isinstance(log, KafkaLog | SpooledLog):
         log.proven(began)
+
+
+def end_of(settings: Settings) -> LogEnd:
+    """Return how to ask the log for its end, from a process that may not write it."""
+    if not settings.environment.log_is_kafka:
+        return freshness.log_end(settings.environment.log_path)
+
+    def end() -> Extent | None:
+        log = of(settings)
+        try:
+            return Extent.of(log)
+        except LogUnavailableError:
+            return None
+        finally:
+            asyncio.run(log.close())
+
+    return end
 
 
 def connection_of(settings: Settings) -> Connection:

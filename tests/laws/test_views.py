@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdtime.commands.report import request_of
 from holdtime.config.queue_policies import definitions
+from holdtime.config.report_request import request_of
 from holdtime.config.settings import (
     Configuration,
     Environment,

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from eventlog.log import Extent
+from holdtime.config.schedules import context_of
 from holdtime.config.settings import (
     Configuration,
     Environment,
@@ -26,6 +27,7 @@ from schedules import (
 )
 from schedules.compose import Asked
 from schedules.content import Message
+from schedules.context import Context
 from schedules.dispatch import Pace, Sending
 from schedules.ledger import Ledger
 from schedules.record import (
@@ -89,11 +91,10 @@ class Place:
     def path(self) -> Path:
         return self.folder / "schedules.sqlite"
 
-    def settings(self, *schedules: Schedule) -> Settings:
+    def context(self, *schedules: Schedule) -> Context:
         environment = Environment.model_validate({"HOLDTIME_REPLICA": self.replica, "HOLDTIME_SCHEDULES": self.path})
-        return Settings(
-            environment=environment, configuration=Configuration(timezone="Europe/Athens", schedule=schedules)
-        )
+        configuration = Configuration(timezone="Europe/Athens", schedule=schedules)
+        return context_of(Settings(environment=environment, configuration=configuration))
 
     def runner(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
         """A process that runs the schedules, which have been known for some time."""
@@ -102,7 +103,7 @@ class Place:
             ledger.since(each.name, str(each.times("Europe/Athens")), known or self.now - timedelta(hours=1))
         pace = Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05)
         sending = Sending(
-            self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={}, send=delivery.send
+            self.context(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={}, send=delivery.send
         )
         return Runner(Runs(sending, lambda: None if self.log_end is None else Extent(self.log_end, 1)))
 
@@ -280,7 +281,7 @@ def test_what_may_have_arrived_is_not_sent_again_and_the_others_are_told(place: 
     page = notice.get_body(("plain",))
     assert page is not None
     assert "recipients 2 (json): doubtful; the connection broke" in page.get_content()
-    (standing,) = standings(place.settings(a_schedule(web.url())), place.now)
+    (standing,) = standings(place.context(a_schedule(web.url())), place.now)
     (trouble,) = standing.troubles()
     assert trouble.startswith("daily, 2026-02-04 07:00: may not have been sent to recipients 2 (json): the connection")
 
@@ -345,7 +346,7 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    return compose.made(Asked(place.settings(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
+    return compose.made(Asked(place.context(schedule), schedule, DUE, place.now, Extent({}, 1))).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -402,7 +403,7 @@ def test_runs_that_nobody_began_are_named_by_the_next_one(place: Place) -> None:
         for days in (2, 6, 7):
             place.now = DUE + days * DAY
             place.run(schedule)
-        standing = standings(place.settings(schedule), place.now)[0]
+        standing = standings(place.context(schedule), place.now)[0]
     first, one, three, none = (came["message"] for came in server.came)
     assert "missed" not in first + none
     assert "The run before it, of 2026-02-05 07:00, was missed" in one
@@ -411,7 +412,7 @@ def test_runs_that_nobody_began_are_named_by_the_next_one(place: Place) -> None:
     place.now = DUE + 9 * DAY
     with a_web_server() as server:
         place.run(a_schedule(server.url()))
-        standing = standings(place.settings(a_schedule(server.url())), place.now)[0]
+        standing = standings(place.context(a_schedule(server.url())), place.now)[0]
     assert standing.missed is not None
     assert standing.missed.count == 1
 
@@ -511,11 +512,11 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
 
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    asked = Asked(place.settings(schedule), schedule, DUE, place.now, Extent({0: 11}, 1), ("It waited.",))
+    asked = Asked(place.context(schedule), schedule, DUE, place.now, Extent({0: 11}, 1), ("It waited.",))
     assert render_process.made(asked) == compose.made(asked)
     place.replica = place.folder / "nothing.duckdb"
     with pytest.raises(SourceError, match="is not there yet"):
-        render_process.made(Asked(place.settings(schedule), schedule, DUE, place.now, None))
+        render_process.made(Asked(place.context(schedule), schedule, DUE, place.now, None))
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Place) -> None:
@@ -555,9 +556,9 @@ def test_a_run_whose_schedule_is_gone_ends(place: Place) -> None:
 def test_what_nobody_runs_is_overdue(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
     place.runner(schedule, known=DUE - DAY / 2).runs.sending.ledger.close()
-    settings = place.settings(schedule)
-    assert [*standings(settings, DUE + timedelta(minutes=1))[0].troubles()] == []
-    (trouble,) = standings(settings, DUE + timedelta(minutes=5))[0].troubles()
+    context = place.context(schedule)
+    assert [*standings(context, DUE + timedelta(minutes=1))[0].troubles()] == []
+    (trouble,) = standings(context, DUE + timedelta(minutes=5))[0].troubles()
     assert trouble == "daily: has been due since 2026-02-04 07:00, and nobody runs it"
 
 

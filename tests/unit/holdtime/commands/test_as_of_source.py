@@ -11,11 +11,8 @@ from typing import Any
 import pytest
 
 from holdtime.commands.as_of_source import known_at, positions_of
-from holdtime.commands.report import (
-    request_of,
-    write_difference,
-    write_report,
-)
+from holdtime.commands.report import write_difference, write_report
+from holdtime.config.report_request import request_of
 from holdtime.config.settings import (
     Configuration,
     Environment,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdtime.commands.report import request_of
 from holdtime.config.queue_policies import agreed
+from holdtime.config.report_request import request_of
 from holdtime.config.settings import (
     CONFIG_FILE,
     ConfigurationError,
