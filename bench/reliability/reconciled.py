@@ -52,9 +52,10 @@ import sys
 from datetime import datetime
 from holdtime.commands import reconcile
 from holdtime.config import settings
+from holdtime.service import reconciling
 now = datetime.fromisoformat(sys.argv[1])
-made = reconcile.Reconciler
-reconcile.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
+made = reconciling.Reconciler
+reconciling.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
 outcomes = reconcile.run(settings.load(), since=None, told=lambda *_: None)
 sys.exit(any(each.fault for each in outcomes))
 """

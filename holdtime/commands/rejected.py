@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -16,14 +16,12 @@ from rich.text import Text
 
 from eventlog.log import DAMAGED
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service.components import require_apart
-from processors.landing.landing import Landed, Landing
+from holdtime.service import store
+from processors.landing.landing import Landed
 from processors.landing.reprocess import reland
-from processors.replay.migration import open_current
 from reports import humanize
 from warehouse.instants import instant
 from warehouse.query import value
-from warehouse.replica import publish
 
 BEGINNING_BYTES = 60
 BODY_CHARACTERS = 2_000
@@ -172,25 +170,20 @@ def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bo
 def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int]]:
     """Land again what was rejected, for one reason or any; yields what became of it so far, and how many there are.
 
-    Needs the warehouse to itself. Publishes the replica at the end. Raises ConfigurationError, WarehouseError.
+    Needs the warehouse to itself. At the end it publishes the replica and, from a log on Kafka, the facts that changed.
+    Raises ConfigurationError, WarehouseError.
     """
     environment = settings.environment
     if not environment.warehouse.exists():
         raise ConfigurationError([f"HOLDTIME_WAREHOUSE: {environment.warehouse} does not exist: nothing was rejected"])
-    try:
-        require_apart(environment.warehouse, environment.replica)
-        db = open_current(environment.warehouse, told=lambda _done, _total: None)
-        landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
-    except ValueError as error:
-        raise ConfigurationError([str(error)]) from None
-    total = value(
-        db,
-        f"select count(*) from rejected where ($reason is null or reason = $reason) and reason <> '{DAMAGED}'",
-        {"reason": reason},
-    )
-    landed = Landed(0, 0, 0, 0, 0, {})
-    for batch in reland(db, landing, reason=reason, clock=lambda: datetime.now(UTC)):
-        landed += batch
-        yield landed, total
-    publish(db, environment.warehouse, environment.replica)
-    db.close()
+    with store.opened_warehouse(settings) as warehouse:
+        total = value(
+            warehouse.db,
+            f"select count(*) from rejected where ($reason is null or reason = $reason) and reason <> '{DAMAGED}'",
+            {"reason": reason},
+        )
+        landed = Landed(0, 0, 0, 0, 0, {})
+        for batch in reland(warehouse.db, warehouse.landing, reason=reason, clock=lambda: datetime.now(UTC)):
+            landed += batch
+            yield landed, total
+        warehouse.publisher.publish()

@@ -16,7 +16,7 @@ from eventlog.log import (
 )
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service.components import opened_store
+from holdtime.service import store
 from ingest.archives import archive, bodies
 from ingest.archives.errors import ArchiveError
 from ingest.webhook import unix_us
@@ -93,11 +93,11 @@ class _Replay:
         first = list(islice(chunks, 1)) if self._source.seekable() else []
         if not first:
             self._complain()
-        async with opened_store(settings, _BOUNDS) as store:
+        async with store.opened(settings, _BOUNDS) as opened:
             processor = Processor(
-                reader=store.log,
-                landing=store.landing,
-                publisher=store.publisher,
+                reader=opened.log,
+                landing=opened.warehouse.landing,
+                publisher=opened.warehouse.publisher,
                 metrics=ProcessorMetrics(CollectorRegistry()),
             )
             while processor.land_next():
@@ -105,13 +105,13 @@ class _Replay:
             for chunk in chain(first, chunks):
                 now_us = unix_us()
                 records = (Record(body, now_us, Origin.REPLAY, verified=False) for body in chunk)
-                await asyncio.gather(*(store.log.append(record) for record in records))
+                await asyncio.gather(*(opened.log.append(record) for record in records))
                 while landed := processor.land_next():
                     self._replayed = self._replayed.plus(landed, self._position())
                     self._progress(self._replayed)
                 if self._replayed.has_no_event:
                     break
-            store.publisher.publish()
+            opened.warehouse.publisher.publish()
         if self._replayed.has_no_event:
             self._faults.append(
                 f"{self._name}: expected webhook bodies as JSON, one a line, or whole answers of Telnyx's lists; none "

@@ -34,12 +34,7 @@ from holdtime.doctor import (
 from holdtime.doctor.checks import Check, Verdict
 from holdtime.doctor.open_work import Kind
 from holdtime.service import event_log
-from holdtime.service.components import (
-    EXPECTED,
-    public_keys,
-    require_apart,
-    said,
-)
+from holdtime.service.requirements import EXPECTED, fault_lines, public_keys, require_apart
 from ingest.signing.signature import UnusableKeyError
 from reports import humanize
 from reports.errors import SourceError
@@ -113,7 +108,7 @@ def examine(
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
     except CANNOT_LOOK as error:
         if not isinstance(error, SourceError) or not is_absent(environment.replica) or (extent and extent.held):
-            checks += (Check("replica", Verdict.FAILED, fault) for fault in said(error))
+            checks += (Check("replica", Verdict.FAILED, fault) for fault in fault_lines(error))
         else:
             checks.append(Check("replica", Verdict.NOTE, "not there yet", "`holdtime up` publishes it"))
     return Examination(tuple(checks), (), now, timezone)
@@ -140,7 +135,7 @@ def _places(environment: Environment) -> Iterator[Check]:
         log = () if environment.log_is_kafka else (environment.log_path,)
         require_apart(*log, environment.warehouse, environment.replica)
     except EXPECTED as error:
-        yield Check("files", Verdict.FAILED, "; ".join(said(error)))
+        yield Check("files", Verdict.FAILED, "; ".join(fault_lines(error)))
 
 
 def _log(configured: Settings) -> tuple[Check, Extent | None]:
@@ -159,7 +154,7 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
         finally:
             asyncio.run(log.close())
     except CANNOT_LOOK as error:
-        return Check("log", Verdict.FAILED, "; ".join(said(error))), None
+        return Check("log", Verdict.FAILED, "; ".join(fault_lines(error))), None
     return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
 
 
@@ -212,7 +207,7 @@ def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:
     try:
         found = standings(context_of(configured), now)
     except (LedgerError, *EXPECTED) as error:
-        yield Check("schedules", Verdict.FAILED, "; ".join(said(error)))
+        yield Check("schedules", Verdict.FAILED, "; ".join(fault_lines(error)))
         return
     troubles = [trouble for each in found for trouble in each.troubles()]
     do = "`holdtime schedule --status` shows all, `holdtime schedule --now NAME` sends anew"

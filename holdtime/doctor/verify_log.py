@@ -26,7 +26,7 @@ from holdtime.config.settings import ConfigurationError, Settings
 from holdtime.doctor.checks import Check, Verdict
 from holdtime.doctor.doctor import Examination
 from holdtime.service import event_log
-from holdtime.service.components import public_keys
+from holdtime.service.requirements import public_keys
 from ingest.signing.signature import Verifier
 
 BATCH_RECORDS = 2_000

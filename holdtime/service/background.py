@@ -1,12 +1,16 @@
 """What runs beside serving, each as a context: it ends when serving has ended."""
 
 import asyncio
-import importlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from eventlog.log import Log
+from holdtime.config.settings import Settings
 from holdtime.service import event_log
 from holdtime.service.heartbeat import keep_beating
 from holdtime.service.service import Service
@@ -38,17 +42,14 @@ async def scheduling(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def reconciling(service: Service) -> AsyncIterator[None]:
-    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with.
-
-    The SDK is loaded only then: it takes a second.
-    """
-    if not (service.ingests and service.lands and service.settings.environment.api_key.get_secret_value()):
+    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with."""
+    if service.reconciling is None:
         yield
         return
-    every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.commands.reconcile")).every_so_often
-    service.reconciling = Standing()
+    every_so_often = await asyncio.to_thread(_import_every_so_often)
+    components = service.components
     asking = asyncio.create_task(
-        every_so_often(service.settings, service.parts.log, service.parts.registry, service.reconciling)
+        every_so_often(service.settings, components.log, components.registry, service.reconciling)
     )
     try:
         yield
@@ -56,6 +57,12 @@ async def reconciling(service: Service) -> AsyncIterator[None]:
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
+
+
+def _import_every_so_often() -> Callable[[Settings, Log, CollectorRegistry, Standing], Coroutine[Any, Any, None]]:
+    from holdtime.service.reconciling import every_so_often  # noqa: PLC0415 - the SDK takes a second to load
+
+    return every_so_often
 
 
 @asynccontextmanager
@@ -66,7 +73,7 @@ async def telling(service: Service) -> AsyncIterator[None]:
         return
     from eventlog.kafka.liveness import Liveness  # noqa: PLC0415 - only those who use Kafka wait for its import
 
-    to = service.parts.log
+    to = service.components.log
     liveness = Liveness(event_log.connection_of(service.settings), on_beat=partial(event_log.proven, to))
     beating = asyncio.create_task(keep_beating(liveness, to, clock=SteadyClock()))
     try:

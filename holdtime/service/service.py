@@ -9,7 +9,7 @@ import structlog
 from eventlog.log import Extent, LogUnavailableError
 from holdtime.config.settings import Settings
 from holdtime.service import event_log
-from holdtime.service.components import Parts
+from holdtime.service.components import Components
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.supervisor import DRAIN, Supervisor
 from reconciler.status import Standing
@@ -25,29 +25,31 @@ class Service:
     """What this process does, and how far it is."""
 
     settings: Settings
-    parts: Parts
+    components: Components
     ingests: bool
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
     clock: SteadyClock = field(default_factory=SteadyClock)
     supervisor: Supervisor = field(init=False)
-    reconciling: Standing | None = None
+    reconciling: Standing | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Nothing lands yet."""
-        parts = self.parts
+        """Nothing lands yet. One process that does everything reconciles too, where it has a key to ask Telnyx with."""
+        has_key = bool(self.settings.environment.api_key.get_secret_value())
+        self.reconciling = Standing() if self.ingests and self.lands and has_key else None
+        components = self.components
         self.supervisor = Supervisor(
-            self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop, self.clock
+            self.settings, components.log, components.processor_metrics, self.ingests, self.stop, self.clock
         )
 
     def unready(self) -> str | None:
         """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""
-        if self.ingests and self.parts.log.unavailable:
-            return self.parts.log.unavailable
+        if self.ingests and self.components.log.unavailable:
+            return self.components.log.unavailable
         if not self.lands:
             return None
         away = self.supervisor.away
-        if self.ingests and (away is not None or self.parts.warehouse is None):
+        if self.ingests and (away is not None or self.components.warehouse is None):
             return None
         if away is not None:
             return _reason(away.why, away.reason, by_holdtime=away.by_holdtime)
@@ -61,7 +63,7 @@ class Service:
         progress, away = self.supervisor.progress, self.supervisor.away
         held = lag = None
         try:
-            extent = Extent.of(self.parts.log)
+            extent = Extent.of(self.components.log)
             held, lag = extent.held, extent.lag(progress.landed if progress else {})
         except LogUnavailableError as error:
             log.warning("log_unreadable", reason=str(error))
@@ -74,15 +76,15 @@ class Service:
             "replica_failing": progress.unpublished if progress else None,
             "standby": away is not None and away.why is Trouble.HELD,
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
-            "deliveries": self.parts.refusals.status() if self.ingests else None,
-            "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
-            "set_aside": [str(path) for path in event_log.set_aside(self.parts.log)],
+            "deliveries": self.components.refusals.status() if self.ingests else None,
+            "damaged_records": self.components.processor_metrics.damaged_records if self.lands else None,
+            "set_aside": [str(path) for path in event_log.set_aside(self.components.log)],
             "reconciler": self.reconciling.status() if self.reconciling else None,
         }
 
     async def process(self) -> None:
         """Land until told to stop, as soon as the warehouse is ours, and again after whatever ended landing."""
-        await self.supervisor.run(self.parts.warehouse)
+        await self.supervisor.run(self.components.warehouse)
 
 
 def _reason(why: Trouble, reason: str, *, by_holdtime: bool) -> str:

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,24 +20,16 @@ from eventlog.log import (
     Record,
 )
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service import event_log
-from holdtime.service.opening import (
-    Warehouse,
-    agree,
-    ends_before,
-    open_warehouse,
-    recover,
-    tells_facts,
-)
+from holdtime.service import facts
+from holdtime.service.log_match import check_log_matches, ends_before
+from holdtime.service.opening import OpenWarehouse, open_warehouse, recover
 from holdtime.service.outage import last_received, outage
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.watchdog import Watchdog
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
-from processors.outbox.outbox import Change
 from processors.progress import Progress
 from warehouse.errors import LockedError, Trouble, WarehouseError, described, trouble
-from warehouse.replica import Publisher
 
 DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
@@ -102,7 +93,7 @@ class Supervisor:
         heard_at = await asyncio.to_thread(last_received, self.log) if self.ingests else None
         self._began = datetime.now(UTC), heard_at
 
-    async def run(self, opened: Warehouse | None) -> None:
+    async def run(self, opened: OpenWarehouse | None) -> None:
         """Land, first into `opened` where it is open already. Returns when told to stop, whatever ends landing."""
         while not self.stop.is_set():
             began = time.monotonic()
@@ -151,19 +142,18 @@ class Supervisor:
             self.metrics.recovered.inc()
         return mended
 
-    async def _land(self, opened: Warehouse | None) -> None:
+    async def _land(self, opened: OpenWarehouse | None) -> None:
         async with AsyncExitStack() as stack:
             warehouse = opened or await self._open(stack)
             stack.callback(warehouse.db.close)
             self._look_for_outage(warehouse)
             await self._tell_outage()
-            paths = self.settings.environment
             processor = Processor(
                 reader=self.log,
                 landing=warehouse.landing,
-                publisher=Publisher(warehouse.db, paths.warehouse, paths.replica),
+                publisher=warehouse.publisher,
                 metrics=self.metrics,
-                tell=await self._fact_stream(stack),
+                tell=await facts.open_stream(self.settings, stack),
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
                 clock=self.clock,
                 progress=self.progress or Progress(),
@@ -179,14 +169,14 @@ class Supervisor:
             finally:
                 watching.cancel()
 
-    async def _open(self, stack: AsyncExitStack) -> Warehouse:
+    async def _open(self, stack: AsyncExitStack) -> OpenWarehouse:
         if not self.settings.environment.warehouse.exists():
             await asyncio.to_thread(self._recover)
         warehouse = await asyncio.to_thread(open_warehouse, self.settings, stack)
-        await agree(self.log, warehouse.landing)
+        await check_log_matches(self.log, warehouse.landing)
         return warehouse
 
-    def _look_for_outage(self, warehouse: Warehouse) -> None:
+    def _look_for_outage(self, warehouse: OpenWarehouse) -> None:
         """Once: see since when nobody had been here to take deliveries, if this process does that."""
         if self.ingests and self._began is not None:
             (started, heard_at), self._began = self._began, None
@@ -201,16 +191,6 @@ class Supervisor:
             log.warning("outage_not_told", reason=str(error))  # the next look tries again
         else:
             self._outage = None
-
-    async def _fact_stream(self, stack: AsyncExitStack) -> Callable[[list[Change]], None] | None:
-        if not tells_facts(self.settings):
-            return None
-        from processors.outbox.fact_stream import FactStream  # noqa: PLC0415 - only those who use Kafka wait for its import
-
-        stream = FactStream(event_log.connection_of(self.settings))
-        await stream.start()
-        stack.push_async_callback(stream.close)
-        return stream.publish
 
     def _say_away(self, error: Exception) -> None:
         held, why = isinstance(error, LockedError), trouble(error)
