@@ -54,7 +54,7 @@ from holdtime.commands import reconcile
 from holdtime.config import settings
 from holdtime.service import logs
 logs.configure()
-outcomes = reconcile.run(settings.load(), since=timedelta(days=8), told=lambda *_: None)
+outcomes = reconcile.run(settings.load(), since=timedelta(days=8), on_progress=lambda *_: None)
 print(json.dumps([[each.source, each.read, each.published, each.requests, each.fault] for each in outcomes]))
 """
 
@@ -217,5 +217,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    allocator.make_room()
+    allocator.enlarge_cache()
     main()

@@ -13,7 +13,7 @@ def main() -> None:
     """Run the command that the arguments name."""
     try:
         streams.prepare()
-        allocator.make_room()  # before whatever takes long to import: this starts the process again
+        allocator.enlarge_cache()  # before whatever takes long to import: this starts the process again
         from holdtime.cli.main import main as run  # noqa: PLC0415
 
         run()

@@ -13,7 +13,7 @@ class ForbiddenError(ReconcilerError):
     """This account may not use this endpoint; others may be open to it."""
 
 
-class RefusedError(ReconcilerError):
+class QuestionRefusedError(ReconcilerError):
     """The endpoint does not accept the question; asking it again would be the same."""
 
 

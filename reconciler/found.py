@@ -17,7 +17,7 @@ _IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEvent:
     """An event to be published, if it is not known. `at` is when it happened, as near as the body says."""
 
     event_id: str
@@ -25,7 +25,7 @@ class Found:
     body: bytes
 
 
-def original(event: object, *, otherwise: datetime) -> Found | None:
+def original(event: object, *, otherwise: datetime) -> FoundEvent | None:
     """A webhook's own event, as it was first sent; None where that is no event. `otherwise`: when it was delivered.
 
     The lists are of the whole account: what is of no call and no conference (a text message, say) is none of ours.
@@ -49,18 +49,18 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
     )
     at = next((each for each in told if each is not None), otherwise)
     try:
-        return Found(event_id, at, _written({"data": event}))
+        return FoundEvent(event_id, at, _written({"data": event}))
     except (ValueError, RecursionError):  # half a character, a number beyond all bounds, too deep: no JSON that lands
         return None
 
 
-def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> Found:
+def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> FoundEvent:
     """A state as an event. `at` follows from the state, never from the clock: the same state is the same event."""
     occurred_at = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     said = {"event_type": event_type, "occurred_at": occurred_at, "payload": payload}
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
     event_id = f"observed-{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
-    return Found(event_id, at, _written({"data": {"record_type": "event", "id": event_id, **said}}))
+    return FoundEvent(event_id, at, _written({"data": {"record_type": "event", "id": event_id, **said}}))
 
 
 def text(item: Mapping[str, Any], name: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import duckdb
 
-from reconciler.found import Found
+from reconciler.found import FoundEvent
 from reconciler.outage import EVENT_TYPE as OUTAGE
 from reconciler.windows import (
     EVENT_TYPE,
@@ -22,7 +22,7 @@ from warehouse.readers import Reader
 AROUND = timedelta(hours=1)
 LOOK_BACK = timedelta(days=7)
 """Calls, conferences and visits that began earlier are given up: Telnyx does not know them any more, either."""
-MOST = 2_000
+MAX_ASKED = 2_000
 """Of each kind that is asked for one by one in one run, the newest."""
 
 
@@ -36,10 +36,10 @@ class Waiting:
     enqueued_at: datetime
 
 
-class Known(Protocol):
+class SeenEvents(Protocol):
     """What is known; as new as it can be had cheaply."""
 
-    def unknown(self, found: Collection[Found]) -> list[Found]:
+    def unseen(self, found: Collection[FoundEvent]) -> list[FoundEvent]:
         """Those of which there is no event with that id."""
 
     def completed(self, source: str, now: datetime) -> list[Window]:
@@ -58,14 +58,14 @@ class Known(Protocol):
         """When ingest was last back after it had been down; None if it was not in the last month."""
 
 
-class Warehouse:
-    """Known from a replica, always the newest. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
+class ReplicaEvents:
+    """Those in a replica, always the newest. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader: Reader | None = None
 
-    def unknown(self, found: Collection[Found]) -> list[Found]:
+    def unseen(self, found: Collection[FoundEvent]) -> list[FoundEvent]:
         if not found:
             return []
         times = [each.at for each in found]
@@ -110,7 +110,7 @@ class Warehouse:
             and call_control_id is not null and queue is not null
             order by enqueued_at desc limit ?
             """,
-            [now - LOOK_BACK, now, MOST],
+            [now - LOOK_BACK, now, MAX_ASKED],
         )
         return [Waiting(control_id, leg_id, queue, instant(at)) for control_id, leg_id, queue, at in rows]
 
@@ -128,7 +128,7 @@ class Warehouse:
             group by call_leg_id
             order by max(entity_since) desc, call_leg_id limit ?
             """,
-            [now - LOOK_BACK, before, now - LOOK_BACK, before, MOST],
+            [now - LOOK_BACK, before, now - LOOK_BACK, before, MAX_ASKED],
         )
         return [leg_id for (leg_id,) in rows]
 
@@ -139,7 +139,7 @@ class Warehouse:
             where entity_since >= ? and status = 'in_progress'
             order by entity_since desc, conference_id limit ?
             """,
-            [now - LOOK_BACK, MOST],
+            [now - LOOK_BACK, MAX_ASKED],
         )
         return [conference_id for (conference_id,) in rows]
 

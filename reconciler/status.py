@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(slots=True)
-class SourceStanding:
+class SourceStatus:
     """One source, since this process began. `fault` is of the last run; `forbidden` that the account may not use it."""
 
     read: int = 0
@@ -16,14 +16,14 @@ class SourceStanding:
 
 
 @dataclass(slots=True)
-class Standing:
+class ReconcilerStatus:
     """All sources. Written by the reconciler, read by any thread.
 
     `succeeded_at` is when a run last ended in which every source that may be used was read to its end. `fault` is why
     the last run did not end at all.
     """
 
-    sources: dict[str, SourceStanding] = field(default_factory=dict)
+    sources: dict[str, SourceStatus] = field(default_factory=dict)
     began_at: datetime | None = None
     ended_at: datetime | None = None
     succeeded_at: datetime | None = None
@@ -40,7 +40,7 @@ class Standing:
         if useful and all(each.fault is None for each in useful):
             self.succeeded_at = now
 
-    def status(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return it as JSON has it: instants as text, and the sources that were not read to their end, with why."""
         return {
             "began_at": _iso(self.began_at),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from reconciler.found import Found, observed
+from reconciler.found import FoundEvent, observed
 
 HOUR = timedelta(hours=1)
 OVERLAP = timedelta(hours=2)
@@ -28,7 +28,7 @@ class Window:
     start: datetime
     end: datetime
 
-    def completed(self, source: str) -> Found:
+    def completed(self, source: str) -> FoundEvent:
         """The event which says that the source was read to its end, for this window."""
         said = {"source": source, "start": _iso(self.start), "end": _iso(self.end)}
         return observed(EVENT_TYPE, self.start, said)

@@ -33,7 +33,7 @@ def missing(context: Context, schedule: Schedule, due: datetime, log_end: LogEnd
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MessageRequest:
     """What a message is asked for: the run of a schedule due at `due`, as it is `now`, the log reaching so far.
 
     `said` are lines about the run itself.
@@ -47,7 +47,7 @@ class Asked:
     said: tuple[str, ...] = ()
 
 
-def made(asked: Asked) -> Message:
+def message_of(asked: MessageRequest) -> Message:
     """Return the message. Raises ReportError."""
     context, schedule, due = asked.context, asked.schedule, asked.due
     options = schedule.asked(due, context.timezone)

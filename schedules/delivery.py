@@ -18,15 +18,15 @@ from apprise.plugins.email.smtp import AppriseSMTPController
 from reports.formats import output
 from schedules import http_probe
 from schedules.content import Message
-from schedules.http_probe import Exchange
+from schedules.http_probe import HttpExchange
 from schedules.recipients import Recipient
 from schedules.record import RunId
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 """How long to wait for an answer where the URL does not say (`rto`): a time-out leaves a doubt, so not too short."""
 
 
-class Result(StrEnum):
+class SendResult(StrEnum):
     """What is known: it arrived; it was refused, and can be sent again; or nobody can say."""
 
     SENT = "sent"
@@ -35,18 +35,18 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """A result and why, in words without anything secret or personal."""
 
-    result: Result
+    result: SendResult
     reason: str = ""
 
 
-def send(recipient: Recipient, message: Message, run: RunId) -> Outcome:
+def send(recipient: Recipient, message: Message, run: RunId) -> SendOutcome:
     """Send it, in one attempt. The same run to the same recipient has the same Message-ID and Idempotency-Key."""
     service = recipient.service()
     if "rto=" not in recipient.url.get_secret_value():
-        service.socket_read_timeout = PATIENCE_S
+        service.socket_read_timeout = TIMEOUT_S
     identity = _identity(run, recipient)
     with http_probe.watched() as exchanges:
         if isinstance(service, NotifyEmail):
@@ -66,7 +66,7 @@ def _identity(run: RunId, recipient: Recipient) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _notify(service: NotifyBase, message: Message, identity: str, exchanges: list[Exchange]) -> Outcome:
+def _notify(service: NotifyBase, message: Message, identity: str, exchanges: list[HttpExchange]) -> SendOutcome:
     headers = getattr(service, "headers", None)
     if isinstance(headers, dict):
         headers.setdefault("Idempotency-Key", identity)
@@ -83,14 +83,14 @@ def _notify(service: NotifyBase, message: Message, identity: str, exchanges: lis
     else:
         raised = ""
     if taken and not any(each.redirected for each in exchanges):
-        return Outcome(Result.SENT)
+        return SendOutcome(SendResult.SENT)
     weighty = [each for each in exchanges if each.changes] or exchanges
     if not weighty:
-        return Outcome(Result.UNCLEAR, f"the service did not send it, or did not say that it had{raised}")
+        return SendOutcome(SendResult.UNCLEAR, f"the service did not send it, or did not say that it had{raised}")
     if all(each.refused for each in weighty):
-        return Outcome(Result.REFUSED, weighty[-1].found + raised)
+        return SendOutcome(SendResult.REFUSED, weighty[-1].found + raised)
     unclear = next((each.found for each in weighty if not each.refused), "")
-    return Outcome(Result.UNCLEAR, f"{unclear}, and it may have been taken, in part or whole{raised}")
+    return SendOutcome(SendResult.UNCLEAR, f"{unclear}, and it may have been taken, in part or whole{raised}")
 
 
 def _attachments(message: Message) -> AppriseAttachment:
@@ -136,7 +136,7 @@ class _Connection(AppriseSMTPController):
         return True
 
 
-def _mail(service: NotifyEmail, message: Message, identity: str) -> Outcome:
+def _mail(service: NotifyEmail, message: Message, identity: str) -> SendOutcome:
     sender = str(service.from_addr[1])
     try:
         (mail,) = NotifyEmail.prepare_emails(
@@ -156,17 +156,17 @@ def _mail(service: NotifyEmail, message: Message, identity: str) -> Outcome:
             tzinfo=service.tzinfo,
         )
     except Exception as error:  # noqa: BLE001 - nothing was sent yet, and why it could not be made is handed on
-        return Outcome(Result.REFUSED, f"the mail could not be made: {type(error).__name__}")
+        return SendOutcome(SendResult.REFUSED, f"the mail could not be made: {type(error).__name__}")
     whole = message_from_string(mail.body)
     whole.replace_header("Message-ID", f"<{identity}@{sender.rpartition('@')[2]}>")
     try:
         with _connected(service) as connection:
             connection.sendmail(sender, mail.to_addrs, whole.as_string())
     except _RefusedError as error:
-        return Outcome(Result.REFUSED, str(error))
+        return SendOutcome(SendResult.REFUSED, str(error))
     except _UnclearError as error:
-        return Outcome(Result.UNCLEAR, f"{error}, and it may have been taken")
-    return Outcome(Result.SENT)
+        return SendOutcome(SendResult.UNCLEAR, f"{error}, and it may have been taken")
+    return SendOutcome(SendResult.SENT)
 
 
 @contextlib.contextmanager

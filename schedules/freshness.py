@@ -13,7 +13,7 @@ from eventlog.sqlite import file as sqlite_file
 from eventlog.sqlite.file import DamagedError, UnusableLogError
 from eventlog.sqlite.log import PARTITION, SqliteLog
 from reconciler.outage import EVENT_TYPE as OUTAGE
-from reconciler.outage import LONGEST, NOTICED
+from reconciler.outage import MAX_OUTAGE, MIN_OUTAGE
 from reconciler.windows import EVENT_TYPE as WINDOW
 from warehouse.instants import EPOCH, MICROSECOND, instant
 from warehouse.query import value
@@ -109,7 +109,7 @@ def lacking(
     """
     landed = dict(db.execute("select log_partition, log_offset from log_positions").fetchall())
     behind = 0 if log is None else log.lag(landed)
-    if log is not None and not behind and (landed_at is None or landed_at >= until - NOTICED):
+    if log is not None and not behind and (landed_at is None or landed_at >= until - MIN_OUTAGE):
         return None
     asked = {"occurred": _us(until - _DELIVERED_WITHIN), "until": _us(until)}
     beyond = {partition for (partition,) in db.execute(_RECEIVED_SINCE, asked).fetchall()}
@@ -130,7 +130,7 @@ def outage(db: duckdb.DuckDBPyConnection, until: datetime) -> str | None:
 
     Nor where the reconciler has read since what Telnyx sent meanwhile.
     """
-    asked = {"from": _us(until - LONGEST), "until": _us(until)}
+    asked = {"from": _us(until - MAX_OUTAGE), "until": _us(until)}
     rows = db.execute(_DOWN_AT, asked).fetchall()
     if not rows:
         return None

@@ -16,12 +16,12 @@ from schedules.integrity import NotWholeError
 from schedules.ledger_file import LedgerError
 from schedules.record import (
     FOLDER,
-    Delivery,
-    Kind,
-    Run,
+    DeliveryState,
+    RunDelivery,
     RunId,
+    RunKind,
     RunState,
-    State,
+    ScheduledRun,
 )
 from warehouse.instants import EPOCH, MICROSECOND, instant
 
@@ -122,7 +122,7 @@ class Ledger:
         with self._committed() as db:
             db.executemany(
                 "insert into deliveries values (?, ?, ?, ?, ?, ?, 0, ?, '')",
-                [[*_key(run), key, label, State.PENDING, _us(now)] for key, label in to],
+                [[*_key(run), key, label, DeliveryState.PENDING, _us(now)] for key, label in to],
             )
             db.execute(
                 f"update runs set state = ?, message = ? where {_THIS_RUN}", [RunState.SENDING, message, *_key(run)]
@@ -134,10 +134,10 @@ class Ledger:
             db.execute(
                 f"update deliveries set state = ?, attempts = attempts + 1, at_us = ? where {_THIS_RUN} "
                 "and recipient = ?",
-                [State.SENDING, _us(now), *_key(run), recipient],
+                [DeliveryState.SENDING, _us(now), *_key(run), recipient],
             )
 
-    def settle(self, run: RunId, recipient: str, state: State, reason: str, now: datetime) -> None:
+    def settle(self, run: RunId, recipient: str, state: DeliveryState, reason: str, now: datetime) -> None:
         """Write down what came of it."""
         with self._committed() as db:
             db.execute(
@@ -152,32 +152,40 @@ class Ledger:
                 f"update runs set state = ?, reason = ?, message = null where {_THIS_RUN}", [state, reason, *_key(run)]
             )
 
-    def recover(self, kinds: Iterable[Kind], reason: str, now: datetime) -> None:
+    def recover(self, kinds: Iterable[RunKind], reason: str, now: datetime) -> None:
         """Take every delivery that was begun by a process that is gone for what it is: nobody knows."""
         with self._committed() as db:
             for kind in kinds:
                 db.execute(
                     "update deliveries set state = iif(recipient = ?, ?, ?), reason = ?, at_us = ? "
                     "where kind = ? and state = ?",
-                    [FOLDER, State.PENDING, State.DOUBTFUL, reason, _us(now), kind, State.SENDING],
+                    [
+                        FOLDER,
+                        DeliveryState.PENDING,
+                        DeliveryState.DOUBTFUL,
+                        reason,
+                        _us(now),
+                        kind,
+                        DeliveryState.SENDING,
+                    ],
                 )
 
-    def run(self, run: RunId) -> Run | None:
+    def run(self, run: RunId) -> ScheduledRun | None:
         """Return a run as it was written down."""
         return next(self._runs(f"where {_THIS_RUN}", _key(run)), None)
 
-    def unfinished(self, *kinds: Kind) -> list[Run]:
+    def unfinished(self, *kinds: RunKind) -> list[ScheduledRun]:
         """Return the runs that have begun and are not over, the oldest first."""
         marks = ", ".join("?" for _ in kinds)
         where = f"where kind in ({marks}) and state in (?, ?) order by due_us"
         return list(self._runs(where, [*kinds, RunState.WAITING, RunState.SENDING]))
 
-    def last(self, schedule: str, kind: Kind, *, until: datetime | None = None) -> Run | None:
+    def last(self, schedule: str, kind: RunKind, *, until: datetime | None = None) -> ScheduledRun | None:
         """Return the latest run of a schedule, of those due up to an instant: a clock that jumped ran later ones."""
         where = "where schedule = ? and kind = ? and due_us <= ? order by due_us desc limit 1"
         return next(self._runs(where, [schedule, kind, _LAST_US if until is None else _us(until)]), None)
 
-    def deliveries(self, run: RunId) -> list[Delivery]:
+    def deliveries(self, run: RunId) -> list[RunDelivery]:
         """Return the deliveries of a run."""
         with self._lock:
             rows = self._db.execute(
@@ -186,17 +194,17 @@ class Ledger:
                 _key(run),
             ).fetchall()
         return [
-            Delivery(key, label, State(state), attempts, instant(at), reason)
+            RunDelivery(key, label, DeliveryState(state), attempts, instant(at), reason)
             for key, label, state, attempts, at, reason in rows
         ]
 
-    def _runs(self, where: str, parameters: list[object]) -> Iterator[Run]:
+    def _runs(self, where: str, parameters: list[object]) -> Iterator[ScheduledRun]:
         statement = f"select schedule, kind, due_us, started_us, state, reason, message from runs {where}"
         with self._lock:
             rows = self._db.execute(statement, parameters).fetchall()
         for schedule, kind, due, started, state, reason, message in rows:
-            run = RunId(schedule, Kind(kind), instant(due))
-            yield Run(run, instant(started), RunState(state), reason, message)
+            run = RunId(schedule, RunKind(kind), instant(due))
+            yield ScheduledRun(run, instant(started), RunState(state), reason, message)
 
 
 def _key(run: RunId) -> list[object]:

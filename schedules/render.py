@@ -15,20 +15,20 @@ from schedules.context import Context
 from schedules.freshness import LogEnd
 from schedules.period import period
 from schedules.record import (
-    Delivery,
-    Run,
-    State,
+    DeliveryState,
+    RunDelivery,
+    ScheduledRun,
 )
 from schedules.schedule import Schedule
-from schedules.status import Standing
+from schedules.status import ScheduleStatus
 
 _COMING = 3
 _MARKS = {
-    State.SENT: ("✓", "green"),
-    State.PENDING: ("•", "yellow"),
-    State.SENDING: ("•", "yellow"),
-    State.FAILED: ("✗", "bold red"),
-    State.DOUBTFUL: ("?", "bold red"),
+    DeliveryState.SENT: ("✓", "green"),
+    DeliveryState.PENDING: ("•", "yellow"),
+    DeliveryState.SENDING: ("•", "yellow"),
+    DeliveryState.FAILED: ("✗", "bold red"),
+    DeliveryState.DOUBTFUL: ("?", "bold red"),
 }
 
 
@@ -41,7 +41,7 @@ def preview(context: Context, log_end: LogEnd, now: datetime) -> Iterator[Render
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = compose.made(compose.Asked(context, schedule, now, now, log_end()))
+            made = compose.message_of(compose.MessageRequest(context, schedule, now, now, log_end()))
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue
@@ -69,7 +69,7 @@ def _failures(schedule: Schedule) -> str:
     return f"{len(schedule.on_failure)} in on_failure" if schedule.on_failure else "those who can be reached"
 
 
-def status(found: Sequence[Standing]) -> RenderableType:
+def status(found: Sequence[ScheduleStatus]) -> RenderableType:
     """What the last runs came to, and then what is wrong."""
     parts: list[RenderableType] = []
     for standing in found:
@@ -88,7 +88,7 @@ def status(found: Sequence[Standing]) -> RenderableType:
     return Group(*parts)
 
 
-def outcome(run: Run | None, deliveries: Sequence[Delivery]) -> RenderableType:
+def outcome(run: ScheduledRun | None, deliveries: Sequence[RunDelivery]) -> RenderableType:
     """What came of one run."""
     lines = [_delivery(each) for each in deliveries]
     if run is not None and run.reason and not lines:
@@ -96,13 +96,13 @@ def outcome(run: Run | None, deliveries: Sequence[Delivery]) -> RenderableType:
     return Group(*lines)
 
 
-def _delivery(each: Delivery) -> Text:
+def _delivery(each: RunDelivery) -> Text:
     times = "" if each.attempts == 1 else f", {each.attempts} attempts"
     why = f": {humanize.plain(each.reason)}" if each.reason else ""
     return Text.assemble("    ", _MARKS[each.state], f" {each.label}: {each.state}{times}{why}")
 
 
-def status_as_json(found: Sequence[Standing]) -> str:
+def status_as_json(found: Sequence[ScheduleStatus]) -> str:
     """The same for machines; instants in UTC."""
     return json.dumps(
         [

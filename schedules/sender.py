@@ -15,7 +15,7 @@ import sys
 
 from schedules import delivery
 from schedules.content import Message
-from schedules.delivery import Outcome, Result
+from schedules.delivery import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import RunId
 
@@ -23,7 +23,7 @@ DEADLINE_S = 120.0
 """For a whole sending, with all its requests, however often a service is heard from."""
 START_S = 60.0
 """For the process to begin, on a machine that has much else to do."""
-LEAST_BYTES_A_SECOND = 50_000
+MIN_BYTES_A_SECOND = 50_000
 MEMORY_BYTES = 256 << 20
 """What the process may hold besides the message, of which services and libraries make copies."""
 
@@ -31,10 +31,10 @@ _COPIES = 20
 _BEGUN = b"begun\n"
 
 
-def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> Outcome:
+def send(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> SendOutcome:
     """Send it, in one attempt, and return what is known of it. A stop of this process does not stop the other one."""
     work = pickle.dumps((recipient, message, run))
-    deadline_s += len(work) / LEAST_BYTES_A_SECOND
+    deadline_s += len(work) / MIN_BYTES_A_SECOND
     too_late = f"no whole answer came within {deadline_s:.0f} s"
     try:
         ended = subprocess.run(  # noqa: S603 -- ourselves
@@ -49,7 +49,7 @@ def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
             check=False,
         )
     except OSError as error:
-        return Outcome(Result.REFUSED, f"no process could be started for it: {error.strerror}")
+        return SendOutcome(SendResult.REFUSED, f"no process could be started for it: {error.strerror}")
     except subprocess.TimeoutExpired as error:
         return _unknown(error.stdout or b"", too_late)
     if ended.returncode == -signal.SIGALRM:
@@ -57,14 +57,14 @@ def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
     if ended.returncode:
         return _unknown(ended.stdout, f"the process that sends it ended with code {ended.returncode}")
     result, reason = json.loads(ended.stdout.removeprefix(_BEGUN))
-    return Outcome(Result(result), reason)
+    return SendOutcome(SendResult(result), reason)
 
 
-def _unknown(output: bytes, why: str) -> Outcome:
+def _unknown(output: bytes, why: str) -> SendOutcome:
     """What is known where the process did not get to say it."""
     if _BEGUN not in output:
-        return Outcome(Result.REFUSED, f"{why}, before anything was sent")
-    return Outcome(Result.UNCLEAR, f"{why}, and it may have been taken")
+        return SendOutcome(SendResult.REFUSED, f"{why}, before anything was sent")
+    return SendOutcome(SendResult.UNCLEAR, f"{why}, and it may have been taken")
 
 
 def _main() -> None:

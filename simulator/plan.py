@@ -150,7 +150,7 @@ class Plan:
                     name="sales",
                     calls_per_hour=_by_hour(SALES_PEAK, _OFFICE),
                     agents=_staffing(SALES_PEAK, 240, _OFFICE),
-                    service=Service(200, longest_s=LONGEST_S),
+                    service=Service(200, longest_s=MAX_TALK_S),
                     mean_patience_s=110,
                     max_wait_s=90,
                 ),
@@ -158,7 +158,7 @@ class Plan:
                     name="support",
                     calls_per_hour=_by_hour(SUPPORT_PEAK, _LONG),
                     agents=_staffing(SUPPORT_PEAK, 365, _LONG),
-                    service=Service(320, longest_s=LONGEST_S),
+                    service=Service(320, longest_s=MAX_TALK_S),
                     mean_patience_s=240,
                     max_wait_s=180,
                 ),
@@ -166,7 +166,7 @@ class Plan:
                     name="billing",
                     calls_per_hour=_by_hour(BILLING_PEAK, _OFFICE),
                     agents=_staffing(BILLING_PEAK, 230, _OFFICE),
-                    service=Service(170, sigma=0.6, longest_s=LONGEST_S),
+                    service=Service(170, sigma=0.6, longest_s=MAX_TALK_S),
                     mean_patience_s=150,
                     max_wait_s=120,
                 ),
@@ -201,7 +201,7 @@ class Plan:
         )
 
 
-LONGEST_S = 1500.0
+MAX_TALK_S = 1500.0
 SALES_PEAK = 85.0
 SUPPORT_PEAK = 75.0
 BILLING_PEAK = 40.0

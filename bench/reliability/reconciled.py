@@ -56,7 +56,7 @@ from holdtime.service import reconciling
 now = datetime.fromisoformat(sys.argv[1])
 made = reconciling.Reconciler
 reconciling.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
-outcomes = reconcile.run(settings.load(), since=None, told=lambda *_: None)
+outcomes = reconcile.run(settings.load(), since=None, on_progress=lambda *_: None)
 sys.exit(any(each.fault for each in outcomes))
 """
 

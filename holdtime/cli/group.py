@@ -10,7 +10,7 @@ from holdtime.cli.console import explained
 from holdtime.config.settings import ConfigurationError
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands: it explains what went wrong, and takes `report diff` for one name."""
 
     def main(self, *arguments: Any, **named: Any) -> Any:

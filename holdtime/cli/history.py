@@ -116,7 +116,7 @@ def doctor(
                 now=datetime.now(UTC),
                 most=most,
                 deep=deep,
-                told=lambda column: status.update(f"reading {column}"),
+                on_progress=lambda column: status.update(f"reading {column}"),
             )
     if as_json:
         typer.echo(findings.as_json(found))

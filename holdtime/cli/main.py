@@ -21,7 +21,7 @@ from holdtime.cli.console import (
     path_of,
     progress_bar,
 )
-from holdtime.cli.group import Commands
+from holdtime.cli.group import CommandGroup
 from holdtime.commands.simulate import Simulation
 from holdtime.config import settings
 from holdtime.config.settings import CONFIG_FILE
@@ -29,7 +29,7 @@ from holdtime.service import logs
 
 app = typer.Typer(
     name="holdtime",
-    cls=Commands,
+    cls=CommandGroup,
     help="Call-center metrics that people can trust, from Telnyx call events.",
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -92,19 +92,19 @@ def _run(context: "Context", log_end: "LogEnd") -> None:
 
 def _send(context: "Context", log_end: "LogEnd") -> int:
     from schedules import render, run
-    from schedules.dispatch import Sending
+    from schedules.dispatch import Dispatcher
     from schedules.ledger import Ledger
     from schedules.lock import locked
-    from schedules.record import Kind, RunId
+    from schedules.record import RunId, RunKind
 
     logs.configure(quiet=True)
     (chosen,) = context.schedules
     at = datetime.now(UTC)
-    asked = RunId(chosen.name, Kind.NOW, at)
-    with locked(context.ledger, Kind.NOW), closing(Ledger(context.ledger)) as ledger:
-        ledger.recover((Kind.NOW,), run.CRASHED, at)
+    asked = RunId(chosen.name, RunKind.NOW, at)
+    with locked(context.ledger, RunKind.NOW), closing(Ledger(context.ledger)) as ledger:
+        ledger.recover((RunKind.NOW,), run.CRASHED, at)
         ledger.begin(asked, at)
-        run.Runs(Sending(context, ledger), log_end).perform(chosen, asked, wait=False)
+        run.RunPerformer(Dispatcher(context, ledger), log_end).perform(chosen, asked, wait=False)
         done = ledger.run(asked)
         errors.print(render.outcome(done, ledger.deliveries(asked)))
     return 0 if done is not None and done.state == "done" else 1
@@ -119,9 +119,9 @@ def _preview(context: "Context", log_end: "LogEnd") -> None:
 
 def _status(context: "Context", *, as_json: bool) -> int:
     from schedules import render
-    from schedules.status import standings
+    from schedules.status import statuses
 
-    found = standings(context, datetime.now(UTC))
+    found = statuses(context, datetime.now(UTC))
     if as_json:
         typer.echo(render.status_as_json(found))
     else:

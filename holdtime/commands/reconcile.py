@@ -20,9 +20,9 @@ from ingest.http.limits import raise_descriptors
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
 from reconciler.reconciler import (
-    Outcome,
+    OnProgress,
     Reconciler,
-    Told,
+    SourceOutcome,
 )
 
 _NEEDS = Needs(memory_limit="160MB")
@@ -37,15 +37,15 @@ def key_faults(settings: Settings) -> list[str]:
     return ["TELNYX_API_KEY is empty: expected a v2 API key of the account, from Mission Control, API keys"]
 
 
-def run(settings: Settings, *, since: timedelta | None, told: Told) -> list[Outcome]:
+def run(settings: Settings, *, since: timedelta | None, on_progress: OnProgress) -> list[SourceOutcome]:
     """Reconcile once. A log in a file and its warehouse must be ours alone.
 
     Raises ConfigurationError, UnauthorizedError.
     """
     _require_key(settings)
 
-    async def once() -> list[Outcome]:
-        async with _reconciling(settings, told=told) as (ours, _):
+    async def once() -> list[SourceOutcome]:
+        async with _reconciling(settings, on_progress=on_progress) as (ours, _):
             return await ours.run(since)
 
     return asyncio.run(once())
@@ -75,8 +75,8 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
             app = ingest_app.build(
                 None,
                 registry=registry,
-                unready=lambda: to.unavailable or ours.standing.fault,
-                status=lambda: {"reconciler": ours.standing.status()},
+                unready=lambda: to.unavailable or ours.status.fault,
+                status=lambda: {"reconciler": ours.status.as_json()},
                 hosts=settings.configuration.http.hosts,
                 admin_port=listeners.admin_port,
             )
@@ -99,7 +99,7 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
 
 @asynccontextmanager
 async def _reconciling(
-    settings: Settings, *, registry: CollectorRegistry | None = None, told: Told = lambda *_: None
+    settings: Settings, *, registry: CollectorRegistry | None = None, on_progress: OnProgress = lambda *_: None
 ) -> AsyncIterator[tuple[Reconciler, Log]]:
     """A reconciler that lands what it finds, and its log; where that is in a cluster, another process lands it."""
     if settings.environment.log_is_kafka:
@@ -109,7 +109,7 @@ async def _reconciling(
         except (ValueError, OSError, LogUnavailableError) as error:
             raise ConfigurationError([str(error)]) from None
         try:
-            async with reconciling.reconciler(settings, log_of_all, registry=registry, told=told) as ours:
+            async with reconciling.reconciler(settings, log_of_all, registry=registry, on_progress=on_progress) as ours:
                 yield ours, log_of_all
         finally:
             await log_of_all.close()
@@ -132,7 +132,7 @@ async def _reconciling(
 
         await settle()
         async with reconciling.reconciler(
-            settings, opened_store.log, settle=settle, registry=registry, told=told
+            settings, opened_store.log, settle=settle, registry=registry, on_progress=on_progress
         ) as ours:
             yield ours, opened_store.log
 

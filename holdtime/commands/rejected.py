@@ -53,7 +53,7 @@ limit $most
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ReasonCount:
     """How many records were rejected for one reason, their bytes, and when the first and the last of them came."""
 
     reason: str
@@ -64,7 +64,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RejectedRecord:
     """A rejected record. `body` is its beginning, or all of it where bodies were asked for."""
 
     reason: str
@@ -81,19 +81,21 @@ class Kept:
         return re.sub(r"\d", "#", self.body[:BEGINNING_BYTES].decode(errors="replace"))
 
 
-def reasons(db: duckdb.DuckDBPyConnection, reason: str | None) -> list[Reason]:
+def reasons(db: duckdb.DuckDBPyConnection, reason: str | None) -> list[ReasonCount]:
     """What there is by reason, the most frequent first."""
     rows = db.execute(_REASONS, {"reason": reason}).fetchall()
-    return [Reason(reason, records, size, instant(first), instant(last)) for reason, records, size, first, last in rows]
+    return [
+        ReasonCount(reason, records, size, instant(first), instant(last)) for reason, records, size, first, last in rows
+    ]
 
 
-def newest(db: duckdb.DuckDBPyConnection, reason: str | None, *, most: int, bodies: bool) -> list[Kept]:
+def newest(db: duckdb.DuckDBPyConnection, reason: str | None, *, most: int, bodies: bool) -> list[RejectedRecord]:
     """The newest records; with the whole `body` only if asked for, else with its beginning."""
     rows = db.execute(_ROWS, {"reason": reason, "most": most, "bodies": bodies}).fetchall()
-    return [Kept(row[0], instant(row[1]), *row[2:]) for row in rows]
+    return [RejectedRecord(row[0], instant(row[1]), *row[2:]) for row in rows]
 
 
-def as_json(found: list[Reason], rows: list[Kept], *, bodies: bool) -> str:
+def as_json(found: list[ReasonCount], rows: list[RejectedRecord], *, bodies: bool) -> str:
     """The list for machines. A body that is no UTF-8 is given as base64."""
     return json.dumps(
         {
@@ -132,14 +134,16 @@ def _whole(body: bytes) -> dict[str, str]:
         return {"body_base64": base64.b64encode(body).decode()}
 
 
-def renderable(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bool) -> RenderableType:
+def renderable(found: list[ReasonCount], rows: list[RejectedRecord], zone: ZoneInfo, *, bodies: bool) -> RenderableType:
     """The list for people, in their zone."""
     if not found:
         return Text("Nothing was rejected.", style="green")
     return Group(*_tables(found, rows, zone, bodies=bodies))
 
 
-def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bool) -> Iterator[RenderableType]:
+def _tables(
+    found: list[ReasonCount], rows: list[RejectedRecord], zone: ZoneInfo, *, bodies: bool
+) -> Iterator[RenderableType]:
     summary = Table("Reason", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("Records", "Bytes", "First", "Last"):
         summary.add_column(name, justify="right", no_wrap=True)

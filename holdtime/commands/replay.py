@@ -29,7 +29,7 @@ from warehouse.errors import UnavailableError
 
 CHUNK_BODIES = 20_000
 CHUNK_BYTES = 32 << 20
-MOST_FAULTS = 10
+MAX_FAULTS = 10
 """More than these are counted: a zip may hold thousands of files that are no text."""
 
 INTERRUPTED = (LogUnavailableError, duckdb.OperationalError, duckdb.FatalException, UnavailableError, OSError)
@@ -152,7 +152,7 @@ class _Replay:
         """Raise ConfigurationError where there is something to mend."""
         if not self._faults:
             return
-        shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
+        shown, more = self._faults[:MAX_FAULTS], len(self._faults) - MAX_FAULTS
         if more > 0:
             shown.append(f"{self._name}: {more:,} more files in it could not be read")
         shown[-1] += f"; what was read: {self._replayed}" if self._replayed.bodies else "; nothing was replayed"

@@ -46,7 +46,7 @@ class NothingListensError(ConfigurationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulationOutcome:
     """What became of a simulation's deliveries."""
 
     posted: Posted
@@ -118,7 +118,7 @@ class Simulation:
         progress: Progress,
         now: datetime,
         may_be_away: bool = False,
-    ) -> Outcome:
+    ) -> SimulationOutcome:
         """Simulate, then post, showing both. Raises ConfigurationError for an unusable start or URL.
 
         Where nothing listens, too, unless the receiver `may_be_away`: then all deliveries are lost.
@@ -145,7 +145,7 @@ class Simulation:
             ids = [delivery.event_id for delivery in deliveries if not delivery.forged]
             posted = Posted(given_up=ids, refusals=Counter({BROKEN: len(ids)}))
         came = {delivery.event_id for delivery in deliveries} - set(posted.given_up)
-        return Outcome(posted, world, frozenset(event.event_id for event in world.events) - came)
+        return SimulationOutcome(posted, world, frozenset(event.event_id for event in world.events) - came)
 
     def send(
         self,

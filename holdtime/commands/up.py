@@ -11,9 +11,9 @@ import uvloop
 
 from holdtime.config.settings import Settings
 from holdtime.service.background import (
+    beating,
     reconciling,
     scheduling,
-    telling,
 )
 from holdtime.service.components import Components, opened
 from holdtime.service.listeners import url_of
@@ -64,7 +64,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         # uvicorn takes these signals only while it serves, and when it has shut down raises them again.
         for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(kind, stop_serving)
-        async with _processing(service, stop_serving), scheduling(service), reconciling(service), telling(service):
+        async with _processing(service, stop_serving), scheduling(service), reconciling(service), beating(service):
             ready = asyncio.create_task(_tell_when_ready(server, service))
             await server.serve(sockets=components.listeners.sockets)
             ready.cancel()

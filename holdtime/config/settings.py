@@ -26,7 +26,7 @@ CONFIG_FILE = Path("holdtime.toml")
 _OTHER_LOGS = {"amqp", "file", "http", "https", "mysql", "nats", "postgres", "postgresql", "redis", "rediss", "s3"}
 _SHORT = 5
 """No secret has so few characters, and every port has."""
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """A longer file holds no settings."""
 
 
@@ -291,9 +291,9 @@ def _read(config: Path) -> dict[str, Any]:
     if config == CONFIG_FILE and not os.path.lexists(config):
         return {}  # nobody has to have one
     with config.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"expected TOML of {MOST_BYTES:,} bytes at most, found more")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"expected TOML of {MAX_BYTES:,} bytes at most, found more")
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:

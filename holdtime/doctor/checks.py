@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """What a check found. Only `failed` needs somebody now."""
 
     OK = "ok"
@@ -17,6 +17,6 @@ class Check:
     """What was looked at, what was found, and what to do about it."""
 
     name: str
-    verdict: Verdict
+    verdict: Severity
     found: str
     do: str = ""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.checks import Check, Severity
 
 MANY = 10
 """Refusals that are more than somebody's attempt."""
@@ -23,17 +23,17 @@ def of(deliveries: Mapping[str, Any]) -> Check:
     since, lately = _minute(deliveries["since"]), deliveries["refused_since_authentic"]
     if deliveries["refused_timely"] >= MANY and authentic <= HARDLY_ANY:
         others = f"{accepted:,} accepted" if accepted else "none accepted"
-        return Check("deliveries", Verdict.FAILED, f"{refused:,} deliveries were refused since {since}, {others}", _DO)
+        return Check("deliveries", Severity.FAILED, f"{refused:,} deliveries were refused since {since}, {others}", _DO)
     if lately >= MANY:
         last = _minute(deliveries["last_accepted_at"])
         found = f"{lately:,} deliveries were refused since the last that was signed by our key, accepted at {last}"
-        return Check("deliveries", Verdict.NOTE, found, "where none is accepted from now on: " + _DO)
+        return Check("deliveries", Severity.NOTE, found, "where none is accepted from now on: " + _DO)
     if refused:
         found = f"{accepted:,} accepted since {since}, {refused:,} refused that none of our keys signed"
         return Check(
-            "deliveries", Verdict.NOTE, found, "somebody else posts here, or Telnyx signs with a newer key, too"
+            "deliveries", Severity.NOTE, found, "somebody else posts here, or Telnyx signs with a newer key, too"
         )
-    return Check("deliveries", Verdict.OK, f"{accepted:,} accepted since {since}, none refused")
+    return Check("deliveries", Severity.OK, f"{accepted:,} accepted since {since}, none refused")
 
 
 def _minute(at: str | None) -> str:

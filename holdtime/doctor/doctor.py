@@ -31,8 +31,8 @@ from holdtime.doctor import (
     soundness,
     trust,
 )
-from holdtime.doctor.checks import Check, Verdict
-from holdtime.doctor.open_work import Kind
+from holdtime.doctor.checks import Check, Severity
+from holdtime.doctor.open_work import OpenWork
 from holdtime.service import event_log
 from holdtime.service.requirements import EXPECTED, fault_lines, public_keys, require_apart
 from ingest.signing.signature import UnusableKeyError
@@ -41,12 +41,12 @@ from reports.errors import SourceError
 from reports.request import queue_names
 from reports.source import Source, opened
 from schedules.ledger import LedgerError
-from schedules.status import standings
+from schedules.status import statuses
 from warehouse import os_error
 from warehouse.instants import instant
 from warehouse.query import value
 
-PATIENCE = timedelta(minutes=1)
+MAX_LAG = timedelta(minutes=1)
 """What is in the log has landed and is in the replica after this long, unless something is wrong."""
 
 CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
@@ -55,7 +55,7 @@ CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
 OFF = timedelta(seconds=5)
 """A clock that is off by less is not worth a word; Telnyx's tolerance is 300 s."""
 
-_MOST_STATUS_BYTES = 1 << 20
+_MAX_STATUS_BYTES = 1 << 20
 
 # Bounded: the newest day says what the clock does now. The median, because one event from the future is no clock.
 _AHEAD_US = """
@@ -72,32 +72,32 @@ class Examination:
     """All checks, and the open work where there is a replica to find it in."""
 
     checks: tuple[Check, ...]
-    open_work: tuple[Kind, ...]
+    open_work: tuple[OpenWork, ...]
     at: datetime
     timezone: str = "UTC"
 
     @property
     def failed(self) -> bool:
-        return any(check.verdict is Verdict.FAILED for check in self.checks)
+        return any(check.verdict is Severity.FAILED for check in self.checks)
 
 
 def examine(
-    config: Path, *, now: datetime, most: int, deep: bool = False, told: Callable[[str], None] = lambda _: None
+    config: Path, *, now: datetime, most: int, deep: bool = False, on_progress: Callable[[str], None] = lambda _: None
 ) -> Examination:
     """Check everything that can be checked, also while `holdtime up` runs and before it ever did; never raises for it.
 
     `most` bounds the open items that are named one by one. With `deep` all of the warehouse and the replica is read;
-    `told` hears how far that is.
+    `on_progress` gets how far that is.
     """
     try:
         configured = settings.load(config)
     except ConfigurationError as error:
-        faults = (Check("configuration", Verdict.FAILED, fault) for fault in error.faults)
+        faults = (Check("configuration", Severity.FAILED, fault) for fault in error.faults)
         return Examination(tuple(faults), (), now)
     environment, timezone = configured.environment, configured.configuration.timezone
-    checks = [Check("configuration", Verdict.OK, "can be used"), *_places(environment)]
+    checks = [Check("configuration", Severity.OK, "can be used"), *_places(environment)]
     log, extent = _log(configured)
-    checks += [*_set_aside(configured), log, *soundness.checks(environment, deep=deep, told=told)]
+    checks += [*_set_aside(configured), log, *soundness.checks(environment, deep=deep, on_progress=on_progress)]
     checks += [*_server(environment), *_schedules(configured, now)]
     if any(check.name == "replica" for check in checks):
         return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
@@ -108,9 +108,9 @@ def examine(
             return Examination(tuple(checks), tuple(open_work.kinds(source.db, most=most)), now, timezone)
     except CANNOT_LOOK as error:
         if not isinstance(error, SourceError) or not is_absent(environment.replica) or (extent and extent.held):
-            checks += (Check("replica", Verdict.FAILED, fault) for fault in fault_lines(error))
+            checks += (Check("replica", Severity.FAILED, fault) for fault in fault_lines(error))
         else:
-            checks.append(Check("replica", Verdict.NOTE, "not there yet", "`holdtime up` publishes it"))
+            checks.append(Check("replica", Severity.NOTE, "not there yet", "`holdtime up` publishes it"))
     return Examination(tuple(checks), (), now, timezone)
 
 
@@ -128,14 +128,14 @@ def is_absent(path: Path) -> bool:
 def _places(environment: Environment) -> Iterator[Check]:
     try:
         keys = public_keys(environment.public_key)
-        yield Check("keys", Verdict.OK, f"{len(keys)} public key{'s' if len(keys) > 1 else ''}")
+        yield Check("keys", Severity.OK, f"{len(keys)} public key{'s' if len(keys) > 1 else ''}")
     except UnusableKeyError as error:
-        yield Check("keys", Verdict.FAILED, str(error))
+        yield Check("keys", Severity.FAILED, str(error))
     try:
         log = () if environment.log_is_kafka else (environment.log_path,)
         require_apart(*log, environment.warehouse, environment.replica)
     except EXPECTED as error:
-        yield Check("files", Verdict.FAILED, "; ".join(fault_lines(error)))
+        yield Check("files", Severity.FAILED, "; ".join(fault_lines(error)))
 
 
 def _log(configured: Settings) -> tuple[Check, Extent | None]:
@@ -144,18 +144,18 @@ def _log(configured: Settings) -> tuple[Check, Extent | None]:
     try:
         log = event_log.of(configured)
         if not environment.log_is_kafka and is_absent(environment.log_path):
-            absent = Check("log", Verdict.NOTE, f"{environment.log_path} is not there yet", "`holdtime up` makes it")
+            absent = Check("log", Severity.NOTE, f"{environment.log_path} is not there yet", "`holdtime up` makes it")
             return absent, Extent({}, log.FIRST_OFFSET)
         if not environment.log_is_kafka and not os.access(environment.log_path, os.R_OK):
             path = environment.log_path
-            return Check("log", Verdict.FAILED, f"{path} cannot be read", os_error.denied(path)), None
+            return Check("log", Severity.FAILED, f"{path} cannot be read", os_error.denied(path)), None
         try:
             extent = Extent.of(log)
         finally:
             asyncio.run(log.close())
     except CANNOT_LOOK as error:
-        return Check("log", Verdict.FAILED, "; ".join(fault_lines(error))), None
-    return Check("log", Verdict.OK, f"holds {extent.held:,} records"), extent
+        return Check("log", Severity.FAILED, "; ".join(fault_lines(error))), None
+    return Check("log", Severity.OK, f"holds {extent.held:,} records"), extent
 
 
 def _set_aside(configured: Settings) -> Iterator[Check]:
@@ -169,7 +169,7 @@ def _set_aside(configured: Settings) -> Iterator[Check]:
         for each in salvage.set_aside(path) if path else ():
             yield Check(
                 "damage",
-                Verdict.NOTE,
+                Severity.NOTE,
                 f"{each} was damaged and set aside: {path} goes on with what could be read of it",
                 "`holdtime reconcile --once --since` asks Telnyx for what is lost; then remove the file",
             )
@@ -185,16 +185,16 @@ def _server(environment: Environment) -> Iterator[Check]:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is ours: no proxy stands before it
     try:
         with direct.open(f"{address}/status", timeout=2) as answer:
-            status = json.loads(answer.read(_MOST_STATUS_BYTES))
+            status = json.loads(answer.read(_MAX_STATUS_BYTES))
         lag, deliveries = status["lag_events"], status.get("deliveries")
         behind = "" if lag is None else f", {lag:,} records behind the log"
-        checks = [Check("server", Verdict.OK, f"answers at {address}{behind}")]
+        checks = [Check("server", Severity.OK, f"answers at {address}{behind}")]
         checks += [deliveries_check.of(deliveries)] if deliveries else []
     except (ValueError, KeyError, TypeError, AttributeError):
         do = "see HOLDTIME_ADMIN_PORT" if is_apart else "see HOLDTIME_HTTP_PORT"
-        checks = [Check("server", Verdict.NOTE, f"something else answers at {address}", do)]
+        checks = [Check("server", Severity.NOTE, f"something else answers at {address}", do)]
     except (OSError, HTTPException):
-        checks = [Check("server", Verdict.NOTE, f"nothing answers at {address}", "start `holdtime up`")]
+        checks = [Check("server", Severity.NOTE, f"nothing answers at {address}", "start `holdtime up`")]
     yield from checks
 
 
@@ -203,25 +203,25 @@ def _schedules(configured: Settings, now: datetime) -> Iterator[Check]:
     if not configured.configuration.schedule:
         return
     faults = [fault for each in configured.configuration.schedule for fault in each.unreachable(os.environ)]
-    yield from (Check("schedules", Verdict.FAILED, fault) for fault in faults)
+    yield from (Check("schedules", Severity.FAILED, fault) for fault in faults)
     try:
-        found = standings(context_of(configured), now)
+        found = statuses(context_of(configured), now)
     except (LedgerError, *EXPECTED) as error:
-        yield Check("schedules", Verdict.FAILED, "; ".join(fault_lines(error)))
+        yield Check("schedules", Severity.FAILED, "; ".join(fault_lines(error)))
         return
     troubles = [trouble for each in found for trouble in each.troubles()]
     do = "`holdtime schedule --status` shows all, `holdtime schedule --now NAME` sends anew"
-    yield from (Check("schedules", Verdict.FAILED, trouble, do) for trouble in troubles)
+    yield from (Check("schedules", Severity.FAILED, trouble, do) for trouble in troubles)
     if not faults and not troubles:
         coming = min((each for each in found if each.next_at), key=lambda each: each.next_at or now)
         at = humanize.moment(coming.next_at, coming.times.zone)
         yield Check(
-            "schedules", Verdict.OK, f"{len(found)}, the next is {coming.name} at {at} ({coming.times.zone.key})"
+            "schedules", Severity.OK, f"{len(found)}, the next is {coming.name} at {at} ({coming.times.zone.key})"
         )
 
 
 def _replica(source: Source, now: datetime) -> Check:
-    return Check("replica", Verdict.OK, f"published {humanize.age(_age_ms(source, now))} ago")
+    return Check("replica", Severity.OK, f"published {humanize.age(_age_ms(source, now))} ago")
 
 
 def _age_ms(source: Source, now: datetime) -> float:
@@ -249,10 +249,10 @@ def _queues(configured: Settings, source: Source) -> Iterator[Check]:
     missing = {where: found for where, names in named.items() if (found := queue_names.unheard(source, names))}
     for where, found in missing.items():
         do = "correct the name in the configuration, unless that queue is yet to come"
-        yield Check("queues", Verdict.NOTE, f"{where}: {found}", do)
+        yield Check("queues", Severity.NOTE, f"{where}: {found}", do)
     if named and not missing:
         count = len({name for names in named.values() for name in names})
-        yield Check("queues", Verdict.OK, f"{count:,} named in the configuration, none of them unknown")
+        yield Check("queues", Severity.OK, f"{count:,} named in the configuration, none of them unknown")
 
 
 def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:
@@ -266,19 +266,19 @@ def _lag(source: Source, log: Extent, now: datetime) -> Check:
         if end < landed.get(partition, -1):
             return Check(
                 "lag",
-                Verdict.FAILED,
+                Severity.FAILED,
                 f"the log ends at position {end:,}, but the warehouse has landed up to {landed[partition]:,}",
                 "put back the log that the warehouse was made from, or move this one away",
             )
     lag = log.lag(landed)
-    if lag and _age_ms(source, now) > PATIENCE / timedelta(milliseconds=1):
+    if lag and _age_ms(source, now) > MAX_LAG / timedelta(milliseconds=1):
         return Check(
             "lag",
-            Verdict.FAILED,
+            Severity.FAILED,
             f"{lag:,} records of the log are not in the replica",
             "start `holdtime up`; where it runs, its log says why: look for not_landed and replica_not_published",
         )
-    return Check("lag", Verdict.OK, f"{lag:,} records of the log are not in the replica yet")
+    return Check("lag", Severity.OK, f"{lag:,} records of the log are not in the replica yet")
 
 
 def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
@@ -286,7 +286,7 @@ def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
     if judged is not None and instant(judged) > now + OFF:
         return Check(
             "clock",
-            Verdict.FAILED,
+            Severity.FAILED,
             f"this machine says {now:%Y-%m-%d %H:%M:%S} UTC, the last landing said {instant(judged):%Y-%m-%d %H:%M:%S}",
             "set the clock; when it is right the next landing, or `holdtime rebuild`, evaluates waits by it again",
         )
@@ -295,17 +295,17 @@ def _clock(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
     if ahead_us is not None and ahead_us > OFF / timedelta(microseconds=1):
         return Check(
             "clock",
-            Verdict.FAILED,
+            Severity.FAILED,
             f"half of the last day's events came {humanize.age(ahead_us / 1000)} or more before they happened",
             "set this machine's clock: it is behind, and at 300 s nothing is let in",
         )
-    return Check("clock", Verdict.OK, "as far as events tell")
+    return Check("clock", Severity.OK, "as far as events tell")
 
 
 def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
     rows = db.execute("select reason, count(*) from rejected group by reason order by count(*) desc, reason").fetchall()
     if not rows:
-        return Check("rejected", Verdict.OK, "nothing")
+        return Check("rejected", Severity.OK, "nothing")
     do = "`holdtime rejected list`"
     reasons = {reason for reason, _ in rows}
     if "stale" in reasons:
@@ -314,16 +314,16 @@ def _rejected(db: duckdb.DuckDBPyConnection) -> Check:
         do += (
             "; those that are damaged were lost from the log: `holdtime reconcile --once --since` asks Telnyx for them"
         )
-    return Check("rejected", Verdict.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)
+    return Check("rejected", Severity.NOTE, ", ".join(f"{count:,} {reason}" for reason, count in rows), do)
 
 
 def _contradictions(db: duckdb.DuckDBPyConnection) -> Check:
     count = value(db, "select count(*) from contradictions")
     if not count:
-        return Check("contradictions", Verdict.OK, "no event id came with two contents")
+        return Check("contradictions", Severity.OK, "no event id came with two contents")
     return Check(
         "contradictions",
-        Verdict.NOTE,
+        Severity.NOTE,
         f"{count:,} events do not count, because their id came with another content too",
         "see the table contradictions; the bodies of all of them are in stored_events",
     )
@@ -333,7 +333,7 @@ def _told_twice(db: duckdb.DuckDBPyConnection) -> Iterator[Check]:
     if count := value(db, "select count(*) from told_twice"):
         yield Check(
             "told twice",
-            Verdict.NOTE,
+            Severity.NOTE,
             f"{count:,} events do not count, because they are equal to another in everything but their id",
             "see the table told_twice; the bodies of all of them are in stored_events",
         )
@@ -355,7 +355,7 @@ def _strays(db: duckdb.DuckDBPyConnection) -> Iterator[Check]:
     named = "; ".join(f"{event_id} ({event_type}) says {occurred_at} UTC" for event_id, event_type, occurred_at in rows)
     yield Check(
         "strays",
-        Verdict.NOTE,
+        Severity.NOTE,
         f"{count:,} events with a time more than a year away from all that came with them: {named}",
         "see the table stray_events; reports without --from leave such times out",
     )

@@ -22,7 +22,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OpenWork:
     """A kind of open work: how many there are, the oldest of them, and what to do about it."""
 
     name: str
@@ -112,7 +112,7 @@ order by since, id
 """
 
 
-def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[Kind]:
+def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[OpenWork]:
     """Every kind of open work, with the `most` oldest items of each."""
     found = []
     for question in _QUESTIONS:
@@ -129,5 +129,5 @@ def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[Kind]:
             Item(each, place, session, instant(since), event, None if heard is None else instant(heard))
             for each, place, session, since, event, heard in rows
         )
-        found.append(Kind(question.name, count, oldest, question.meaning, question.do))
+        found.append(OpenWork(question.name, count, oldest, question.meaning, question.do))
     return found

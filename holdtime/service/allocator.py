@@ -5,11 +5,11 @@ import sys
 
 TUNABLES = "GLIBC_TUNABLES"
 CACHE = "glibc.malloc.tcache_count"
-MOST = 65_000
+MAX_BLOCKS = 65_000
 """Blocks of a size that a thread keeps for itself; glibc's own are 7, and all others cost it a search."""
 
 
-def make_room() -> None:
+def enlarge_cache() -> None:
     """Have this process start again with a larger cache, unless it has one, or whoever started it chose another.
 
     glibc reads that once, when a process starts; the process stays the same one, with the same arguments. A batch of
@@ -18,5 +18,5 @@ def make_room() -> None:
     chosen = os.environ.get(TUNABLES, "")
     if CACHE in chosen or "CS_GNU_LIBC_VERSION" not in os.confstr_names or not sys.executable:
         return
-    os.environ[TUNABLES] = ":".join(filter(None, [chosen, f"{CACHE}={MOST}"]))
+    os.environ[TUNABLES] = ":".join(filter(None, [chosen, f"{CACHE}={MAX_BLOCKS}"]))
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -15,7 +15,7 @@ from holdtime.service import event_log
 from holdtime.service.heartbeat import keep_beating
 from holdtime.service.service import Service
 from holdtime.service.steady_clock import SteadyClock
-from reconciler.status import Standing
+from reconciler.status import ReconcilerStatus
 
 
 @asynccontextmanager
@@ -59,14 +59,16 @@ async def reconciling(service: Service) -> AsyncIterator[None]:
             await asking
 
 
-def _import_every_so_often() -> Callable[[Settings, Log, CollectorRegistry, Standing], Coroutine[Any, Any, None]]:
+def _import_every_so_often() -> Callable[
+    [Settings, Log, CollectorRegistry, ReconcilerStatus], Coroutine[Any, Any, None]
+]:
     from holdtime.service.reconciling import every_so_often  # noqa: PLC0415 - the SDK takes a second to load
 
     return every_so_often
 
 
 @asynccontextmanager
-async def telling(service: Service) -> AsyncIterator[None]:
+async def beating(service: Service) -> AsyncIterator[None]:
     """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
     if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
         yield

@@ -12,7 +12,7 @@ import structlog
 
 from eventlog.log import Log, LogUnavailableError
 from holdtime.service.steady_clock import elapsed_s
-from reconciler.outage import NOTICED, between
+from reconciler.outage import MIN_OUTAGE, between
 
 EVERY_S = 30.0
 
@@ -56,7 +56,7 @@ async def keep_beating(
 
 async def _beat(beats: Beats, to: Log, now: datetime, away: timedelta | None) -> None:
     """Leave a beat of now. `away` is how long ago this process could last take webhooks; None where it never could."""
-    if away is None or away >= NOTICED:
+    if away is None or away >= MIN_OUTAGE:
         last = await beats.last()
         since = max((each for each in (last, None if away is None else now - away) if each is not None), default=now)
         if (down := between(since, now)) is not None:

@@ -12,7 +12,7 @@ from holdtime.service import event_log
 from holdtime.service.components import Components
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.supervisor import DRAIN, Supervisor
-from reconciler.status import Standing
+from reconciler.status import ReconcilerStatus
 from warehouse.errors import Trouble
 
 __all__ = ["DRAIN", "Service"]
@@ -31,12 +31,12 @@ class Service:
     stop: threading.Event = field(default_factory=threading.Event)
     clock: SteadyClock = field(default_factory=SteadyClock)
     supervisor: Supervisor = field(init=False)
-    reconciling: Standing | None = field(init=False)
+    reconciling: ReconcilerStatus | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing lands yet. One process that does everything reconciles too, where it has a key to ask Telnyx with."""
         has_key = bool(self.settings.environment.api_key.get_secret_value())
-        self.reconciling = Standing() if self.ingests and self.lands and has_key else None
+        self.reconciling = ReconcilerStatus() if self.ingests and self.lands and has_key else None
         components = self.components
         self.supervisor = Supervisor(
             self.settings, components.log, components.processor_metrics, self.ingests, self.stop, self.clock
@@ -79,7 +79,7 @@ class Service:
             "deliveries": self.components.refusals.status() if self.ingests else None,
             "damaged_records": self.components.processor_metrics.damaged_records if self.lands else None,
             "set_aside": [str(path) for path in event_log.set_aside(self.components.log)],
-            "reconciler": self.reconciling.status() if self.reconciling else None,
+            "reconciler": self.reconciling.as_json() if self.reconciling else None,
         }
 
     async def process(self) -> None:

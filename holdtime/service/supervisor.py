@@ -35,20 +35,20 @@ DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
 
 AGAIN_S = 0.5
-AGAIN_AT_MOST_S = 5.0
+MAX_AGAIN_S = 5.0
 """How soon after a failure the warehouse is opened anew: twice as long each time, up to this; and never so often that
 it takes more than a tenth of the time.
 """
 
-LONGEST_PAUSE_S = 300.0
+MAX_PAUSE_S = 300.0
 
-TURN_S = 1.0
+LOCK_POLL_S = 1.0
 """How often a process looks whether another one still has the warehouse."""
 
 SETTLED_S = 60.0
 """Landing that went on for so long had overcome what had ended it before."""
 
-WATCH_S = 2.0
+WATCH_POLL_S = 2.0
 
 EXPLAINED = (WarehouseError, ConfigurationError, ValueError, OSError, duckdb.Error)
 """Errors whose text says what is wrong; of others the log gets the stack."""
@@ -116,7 +116,7 @@ class Supervisor:
         """Say what happened, mend what can be mended; returns after how many seconds to try again."""
         self._say_away(error)
         if isinstance(error, LockedError):
-            return TURN_S
+            return LOCK_POLL_S
         began = time.monotonic()
         if trouble(error) is Trouble.DAMAGED:
             try:
@@ -126,7 +126,7 @@ class Supervisor:
             except (WarehouseError, OSError, duckdb.Error) as refusal:
                 self._say_away(refusal)
         took_s = time.monotonic() - began
-        pause_s = max(min(AGAIN_S * 2.0 ** min(self._failures, 9), AGAIN_AT_MOST_S), min(10 * took_s, LONGEST_PAUSE_S))
+        pause_s = max(min(AGAIN_S * 2.0 ** min(self._failures, 9), MAX_AGAIN_S), min(10 * took_s, MAX_PAUSE_S))
         if self.away is not None:
             unforeseen = None if isinstance(error, EXPLAINED) or self._failures else error
             why, reason = self.away.why, self.away.reason
@@ -219,7 +219,7 @@ class Supervisor:
         stuck_at: float | None = None
         reached = dict(processor.progress.landed)
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(WATCH_POLL_S)
             await self._tell_outage()
             if stuck_at is not None and self.stop.is_set() and time.monotonic() - stuck_at > DRAIN.total_seconds():
                 os._exit(1)  # all else has stopped, and a thread that is stuck would keep the process for ever

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-PATIENCE = timedelta(minutes=2)
+TIMEOUT = timedelta(minutes=2)
 
 SHORT_LOOKS = 5
 """So often in a row a log has to look as if it had lost something: a new leader may know less for a moment."""
@@ -17,7 +17,7 @@ class Watchdog:
     A log that cannot be asked says nothing: whoever waits for it is not stuck, and starting anew would not help.
     """
 
-    patience: timedelta = PATIENCE
+    patience: timedelta = TIMEOUT
     _landed: int = -1
     _lag: int = 0
     _since: float = 0.0

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from reconciler.api import Api
-from reconciler.found import Found
-from reconciler.seen_events import Known
+from reconciler.found import FoundEvent
+from reconciler.seen_events import SeenEvents
 from reconciler.windows import Window
 
 
@@ -23,7 +23,7 @@ class Asking:
     """
 
     api: Api
-    known: Known
+    seen: SeenEvents
     now: datetime
     clock: Callable[[], datetime]
     since: timedelta | None = None
@@ -33,11 +33,11 @@ class Asking:
     """Of the useless ones, those that the account may not use."""
 
 
-Finds = list[Found] | Window
+Finds = list[FoundEvent] | Window
 """What a source gives: events, and each window that all events before it make complete."""
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """A list of Telnyx's."""
 
     name: str

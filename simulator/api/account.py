@@ -21,7 +21,7 @@ from simulator.world import World
 
 NEVER = 1 << 62
 """When something ends of which nobody knows the end yet, in microseconds."""
-LONGEST_CONFERENCE_US = 4 * 3_600_000_000
+MAX_CONFERENCE_US = 4 * 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -115,9 +115,7 @@ class Account:
         """The names of all queues that ever held somebody; an empty one is forgotten after a while, as at Telnyx."""
         now = self.now()
         recent = {
-            each.queue
-            for each in self.history.visits
-            if each.enqueued <= now and _left(each) > now - LONGEST_CONFERENCE_US
+            each.queue for each in self.history.visits if each.enqueued <= now and _left(each) > now - MAX_CONFERENCE_US
         }
         return sorted(recent)
 

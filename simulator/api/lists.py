@@ -15,8 +15,8 @@ from simulator.api.manners import Manners
 from simulator.api.resources import Resource
 from simulator.telnyx import Event
 
-MOST = 250
-MOST_DETAIL_RECORDS = 50
+MAX_ITEMS = 250
+MAX_DETAIL_RECORDS = 50
 _DAY_US = 86_400_000_000
 
 Query = Mapping[str, str]
@@ -156,7 +156,7 @@ class Lists:
             self.found.clear()
             self.found[asked] = self._detail_records(query)
         found = self.found[asked]
-        return _page(query, len(found), lambda start, end: found[start:end], most=MOST_DETAIL_RECORDS)
+        return _page(query, len(found), lambda start, end: found[start:end], most=MAX_DETAIL_RECORDS)
 
     def _detail_records(self, query: Query) -> list[Resource]:
         kind, now = query.get("filter[record_type]"), self.account.now()
@@ -186,7 +186,7 @@ class Lists:
         return found
 
 
-def _page(query: Query, total: int, items: Callable[[int, int], list[Resource]], *, most: int = MOST) -> Resource:
+def _page(query: Query, total: int, items: Callable[[int, int], list[Resource]], *, most: int = MAX_ITEMS) -> Resource:
     """One page, with the meta that tells how many there are."""
     number, size = _whole(query, "page[number]", 1), min(_whole(query, "page[size]", 20), most)
     start = (number - 1) * size

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from simulator.api.account import (
-    LONGEST_CONFERENCE_US,
+    MAX_CONFERENCE_US,
     NEVER,
     Account,
 )
@@ -55,7 +55,7 @@ def conference(account: Account, room: Conference) -> Resource:
         "record_type": "conference",
         "name": account.names.get(room.conference_id, f"room-{room.conference_id[:8]}"),
         "created_at": ms(room.created),
-        "expires_at": ms(room.created + LONGEST_CONFERENCE_US),
+        "expires_at": ms(room.created + MAX_CONFERENCE_US),
         "updated_at": ms(room.ended if over else max([room.created, *moves])),
         "status": "completed" if over else "in_progress" if moves else "init",
         "end_reason": None if not over else "ended_via_api" if via_api else room.end_reason,
@@ -204,7 +204,7 @@ def conference_record(account: Account, room: Conference) -> Resource:
         "name": account.names.get(room.conference_id, f"room-{room.conference_id[:8]}"),
         "started_at": with_offset(room.created),
         "ended_at": with_offset(room.ended),
-        "expires_at": with_offset(room.created + LONGEST_CONFERENCE_US),
+        "expires_at": with_offset(room.created + MAX_CONFERENCE_US),
         "call_sec": (room.ended - room.created) // _US,
         "participant_call_sec": sum(seconds),
         "participant_count": len(seconds),

@@ -12,7 +12,7 @@ from telnyx import AsyncTelnyx
 from reconciler.api import Api
 from reconciler.pace import Pace
 from reconciler.reconciler import Reconciler
-from reconciler.seen_events import Warehouse as KnownWarehouse
+from reconciler.seen_events import ReplicaEvents as KnownWarehouse
 from simulator.api import application
 from tests.laws.test_truth import a_world
 from tests.support.documented import FIELDS

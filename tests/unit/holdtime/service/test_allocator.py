@@ -9,7 +9,7 @@ import pytest
 
 from holdtime.service.allocator import (
     CACHE,
-    MOST,
+    MAX_BLOCKS,
     TUNABLES,
 )
 
@@ -17,7 +17,7 @@ SAYS = """
 import json, os, sys
 print("begun")
 from holdtime.service import allocator
-allocator.make_room()
+allocator.enlarge_cache()
 print(json.dumps([os.getpid(), os.environ.get(allocator.TUNABLES), sys.argv[1:]]))
 """
 
@@ -38,12 +38,12 @@ def started(*arguments: str, tunables: str | None = None) -> tuple[int, list[str
 def test_a_process_starts_again_once_and_stays_the_same_with_the_same_arguments() -> None:
     pid, (*begun, last) = started("report", "--queue", "a b", "")
     assert begun == ["begun", "begun"]
-    assert json.loads(last) == [pid, f"{CACHE}={MOST}", ["report", "--queue", "a b", ""]]
+    assert json.loads(last) == [pid, f"{CACHE}={MAX_BLOCKS}", ["report", "--queue", "a b", ""]]
 
 
 def test_what_its_starter_tuned_stays() -> None:
     pid, (*_, last) = started(tunables="glibc.malloc.arena_max=4")
-    assert json.loads(last) == [pid, f"glibc.malloc.arena_max=4:{CACHE}={MOST}", []]
+    assert json.loads(last) == [pid, f"glibc.malloc.arena_max=4:{CACHE}={MAX_BLOCKS}", []]
 
 
 @pytest.mark.parametrize("chosen", [f"{CACHE}=100", f"glibc.malloc.arena_max=4:{CACHE}=0"])
