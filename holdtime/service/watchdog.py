@@ -12,12 +12,12 @@ SHORT_LOOKS = 5
 
 @dataclass(slots=True)
 class Watchdog:
-    """Told how far landing is, says when it is stuck: records come in, and for `patience` not one has landed.
+    """Told how far landing is, says when it is stuck: records come in, and for `timeout` not one has landed.
 
     A log that cannot be asked says nothing: whoever waits for it is not stuck, and starting anew would not help.
     """
 
-    patience: timedelta = TIMEOUT
+    timeout: timedelta = TIMEOUT
     _landed: int = -1
     _lag: int = 0
     _since: float = 0.0
@@ -34,7 +34,7 @@ class Watchdog:
         if landed != self._landed or 0 in {lag, self._lag}:
             self._landed, self._lag, self._since = landed, lag, now_s
             return False
-        return lag > self._lag and now_s - self._since > self.patience.total_seconds()
+        return lag > self._lag and now_s - self._since > self.timeout.total_seconds()
 
     def excuse(self) -> None:
         """Begin to watch anew."""
