@@ -12,7 +12,8 @@ from eventlog.kafka import address as kafka_address
 from eventlog.log import Extent, Log, LogUnavailableError
 from eventlog.sqlite.log import SqliteLog
 from eventlog.sqlite.writer import Bounds
-from holdtime.config.settings import Kafka, Settings
+from holdtime.config.configuration import Kafka
+from holdtime.config.settings import Settings
 from holdtime.service import tracing
 from schedules import freshness
 from schedules.freshness import LogEnd
