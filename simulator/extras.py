@@ -13,9 +13,9 @@ from simulator.history import (
     Bill,
     History,
     Leg,
+    MachineVerdict,
     Recording,
     Talk,
-    Verdict,
     Visit,
 )
 from simulator.plan import Habits
@@ -70,7 +70,7 @@ def _detect(leg: Leg, answered: int, habits: Habits, rng: random.Random) -> None
     at, premium = answered + rng.randrange(100_000, 3 * _S), rng.random() < 0.3
     if at < leg.ended:
         person = "human_business" if premium else "human"
-        leg.verdict = Verdict(at, rng.choice((person, person, "machine", "not_sure")), premium)
+        leg.verdict = MachineVerdict(at, rng.choice((person, person, "machine", "not_sure")), premium)
 
 
 def _record(leg: Leg, habits: Habits, rng: random.Random) -> None:

@@ -15,17 +15,18 @@ from rich.progress import Progress
 from holdtime.config.settings import ConfigurationError
 from reports.formats import output
 from simulator import (
-    Delivery,
     Faults,
     Plan,
     Posted,
+    SimulatedDelivery,
     Target,
     World,
     deliver,
     post,
 )
 from simulator import simulate as simulated
-from simulator.poster import BROKEN, unreachable
+from simulator.keep_alive import BROKEN
+from simulator.poster import unreachable
 
 _SEED_BYTES = 32
 _MEANINGS = {
@@ -149,7 +150,7 @@ class Simulation:
 
     def send(
         self,
-        deliveries: list[Delivery],
+        deliveries: list[SimulatedDelivery],
         *,
         url: str,
         progress: Progress,

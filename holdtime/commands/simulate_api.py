@@ -9,7 +9,7 @@ from nacl.signing import SigningKey
 
 from holdtime.commands.simulate import untaken
 from simulator import (
-    Delivery,
+    SimulatedDelivery,
     World,
     post,
 )
@@ -55,7 +55,7 @@ async def _serve(
     async def deliver() -> None:
         while True:
             event = await outbox.get()
-            delivery = Delivery(0, event.event_id, 1, False, event.body)
+            delivery = SimulatedDelivery(0, event.event_id, 1, False, event.body)
             posted = await post([delivery], url=url, key=key, allow_remote=allow_remote)
             for line in untaken(posted):
                 say(line)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from simulator.api import resources
+from simulator.api import resources, webhooks
 from simulator.api.account import Account
 from simulator.api.errors import ApiError
 from simulator.api.manners import Manners
@@ -53,7 +53,7 @@ class Lists:
     def _deliveries(self, events: Sequence[Event]) -> list[Resource]:
         lost, to = self.account.lost, self.account.plan.delivered_to
         return [
-            resources.webhook_delivery(each, delivered=each.event_id not in lost, delivered_to=to) for each in events
+            webhooks.webhook_delivery(each, delivered=each.event_id not in lost, delivered_to=to) for each in events
         ]
 
     def call_events(self, query: Query) -> Resource:
@@ -91,7 +91,7 @@ class Lists:
             query,
             last - first,
             lambda start, end: [
-                resources.call_event(each, delivered=each.event_id not in lost, delivered_to=to)
+                webhooks.call_event(each, delivered=each.event_id not in lost, delivered_to=to)
                 for each in events[first + start : first + end]
             ],
         )

@@ -3,7 +3,6 @@
 Sources: the OpenAPI description's schemas of the same names. Detail records write whole seconds with an offset.
 """
 
-import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,7 +19,7 @@ from simulator.history import (
     Stay,
     Visit,
 )
-from simulator.telnyx import Event, stamp
+from simulator.telnyx import stamp
 
 _US = 1_000_000
 _DENVER = timezone(timedelta(hours=-6))
@@ -238,60 +237,4 @@ def participant_record(room: Conference, stay: Stay) -> Resource:
         "rate_measured_in": "minutes",
         "currency": "USD",
         "user_id": an_id("user"),
-    }
-
-
-def original(event: Event) -> Resource:
-    """The webhook's event, without what is around it."""
-    body = json.loads(event.body)
-    inner: Resource = body.get("data", body)
-    return inner
-
-
-def call_event(event: Event, *, delivered: bool, delivered_to: str) -> Resource:
-    """A CallEvent with the original in it."""
-    told = original(event)
-    payload = told.get("payload", {})
-    return {
-        "record_type": "call_event",
-        "type": "webhook",
-        "name": told["event_type"],
-        "event_timestamp": stamp(event.at),
-        "call_leg_id": payload.get("call_leg_id"),
-        "call_session_id": payload.get("call_session_id"),
-        "organization_id": None,
-        "user_id": an_id("user"),
-        "metadata": {
-            "attempt": 1,
-            "delivered_to": delivered_to,
-            "event": told,
-            "status": "delivered" if delivered else "failed",
-        },
-    }
-
-
-def webhook_delivery(event: Event, *, delivered: bool, delivered_to: str) -> Resource:
-    """A delivery with its attempts, newest first."""
-    status = "delivered" if delivered else "failed"
-    until = event.at + 40_000
-    return {
-        "id": an_id("delivery", event.event_id),
-        "record_type": "webhook_delivery",
-        "user_id": an_id("user"),
-        "status": status,
-        "started_at": ms(event.at),
-        "finished_at": ms(until),
-        "attempts": [
-            {
-                "status": status,
-                "started_at": ms(event.at),
-                "finished_at": ms(until),
-                "errors": [] if delivered else [75499],
-                "http": {
-                    "request": {"url": delivered_to, "headers": [["Accept", "*/*"]]},
-                    "response": {"status": 200 if delivered else 503, "headers": [], "body": ""},
-                },
-            }
-        ],
-        "webhook": original(event),
     }

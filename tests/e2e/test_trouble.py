@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from simulator import (
-    Delivery,
+    SimulatedDelivery,
     World,
     deliver,
 )
@@ -26,7 +26,7 @@ from warehouse.blocks import mismatches
 
 __all__ = ["center"]
 
-Halves = tuple[World, tuple[list[Delivery], list[Delivery]]]
+Halves = tuple[World, tuple[list[SimulatedDelivery], list[SimulatedDelivery]]]
 
 
 def flip(path: Path, at: int) -> None:
