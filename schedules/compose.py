@@ -1,4 +1,4 @@
-"""Making the message of a run: the report of its period, read from the replica, and whether that has all of it."""
+"""The message of a run: the report of its period, read from the replica, and whether all of the period has landed."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,7 @@ from warehouse import readers
 
 
 def missing(context: Context, schedule: Schedule, due: datetime, log_end: LogEnd) -> str | None:
-    """Return what has not landed of the period of a run, in words; None when all of it has."""
+    """Say what part of a run's period has not landed; None when all of it has."""
     until = datetime.fromisoformat(schedule.asked(due, context.timezone)["to"])
     end, landed_at = log_end(), last_landing(context.warehouse)
     try:
@@ -34,9 +34,9 @@ def missing(context: Context, schedule: Schedule, due: datetime, log_end: LogEnd
 
 @dataclass(frozen=True, slots=True)
 class MessageRequest:
-    """What a message is asked for: the run of a schedule due at `due`, as it is `now`, the log reaching so far.
+    """A message to compose: of the run that is due at `due`, with facts as of `now`, while the log reaches to `log`.
 
-    `said` are lines about the run itself.
+    `remarks` are lines about the run itself.
     """
 
     context: Context
@@ -44,20 +44,20 @@ class MessageRequest:
     due: datetime
     now: datetime
     log: Extent | None
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-def message_of(asked: MessageRequest) -> Message:
+def message_of(wanted: MessageRequest) -> Message:
     """Return the message. Raises ReportError."""
-    context, schedule, due = asked.context, asked.schedule, asked.due
+    context, schedule, due = wanted.context, wanted.schedule, wanted.due
     options = schedule.asked(due, context.timezone)
-    request = context.request(options, asked.now)
+    request = context.request(options, wanted.now)
     until, landed_at = datetime.fromisoformat(options["to"]), last_landing(context.warehouse)
     in_file = {name: Origin.FILE if origin is Origin.OPTION else origin for name, origin in request.origins.items()}
     if schedule.timezone is None and not context.has_timezone:
         in_file["tz"] = Origin.DEFAULT
     with opened(context.replica) as source:
-        not_landed = lacking(source.db, asked.log, until, landed_at=landed_at) or outage(source.db, until)
+        not_landed = lacking(source.db, wanted.log, until, landed_at=landed_at) or outage(source.db, until)
         report = registry.run(schedule.report, source, replace(request, origins=in_file))
         score = registry.completeness_of(source, report)
     return message.summary(
@@ -67,12 +67,12 @@ def message_of(asked: MessageRequest) -> Message:
         forms=schedule.formats,
         stem=stem(context, schedule, due),
         lacking=not_landed,
-        said=asked.said,
+        remarks=wanted.remarks,
         score=score,
     )
 
 
 def stem(context: Context, schedule: Schedule, due: datetime) -> str:
-    """Return how the files of a run are called: by the time that was named, on the clock of the schedule's zone."""
+    """Return the name of a run's files without endings: schedule and due time, by the clock of the schedule's zone."""
     zone = schedule.zone(context.timezone)
     return f"{schedule.name}-{due.astimezone(zone):%Y-%m-%dT%H%M}"

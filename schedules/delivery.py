@@ -1,4 +1,4 @@
-"""Sending one message to one recipient, once; and saying what is known about whether it arrived."""
+"""Sending one message to one recipient, once, and whether it arrived, as far as can be known."""
 
 import contextlib
 import smtplib
@@ -27,7 +27,7 @@ TIMEOUT_S = 30.0
 
 
 class SendResult(StrEnum):
-    """What is known: it arrived; it was refused, and can be sent again; or nobody can say."""
+    """The message arrived; it was refused, and can be sent again; or nobody can know."""
 
     SENT = "sent"
     REFUSED = "refused"
@@ -43,7 +43,7 @@ class SendOutcome:
 
 
 def send(recipient: Recipient, message: Message, run: RunId) -> SendOutcome:
-    """Send it, in one attempt. The same run to the same recipient has the same Message-ID and Idempotency-Key."""
+    """Send the message in one attempt. The same run and recipient have the same Message-ID and Idempotency-Key."""
     service = recipient.service()
     if "rto=" not in recipient.url.get_secret_value():
         service.socket_read_timeout = TIMEOUT_S

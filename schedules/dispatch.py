@@ -42,7 +42,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long is waited in between: for what has not landed yet, and before something is sent again."""
+    """Seconds between two looks for a period that has not landed, and before a refused message is sent again."""
 
     look_s: float = 5
     retry_first_s: float = 5
@@ -50,16 +50,16 @@ class Waits:
 
 
 class StoppedError(Exception):
-    """The process is to stop: nothing new is begun."""
+    """The process is to stop, so no new attempt begins."""
 
 
 class _NotTakenError(Exception):
-    """It was refused, and can be sent again."""
+    """The recipient refused the message, so it can be sent again."""
 
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Sends what the ledger says is to be sent, in any number of threads. What it is given belongs to all of them."""
+    """Sends the pending deliveries of the ledger. Any number of threads share one."""
 
     context: Context
     ledger: Ledger
@@ -71,16 +71,18 @@ class Dispatcher:
     _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MAX_AT_ONCE))
 
     def reachable(self, schedule: Schedule) -> list[Recipient]:
-        """Return whom a schedule's summary goes to."""
+        """Return the recipients of a schedule's summary."""
         return recipients.found(schedule.recipients, self.environ, where="recipients")[0]
 
     def to_everybody(self, schedule: Schedule, run: RunId, packed: bytes) -> list[RunDelivery]:
-        """Send a message to all of a run who have not got it, and return what came of all. Raises StoppedError."""
-        made = Message.unpacked(packed)
-        known = {each.key: each for each in self._everybody(schedule, run)}
+        """Send a message to every recipient whose delivery is pending; return all deliveries. Raises StoppedError."""
+        message = Message.unpacked(packed)
+        by_key = {each.key: each for each in self._everybody(schedule, run)}
         threads = [
             threading.Thread(
-                target=self._send, args=(schedule, run, each, known.get(each.recipient), made), daemon=True
+                target=self._send,
+                args=(schedule, run, each, by_key.get(each.recipient), message),
+                daemon=True,
             )
             for each in self.ledger.deliveries(run)
             if each.state is DeliveryState.PENDING
@@ -96,22 +98,22 @@ class Dispatcher:
         return deliveries
 
     def drain(self, patience: timedelta) -> None:
-        """Wait until nothing is being sent any more, for so long at most. For after a stop."""
+        """After a stop: wait until no message is on its way, for `patience` at most."""
         give_up = time.monotonic() + patience.total_seconds()
         taken = 0
         while taken < _MAX_AT_ONCE and self._in_flight.acquire(timeout=max(0, give_up - time.monotonic())):
             taken += 1
         if taken:
-            self._in_flight.release(taken)  # whoever waits for a turn finds that it has been stopped
+            self._in_flight.release(taken)  # a thread that waits for its turn finds the stop
 
     def _everybody(self, schedule: Schedule, run: RunId) -> list[Recipient]:
         others = recipients.found(schedule.on_failure, self.environ, where="on_failure")[0]
         return [*self.reachable(schedule), *(others if run.kind is RunKind.NOTICE else [])]
 
     def _send(
-        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, made: Message
+        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, message: Message
     ) -> None:
-        """Send to one, again and again while it is refused; the ledger says before each attempt that there is one."""
+        """Send to one recipient, again and again while it refuses; the ledger holds each attempt before it begins."""
         about = {"schedule": schedule.name, "kind": run.kind, "due": run.due.isoformat(), "recipient": to.label}
         retries = stamina.retry_context(
             on=_NotTakenError,
@@ -124,13 +126,13 @@ class Dispatcher:
         try:
             for attempt in retries:
                 with attempt, self._begun():
-                    self._attempt(schedule, run, to, recipient, made)
+                    self._attempt(schedule, run, to, recipient, message)
         except StoppedError:
             return
         except _NotTakenError as error:
             self.ledger.settle(run, to.recipient, DeliveryState.FAILED, str(error), self.clock())
         except Exception as error:
-            # Whatever it was, the attempt was written down as begun.
+            # The ledger holds the attempt as begun, whatever was raised.
             self.ledger.settle(
                 run, to.recipient, DeliveryState.DOUBTFUL, f"{type(error).__name__} was raised", self.clock()
             )
@@ -149,12 +151,12 @@ class Dispatcher:
             yield
 
     def _attempt(
-        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, made: Message
+        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, message: Message
     ) -> None:
         self.ledger.attempt(run, to.recipient, self.clock())
         if to.recipient == FOLDER and schedule.folder is not None:
             try:
-                delivery.write(schedule.folder, made, compose.stem(self.context, schedule, run.due))
+                delivery.write(schedule.folder, message, compose.stem(self.context, schedule, run.due))
                 outcome = SendOutcome(SendResult.SENT)
             except OSError as error:
                 outcome = SendOutcome(SendResult.REFUSED, f"the folder cannot be written: {error.strerror}")
@@ -162,7 +164,7 @@ class Dispatcher:
             self.ledger.settle(run, to.recipient, DeliveryState.FAILED, "it is not configured any more", self.clock())
             return
         else:
-            outcome = self.send(recipient, made, run)
+            outcome = self.send(recipient, message, run)
         state = {
             SendResult.SENT: DeliveryState.SENT,
             SendResult.REFUSED: DeliveryState.PENDING,

@@ -1,4 +1,4 @@
-"""The runs of a schedule that were never begun: nobody ran it when they were due, or too many waited already."""
+"""The runs of a schedule that never began: no process ran it when they were due, or too many runs waited already."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the ledger holds: runs, and the deliveries of each."""
+"""The rows of the ledger: runs, and the deliveries of each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ FOLDER = "folder"
 
 
 class RunKind(StrEnum):
-    """Why something is sent."""
+    """Why a run sends: its cron expression named the time, `--now` asked for it, or a run failed."""
 
     CRON = "cron"
     NOW = "now"
@@ -26,7 +26,7 @@ class RunState(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """How far a delivery is. The last three are final; `doubtful`: begun, and nobody can say whether it was sent."""
+    """How far a delivery is. The last three are final; `doubtful` began, and nobody can know whether it was sent."""
 
     PENDING = "pending"
     SENDING = "sending"

@@ -41,13 +41,13 @@ def preview(context: Context, log_end: LogEnd, now: datetime) -> Iterator[Render
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = compose.message_of(compose.MessageRequest(context, schedule, now, now, log_end()))
+            message = compose.message_of(compose.MessageRequest(context, schedule, now, now, log_end()))
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue
-        yield Text(f"  If it were now:\n\n  Subject: {humanize.plain(made.subject)}\n", style="dim")
-        yield Text("\n".join(f"  {humanize.plain(line)}".rstrip() for line in made.text.splitlines()) + "\n")
-        for each in made.attachments:
+        yield Text(f"  If it were now:\n\n  Subject: {humanize.plain(message.subject)}\n", style="dim")
+        yield Text("\n".join(f"  {humanize.plain(line)}".rstrip() for line in message.text.splitlines()) + "\n")
+        for each in message.attachments:
             yield Text(f"  Attached: {each.name}, {each.kind}, {len(each.content) / 1e3:,.1f} kB")
         yield Text()
 
@@ -70,26 +70,26 @@ def _failures(schedule: Schedule) -> str:
 
 
 def status(found: Sequence[ScheduleStatus]) -> RenderableType:
-    """What the last runs came to, and then what is wrong."""
+    """How the last runs ended, and then what is wrong."""
     parts: list[RenderableType] = []
-    for standing in found:
-        zone = standing.times.zone
-        coming = humanize.moment(standing.next_at, zone)
-        parts.append(Text.assemble((standing.name, "bold"), f": {standing.times}; next {coming}"))
-        for run, deliveries in standing.runs:
+    for schedule in found:
+        zone = schedule.times.zone
+        coming = humanize.moment(schedule.next_at, zone)
+        parts.append(Text.assemble((schedule.name, "bold"), f": {schedule.times}; next {coming}"))
+        for run, deliveries in schedule.runs:
             due = humanize.moment(run.id.due.replace(microsecond=0), zone)
             parts += [Text(f"  {run.id.kind} {due}: {run.state}"), *(_delivery(each) for each in deliveries)]
-        if standing.missed is not None:
-            parts.append(Text(f"  {standing.missed.words(standing.times)}", style="yellow"))
-        if not standing.runs:
+        if schedule.missed is not None:
+            parts.append(Text(f"  {schedule.missed.words(schedule.times)}", style="yellow"))
+        if not schedule.runs:
             parts.append(Text("  nothing was sent yet", style="dim"))
-    troubles = [trouble for standing in found for trouble in standing.troubles()]
+    troubles = [trouble for schedule in found for trouble in schedule.troubles()]
     parts += [Text(), *(Text(humanize.plain(trouble), style="red") for trouble in troubles)] if troubles else []
     return Group(*parts)
 
 
 def outcome(run: ScheduledRun | None, deliveries: Sequence[RunDelivery]) -> RenderableType:
-    """What came of one run."""
+    """How one run ended."""
     lines = [_delivery(each) for each in deliveries]
     if run is not None and run.reason and not lines:
         lines = [Text(f"  ✗ {run.reason}", style="red")]
@@ -107,12 +107,12 @@ def status_as_json(found: Sequence[ScheduleStatus]) -> str:
     return json.dumps(
         [
             {
-                "name": standing.name,
-                "cron": standing.times.expression,
-                "timezone": standing.times.zone.key,
-                "next_at": standing.next_at and standing.next_at.isoformat(),
-                "missed": standing.missed.count if standing.missed else 0,
-                "troubles": list(standing.troubles()),
+                "name": schedule.name,
+                "cron": schedule.times.expression,
+                "timezone": schedule.times.zone.key,
+                "next_at": schedule.next_at and schedule.next_at.isoformat(),
+                "missed": schedule.missed.count if schedule.missed else 0,
+                "troubles": list(schedule.troubles()),
                 "runs": [
                     {
                         "kind": run.id.kind,
@@ -130,10 +130,10 @@ def status_as_json(found: Sequence[ScheduleStatus]) -> str:
                             for each in deliveries
                         ],
                     }
-                    for run, deliveries in standing.runs
+                    for run, deliveries in schedule.runs
                 ],
             }
-            for standing in found
+            for schedule in found
         ],
         indent=2,
     )

@@ -30,10 +30,10 @@ from schedules.run import CRASHED, RunPerformer
 from schedules.schedule import Schedule
 
 DRAIN = timedelta(seconds=20)
-"""How long a stop waits for what is being sent just now: left half done, nobody would know whether it was."""
+"""How long a stop waits for messages on their way: of one that is cut off nobody knows whether it arrived."""
 
 MAX_UNDER_WAY = 10
-"""Of one schedule: runs that wait for their period, or for a recipient. While there are so many, others are missed."""
+"""Runs of one schedule that wait for their period or for a recipient. While there are so many, others are missed."""
 
 _POLL_S = 1.0
 _STAND_BY_S = 5.0
@@ -77,7 +77,7 @@ class Runner:
             if under_way < MAX_UNDER_WAY and (due := self._due(schedule, now)) is not None:
                 run = RunId(schedule.name, RunKind.CRON, due)
                 if self.runs.dispatcher.ledger.begin(run, now):
-                    self._tell(schedule, run, now)
+                    self._log_begin(schedule, run, now)
                     self._start(schedule, run)
 
     def join(self) -> None:
@@ -107,7 +107,7 @@ class Runner:
         self._next[schedule.name] = times.next(max(now, after))
         return due
 
-    def _tell(self, schedule: Schedule, run: RunId, now: datetime) -> None:
+    def _log_begin(self, schedule: Schedule, run: RunId, now: datetime) -> None:
         about = {"schedule": schedule.name, "due": run.due.isoformat()}
         times = schedule.times(self.runs.dispatcher.context.timezone)
         if (missed := Missed.before(run, times, self.runs.dispatcher.ledger)) is not None:
@@ -127,11 +127,11 @@ def run(
     *,
     log_end: LogEnd,
     clock: Callable[[], datetime],
-    make: Compose = compose.message_of,
+    compose: Compose = compose.message_of,
 ) -> None:
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
     with locked(context.ledger, RunKind.CRON), closing(Ledger(context.ledger)) as ledger:
-        Runner(RunPerformer(Dispatcher(context, ledger, stop, clock), log_end, make)).run()
+        Runner(RunPerformer(Dispatcher(context, ledger, stop, clock), log_end, compose)).run()
 
 
 def stand_by(context: Context, stop: threading.Event, *, log_end: LogEnd, clock: Callable[[], datetime]) -> None:
@@ -142,7 +142,7 @@ def stand_by(context: Context, stop: threading.Event, *, log_end: LogEnd, clock:
     last_reason = ""
     while not stop.is_set():
         try:
-            run(context, stop, log_end=log_end, clock=clock, make=render_process.message_of)
+            run(context, stop, log_end=log_end, clock=clock, compose=render_process.message_of)
         except (TakenError, LedgerError, sqlite3.Error) as error:
             if last_reason != str(error):
                 log.warning("schedules_not_run", reason=str(error), retry_s=_STAND_BY_S)

@@ -1,4 +1,4 @@
-"""The process that sends one message to one recipient: there, whatever a service answers has bounds of time and memory.
+"""The process that sends one message to one recipient: in it, time and memory for a service's answer are bounded.
 
 A service that gives a byte a second keeps every time-out of a library waiting; a process can be ended. The time allowed
 grows with the message, so that a slow line is no fault. What it uses is no secret of the command line: all goes through
@@ -20,19 +20,19 @@ from schedules.recipients import Recipient
 from schedules.record import RunId
 
 DEADLINE_S = 120.0
-"""For a whole sending, with all its requests, however often a service is heard from."""
+"""For all requests of one sending together, however many bytes a service sends meanwhile."""
 START_S = 60.0
-"""For the process to begin, on a machine that has much else to do."""
+"""For the process to begin, on a busy machine."""
 MIN_BYTES_A_SECOND = 50_000
 MEMORY_BYTES = 256 << 20
-"""What the process may hold besides the message, of which services and libraries make copies."""
+"""Memory of the process besides the message, of which services and libraries make copies."""
 
 _COPIES = 20
 _BEGUN = b"begun\n"
 
 
 def send(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> SendOutcome:
-    """Send it, in one attempt, and return what is known of it. A stop of this process does not stop the other one."""
+    """Send the message in one attempt, and return how it ended. A stop of this process does not stop the other one."""
     work = pickle.dumps((recipient, message, run))
     deadline_s += len(work) / MIN_BYTES_A_SECOND
     too_late = f"no whole answer came within {deadline_s:.0f} s"
@@ -61,7 +61,7 @@ def send(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
 
 
 def _unknown(output: bytes, why: str) -> SendOutcome:
-    """What is known where the process did not get to say it."""
+    """The outcome of a process that ended without a result."""
     if _BEGUN not in output:
         return SendOutcome(SendResult.REFUSED, f"{why}, before anything was sent")
     return SendOutcome(SendResult.UNCLEAR, f"{why}, and it may have been taken")

@@ -1,4 +1,4 @@
-"""How the schedules stand: when they run next, what the last run came to, and what somebody has to look after."""
+"""The status of schedules: when they run next, how the last run ended, and what needs a look."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ _PROMPT = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStatus:
-    """A schedule; its last run by the clock, the last that somebody asked for and the last notice of a failure.
+    """A schedule; its last run by the clock, the last run by `--now` and the last notice of a failure.
 
-    `missed` are the runs that were not begun before the last by the clock.
+    `missed` are the runs right before the last one by the clock that never began.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ScheduleStatus:
     missed: Missed | None = None
 
     def troubles(self) -> Iterator[str]:
-        """Yield what is wrong with the last runs: what was not sent, what may not have been, what never began."""
+        """Yield a line for each delivery that failed or is doubtful, and for a run that failed or never began."""
         for run, deliveries in self.runs:
             what = {RunKind.CRON: "", RunKind.NOW: "asked for, ", RunKind.NOTICE: "notice of a failure, "}[run.id.kind]
             when = f"{self.name}, {what}{humanize.moment(_second(run.id.due), self.times.zone)}"
@@ -52,7 +52,7 @@ class ScheduleStatus:
 
 
 def statuses(context: Context, now: datetime) -> list[ScheduleStatus]:
-    """Return how every schedule stands, by the ledger where there is one. Raises LedgerError."""
+    """Return the status of every schedule, by the ledger where there is one. Raises LedgerError."""
     presumed = context.timezone
     if not context.ledger.exists():
         return [
@@ -60,10 +60,10 @@ def statuses(context: Context, now: datetime) -> list[ScheduleStatus]:
             for each in context.schedules
         ]
     with Ledger.reading(context.ledger) as ledger:
-        return [_standing(each.name, each.times(presumed), ledger, now) for each in context.schedules]
+        return [_status(each.name, each.times(presumed), ledger, now) for each in context.schedules]
 
 
-def _standing(name: str, times: Cron, ledger: Ledger, now: datetime) -> ScheduleStatus:
+def _status(name: str, times: Cron, ledger: Ledger, now: datetime) -> ScheduleStatus:
     found = [run for kind in RunKind if (run := ledger.last(name, kind, until=now)) is not None]
     runs = tuple((run, tuple(ledger.deliveries(run.id))) for run in found)
     ours = next((run.id for run in found if run.id.kind is RunKind.CRON), None)

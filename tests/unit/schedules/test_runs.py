@@ -499,7 +499,7 @@ def test_a_run_that_cannot_be_made_fails_and_is_told(place: Place) -> None:
 def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
     with a_web_server() as server:
         runner = place.runner(a_schedule(server.url()))
-        made, tried = runner.runs.make, []
+        made, tried = runner.runs.compose, []
 
         def fragile(asked: MessageRequest) -> Message:
             tried.append(asked)
@@ -507,7 +507,7 @@ def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
                 raise ChildDiedError("killed for its memory")
             return made(asked)
 
-        runner.runs.make = fragile
+        runner.runs.compose = fragile
         runner.begin_due()
         runner.join()
         runner.runs.dispatcher.ledger.close()
