@@ -26,12 +26,12 @@ from reconciler.reconciler import (
 )
 
 _NEEDS = Needs(memory_limit="160MB")
-"""What the webhooks missed is little at a time."""
+"""A run finds few events at a time."""
 _BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
 
 
 def key_faults(settings: Settings) -> list[str]:
-    """What is missing to ask Telnyx anything."""
+    """Say that there is no key to ask Telnyx with, where that is so."""
     if settings.environment.api_key.get_secret_value():
         return []
     return ["TELNYX_API_KEY is empty: expected a v2 API key of the account, from Mission Control, API keys"]
@@ -101,7 +101,7 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
 async def _reconciling(
     settings: Settings, *, registry: CollectorRegistry | None = None, on_progress: OnProgress = lambda *_: None
 ) -> AsyncIterator[tuple[Reconciler, Log]]:
-    """A reconciler that lands what it finds, and its log; where that is in a cluster, another process lands it."""
+    """A reconciler and its log. It lands its events itself, unless the log is on Kafka: then `process` does."""
     if settings.environment.log_is_kafka:
         try:
             log_of_all = event_log.of(settings)
@@ -138,7 +138,7 @@ async def _reconciling(
 
 
 def _land(processor: Processor, store: Store) -> None:
-    """Land all that the log holds, and show it."""
+    """Land all that the log holds, and publish the replica."""
     while processor.land_next():
         pass
     store.warehouse.publisher.publish()

@@ -1,4 +1,4 @@
-"""`holdtime rejected`: what was kept although it is no event, shown safely, and landed again after a fix."""
+"""`holdtime rejected`: records that are no events, shown safely, and landed again after a fix."""
 
 import base64
 import json
@@ -82,7 +82,7 @@ class RejectedRecord:
 
 
 def reasons(db: duckdb.DuckDBPyConnection, reason: str | None) -> list[ReasonCount]:
-    """What there is by reason, the most frequent first."""
+    """Count the rejected records by reason, the most frequent first."""
     rows = db.execute(_REASONS, {"reason": reason}).fetchall()
     return [
         ReasonCount(reason, records, size, instant(first), instant(last)) for reason, records, size, first, last in rows
@@ -172,7 +172,7 @@ def _tables(
 
 
 def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int]]:
-    """Land again what was rejected, for one reason or any; yields what became of it so far, and how many there are.
+    """Land rejected records again, of one reason or any; yields the outcome so far, and how many records there are.
 
     Needs the warehouse to itself. At the end it publishes the replica and, from a log on Kafka, the facts that changed.
     Raises ConfigurationError, WarehouseError.

@@ -20,11 +20,11 @@ TIMEOUT_S = 30.0
 
 
 _NOT_FOR_IT = frozenset(("HOLDTIME_CONFIG", "HOLDTIME_ADMIN_HOST", "HOLDTIME_ADMIN_PORT"))
-"""Variables of whoever starts it that would send our questions elsewhere."""
+"""Variables of this process that would give the server another address than the one asked here."""
 
 
 class ServerError(Exception):
-    """The server did not do what was waited for; the text says what, and where its own words are."""
+    """The server did not get ready, land or stop in time. The text says which, and where its output is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzin
 
 
 class NothingListensError(ConfigurationError):
-    """Nobody takes deliveries at that URL."""
+    """Nothing listens at that URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class SimulationOutcome:
 
     @property
     def summary(self) -> list[str]:
-        """Lines for people: what became of all, and of those that were not taken why, by the last answer to each."""
+        """Lines for people: deliveries accepted, given up and forged, and the last answers to those given up."""
         posted = self.posted
         parts = [
             f"[bold]{posted.accepted:,}[/] accepted",
@@ -74,7 +74,7 @@ class SimulationOutcome:
 
 
 def untaken(posted: Posted) -> list[str]:
-    """Say of the deliveries that were not taken how many got which answer at last, a line for each answer."""
+    """Count the deliveries that were given up by the last answer to each, a line an answer."""
     return [f"[red]{count:,} given up after[/] {said(status)}" for status, count in posted.refusals.most_common()]
 
 
@@ -157,17 +157,17 @@ class Simulation:
         rate: float | None = None,
         allow_remote: bool = False,
     ) -> Posted:
-        """Post the deliveries, moving the newest task of `progress` and saying at once what is refused, and why.
+        """Post the deliveries, moving the newest task of `progress` and printing each kind of refusal once.
 
         Raises NothingListensError before any of them is posted; one that goes away later is tried again, as Telnyx
         does.
         """
-        task, told = progress.task_ids[-1], set[int]()
+        task, shown = progress.task_ids[-1], set[int]()
 
         def show(posted: Posted) -> None:
             progress.update(task, completed=posted.settled)
-            for status in posted.refusals.keys() - told:
-                told.add(status)
+            for status in posted.refusals.keys() - shown:
+                shown.add(status)
                 progress.console.print(said(status), soft_wrap=True)
 
         async def sent() -> Posted:

@@ -30,7 +30,7 @@ def serve(
     allow_remote: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until it is interrupted. What commands do is posted to `url` as signed webhooks. Raises OSError.
+    """Serve until it is interrupted. Webhooks that commands cause are posted to `url`, signed. Raises OSError.
 
     `lost` are the ids of the webhooks that were never posted: the API lists them as failed. `say` gets a line, in
     Rich's markup, for each webhook that was not taken.

@@ -31,8 +31,8 @@ log = structlog.get_logger("holdtime")
 def run(settings: Settings, *, ingests: bool = True, lands: bool = True) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and return.
 
-    Raises ConfigurationError, with every fault in it, before anything has started. Whatever ends landing, it resumes by
-    itself (`holdtime.service.supervisor`); it waits while another process has the warehouse.
+    Raises ConfigurationError, with every fault in it, before anything has started. Landing resumes by itself after any
+    error (`holdtime.service.supervisor`), and waits while another process has the warehouse.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, ingests=ingests, lands=lands))
@@ -65,7 +65,7 @@ async def _run(settings: Settings, *, ingests: bool, lands: bool) -> None:
         for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(kind, stop_serving)
         async with _processing(service, stop_serving), scheduling(service), reconciling(service), beating(service):
-            ready = asyncio.create_task(_tell_when_ready(server, service))
+            ready = asyncio.create_task(_log_when_ready(server, service))
             await server.serve(sockets=components.listeners.sockets)
             ready.cancel()
 
@@ -87,7 +87,7 @@ async def _endpoint(components: Components, stack: AsyncExitStack) -> WebhookEnd
 
 @asynccontextmanager
 async def _processing(service: Service, stop_serving: Callable[[], None]) -> AsyncIterator[None]:
-    """Process beside serving, if we are to, until told to stop; should that end by itself, stop serving too."""
+    """Land while the server serves, where this process lands; if landing ends by itself, stop serving too."""
     if not service.lands:
         yield
         return
@@ -101,7 +101,7 @@ async def _processing(service: Service, stop_serving: Callable[[], None]) -> Asy
         await processing
 
 
-async def _tell_when_ready(server: uvicorn.Server, service: Service) -> None:
+async def _log_when_ready(server: uvicorn.Server, service: Service) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     listeners = service.components.listeners

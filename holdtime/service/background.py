@@ -1,4 +1,4 @@
-"""What runs beside serving, each as a context: it ends when serving has ended."""
+"""Tasks in the background of serving, each as a context: it ends when serving has ended."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ from reconciler.status import ReconcilerStatus
 
 @asynccontextmanager
 async def scheduling(service: Service) -> AsyncIterator[None]:
-    """Send the summaries that are due, in a thread, where there are any; raise what ended it once all has stopped."""
+    """Send due summaries, in a thread, where there are schedules; raise its error when serving has ended."""
     if not (service.ingests and service.lands and service.settings.configuration.schedule):
         yield
         return
@@ -69,7 +69,7 @@ def _import_every_so_often() -> Callable[
 
 @asynccontextmanager
 async def beating(service: Service) -> AsyncIterator[None]:
-    """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
+    """Leave the heartbeat of an ingest, before a log on Kafka."""
     if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
         yield
         return

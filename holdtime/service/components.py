@@ -1,4 +1,4 @@
-"""What a running holdtime is made of, opened only when all of it can be."""
+"""The components of a process that serves, opened only when all of them can be."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -50,8 +50,8 @@ class Components:
 async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True) -> AsyncIterator[Components]:
     """Open everything, or raise ConfigurationError with every fault and leave nothing open and nothing made.
 
-    A process that does not ingest has no keys and does not open the log for writing; one that does not land here and
-    now (it has nothing to land, or waits for its turn) has no warehouse.
+    A process that does not ingest has no keys and does not open the log for writing. A process that does not land at
+    once has no warehouse.
     """
     environment = settings.environment
     faults: list[str] = []
@@ -101,9 +101,9 @@ async def opened(settings: Settings, *, ingests: bool = True, lands: bool = True
 
 
 def faults(settings: Settings, *, ingests: bool = True) -> list[str]:
-    """What is wrong with the keys, the address and the files that the settings name; nothing stays open or is made.
+    """Return the faults of the keys, the address and the files that the settings name; nothing stays open or is made.
 
-    To be named with what is wrong with the settings themselves, where that keeps them from being opened.
+    They are named together with the faults of the settings themselves, where there are some.
     """
     environment = settings.environment
     looks: list[Callable[[], object]] = [

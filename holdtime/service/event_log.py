@@ -21,7 +21,7 @@ from schedules.freshness import LogEnd
 if TYPE_CHECKING:
     from eventlog.kafka.connection import Connection
 
-# What speaks Kafka is imported where Kafka is: it takes longer than all the rest together.
+# The client of Kafka is imported only for a log on Kafka: that takes longer than all other imports together.
 # ruff: noqa: PLC0415
 
 _DAY_MS = 86_400_000
@@ -63,7 +63,7 @@ def set_aside(log: Log) -> list[Path]:
 
 
 def proven(log: Log, began: float) -> None:
-    """Let a log on Kafka know that the cluster took a write that began then, by the monotonic clock."""
+    """Note that the cluster took a write that began at `began`, by the monotonic clock; a log in a file ignores it."""
     from eventlog.kafka.log import KafkaLog
     from eventlog.kafka.spool import SpooledLog
 
@@ -113,7 +113,7 @@ def connection_of(settings: Settings) -> Connection:
 
 
 def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:
-    """Phone numbers go over this wire: in the clear only where nobody else listens, or on purpose."""
+    """Raise ValueError where phone numbers would go in the clear to another machine, unless the settings allow it."""
     remote = [server for server in servers if not kafka_address.is_loopback(server)]
     if remote and not kafka.tls and not kafka.allow_plaintext:
         raise ValueError(

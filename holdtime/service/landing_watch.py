@@ -56,7 +56,7 @@ class LandingWatch:
             try:
                 extent = await asyncio.to_thread(Extent.of, self.log)
             except LogUnavailableError:
-                self._watchdog.excuse()
+                self._watchdog.reset()
                 continue
             self._end_if_log_lost(ends_before(self.log, extent.ends, done))
             lag = extent.lag(done)

@@ -1,4 +1,4 @@
-"""Opening the warehouse for landing: at once, or after whatever keeps it away; mended where it is damaged."""
+"""Opening the warehouse for writing: at once or later, brought up to date, and mended where it is damaged."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -50,10 +50,10 @@ def open_now(
 ) -> OpenWarehouse | None:
     """Open the warehouse if that can be done at once; None where landing waits for it, and deliveries are taken.
 
-    That is where somebody holds it, the disk cannot serve now, it is damaged, or has to be brought up to date; `waits`
-    gets why. A `log` that is new has to go on after what the warehouse has landed, so there is no waiting then. With
-    `makes` a new warehouse is made, if there is no replica of an older one. Raises WarehouseError and ValueError for
-    what a person must put right.
+    Landing waits where another process holds the warehouse, its disk cannot serve now, it is damaged, or it has to be
+    brought up to date; `waits` gets the reason. A new `log` has to go on after the landed positions, so it never waits.
+    With `makes` a new warehouse is made, if there is no replica of an older one. Raises WarehouseError and ValueError
+    for faults that a person must mend.
     """
     paths = settings.environment
     is_there = paths.warehouse.is_file()
@@ -167,14 +167,14 @@ def _closed_after_error(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _definitions(configured: Configuration) -> tuple[QueueDefinition, ...]:
-    """What the views judge visits by. Raises ValueError where a queue's date is none."""
+    """Return the definitions of queues for the views. Raises ValueError where a queue's date is none."""
     from holdtime.config.queue_policies import definitions  # noqa: PLC0415 - polars is large, and landing needs none of it
 
     return definitions(configured)
 
 
 def _unread_wal_bytes(settings: Settings) -> int:
-    """How many bytes of the warehouse's write-ahead log DuckDB will pass over without a word."""
+    """Count the bytes of the warehouse's write-ahead log that DuckDB will skip without an error."""
     path = settings.environment.warehouse
     with explained(path):
         return wal.unread_bytes(wal.beside(path)) if path.is_file() else 0

@@ -1,4 +1,4 @@
-"""The service: what a process that serves does with the log and the warehouse, and how far it is."""
+"""A process that serves: whether it is ready, and its status."""
 
 import threading
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ log = structlog.get_logger("holdtime")
 
 @dataclass(slots=True)
 class Service:
-    """What this process does, and how far it is."""
+    """One process: whether it ingests, lands or both, and how far it is."""
 
     settings: Settings
     components: Components
@@ -43,7 +43,7 @@ class Service:
         )
 
     def unready(self) -> str | None:
-        """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""
+        """Say why no request should come here now, or None. Deliveries only need the log: landing may be away."""
         if self.ingests and self.components.log.unavailable:
             return self.components.log.unavailable
         if not self.lands:
@@ -83,7 +83,7 @@ class Service:
         }
 
     async def process(self) -> None:
-        """Land until told to stop, as soon as the warehouse is ours, and again after whatever ended landing."""
+        """Land until the stop is set, from when the warehouse is free, and again after any error."""
         await self.supervisor.run(self.components.warehouse)
 
 

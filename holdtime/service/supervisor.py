@@ -50,10 +50,10 @@ log = structlog.get_logger("holdtime")
 
 @dataclass(slots=True)
 class Supervisor:
-    """Lands what the log holds until `stop` is set, in a thread; after any error it opens the warehouse anew.
+    """Lands the log's records until `stop` is set, in a thread; after any error it opens the warehouse anew.
 
-    Ingest never depends on it: deliveries wait in the log. `processor` is there while landing goes on, `away` while
-    it does not; `progress` says how far it is, or was.
+    Ingest never depends on it: deliveries wait in the log. `processor` is set while landing goes on, `away` while it
+    does not; `progress` is that of the last processor.
     """
 
     settings: Settings
@@ -79,7 +79,7 @@ class Supervisor:
         return self._state.away
 
     async def look_back(self) -> None:
-        """Note when a delivery came last, before this process takes any: from then on none could."""
+        """Note when the last delivery came, before this process takes any: since then ingest was down."""
         heard_at = await asyncio.to_thread(last_received, self.log) if self.ingests else None
         self._began = datetime.now(UTC), heard_at
 
@@ -103,7 +103,7 @@ class Supervisor:
             await asyncio.to_thread(self.stop.wait, pause_s)
 
     async def _after(self, error: Exception) -> float:
-        """Say what happened, mend what can be mended; returns after how many seconds to try again."""
+        """Note the error and mend the warehouse, if it is damaged; returns the seconds to wait before the next try."""
         self._state.fail(error)
         if isinstance(error, LockedError):
             return LOCK_POLL_S
@@ -170,7 +170,7 @@ class Supervisor:
         return warehouse
 
     def _look_for_outage(self, warehouse: OpenWarehouse) -> None:
-        """Once: see since when nobody had been here to take deliveries, if this process does that."""
+        """Once, in a process that takes deliveries: find the outage before its start."""
         if self.ingests and self._began is not None:
             (started, heard_at), self._began = self._began, None
             self._outage = outage(warehouse.db, started, heard_at=heard_at)
