@@ -1,4 +1,4 @@
-"""What was found: an original body, or a state as an event of our own, whose id follows from what it says."""
+"""Events found at Telnyx: an original body, or an observed state as our own event, whose id follows from the state."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 OURS = "reconciler."
-"""Types of events of our own begin so: what a list calls by such a name was never sent."""
+"""The prefix of our own types of events: Telnyx never sends such an event, whatever a list says."""
 
 _OF_CALLS = ("call.", "call_", "conference.", "conference_")
 _IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
@@ -18,7 +18,7 @@ _IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """An event to be published, if it is not known. `at` is when it happened, as near as the body says."""
+    """An event to publish, unless it has landed. `at` is when it happened, as near as the body says."""
 
     event_id: str
     at: datetime
@@ -41,13 +41,13 @@ def original(event: object, *, otherwise: datetime) -> FoundEvent | None:
     payload = inner if isinstance(inner, dict) else {}
     if not event_type.startswith(_OF_CALLS) and not any(text(payload, name) for name in _IDS):
         return None
-    told = (
+    times = (
         instant(event, "occurred_at"),
         instant(payload, "occurred_at"),
         instant(event, "created_at"),
         instant(payload, "recording_ended_at"),
     )
-    at = next((each for each in told if each is not None), otherwise)
+    at = next((each for each in times if each is not None), otherwise)
     try:
         return FoundEvent(event_id, at, _written({"data": event}))
     except (ValueError, RecursionError):  # half a character, a number beyond all bounds, too deep: no JSON that lands

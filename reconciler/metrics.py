@@ -1,4 +1,4 @@
-"""What the reconciler tells Prometheus: every name with its meaning, in one list."""
+"""The reconciler's metrics: every name with its meaning, in one list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reconciler.status import ReconcilerStatus
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerMetric:
-    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
+    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and its meaning for an operator."""
 
     name: str
     meaning: str
@@ -45,7 +45,7 @@ METRICS = (REQUESTS, WAITED_SECONDS, FOUND, PUBLISHED, SUCCEEDED, SKIPPED, RUN_S
 
 
 class ReconcilerMetrics(Collector):
-    """The numbers themselves, as they are when somebody asks."""
+    """Gives the numbers as they are when Prometheus asks."""
 
     def __init__(self, api: Api, status: ReconcilerStatus) -> None:
         self._api, self._status = api, status

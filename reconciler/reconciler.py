@@ -1,4 +1,4 @@
-"""One run: every source in its order, what is new into the log, and what came of it."""
+"""One run: read every source in its order, and append new events to the log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,12 +34,12 @@ MAX_UNLANDED = 2_500
 log = structlog.get_logger("reconciler")
 
 OnProgress = Callable[[str, int], None]
-"""Hears of progress: the source, and how many events it has given so far."""
+"""Gets the name of a source, and how many events it has given so far."""
 
 
 @dataclass(slots=True)
 class SourceOutcome:
-    """What came of one source. `fault` says why it was not read to its end; `forbidden` that it may not be."""
+    """How reading one source ended. `fault` says why it was not read to its end; `forbidden` that the key may not."""
 
     source: str
     read: int = 0
@@ -53,8 +53,8 @@ class SourceOutcome:
 class Reconciler:
     """Asks all sources, one after the other.
 
-    `settle` lands what was published, and returns when it is known; without it others do, and are waited for, but not
-    for ever: what is not known by then may be published again, which changes nothing.
+    `settle` lands the published events, and returns when `seen` has them. Without it another process lands them, and is
+    waited for, `patience_s` at most: events that have not landed by then may be published again, which changes nothing.
     """
 
     api: Api
@@ -75,9 +75,9 @@ class Reconciler:
             self.status.sources.setdefault(source.name, SourceStatus())
 
     async def run(self, since: timedelta | None = None) -> list[SourceOutcome]:
-        """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
+        """Publish new events, and return an outcome for each source. Raises UnauthorizedError, LogUnavailableError.
 
-        What a source gave before it failed is published, and it goes on from there the next time.
+        The events that a source gave before it failed are published; the next run goes on from there.
         """
         asking = Asking(self.api, self.seen, self.clock(), self.clock, since, self.longest_wait / 2)
         self.status.begin(asking.now)
@@ -89,7 +89,7 @@ class Reconciler:
                 asking.useless.add(source.name)
             if outcome.forbidden:
                 asking.forbidden.add(source.name)
-            if source in ORIGINALS:  # what they told need not be asked for one by one
+            if source in ORIGINALS:  # their events need not be asked for one by one
                 await self._settled()
         await self._settled()
         self.status.end(self.clock())
@@ -141,7 +141,7 @@ class Reconciler:
         return outcome
 
     async def _publish(self, found: list[FoundEvent], now: datetime) -> int:
-        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable.
+        """Append the events that have not landed, each once; returns their number when all are durable.
 
         A body of more than `max_body_bytes` is left out: ingest takes no webhook that is longer.
         """
@@ -158,5 +158,5 @@ class Reconciler:
         self._published |= {each.event_id for each in unseen}
         self._last = unseen or self._last
         if self.settle is not None and len(self._published) >= MAX_UNLANDED:
-            await self._settled()  # what lies together in time lands at a bounded cost
+            await self._settled()  # events that lie together in time land at a bounded cost
         return len(unseen)

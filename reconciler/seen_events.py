@@ -1,4 +1,4 @@
-"""What the warehouse knows already: so that nothing is published twice, and that what is missing is asked for."""
+"""What has landed already: no event is published twice, and unfinished calls and visits are asked for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ MAX_ASKED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A visit that nobody has ended."""
+    """A visit without an end."""
 
     call_control_id: str
     call_leg_id: str | None
@@ -37,29 +37,29 @@ class Waiting:
 
 
 class SeenEvents(Protocol):
-    """What is known; as new as it can be had cheaply."""
+    """What has landed, as of the newest replica."""
 
     def unseen(self, found: Collection[FoundEvent]) -> list[FoundEvent]:
-        """Those of which there is no event with that id."""
+        """Return the events whose id has not landed."""
 
     def completed(self, source: str, now: datetime) -> list[Window]:
-        """What of a source was read to its end, in the last month."""
+        """Return the windows of a source that were read to their end, in the last month."""
 
     def waiting(self, now: datetime) -> list[Waiting]:
-        """The visits that nobody has ended."""
+        """Return the visits without an end, the newest first."""
 
     def open_legs(self, now: datetime, before: datetime) -> list[str]:
-        """The legs that began before `before` and of which nobody has said that they are over."""
+        """Return the ids of the legs that began before `before` and have no end."""
 
     def open_conferences(self, now: datetime) -> list[str]:
-        """The conferences of which nobody has said that they are over."""
+        """Return the ids of the conferences without an end."""
 
     def outage_ended(self, now: datetime) -> datetime | None:
-        """When ingest was last back after it had been down; None if it was not in the last month."""
+        """Return when the last outage of ingest ended; None if there was none in the last month."""
 
 
 class ReplicaEvents:
-    """Those in a replica, always the newest. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
+    """Looks into the newest replica. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""How reconciling stands: what each source gave, when it was last read to its end, and why it was not."""
+"""The status of reconciling: of each source its counts, when it was last read to its end, and why it was not."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 @dataclass(slots=True)
 class SourceStatus:
-    """One source, since this process began. `fault` is of the last run; `forbidden` that the account may not use it."""
+    """The counts of one source since this process began. `fault` and `forbidden` are of the last run: why the source was
+    not read to its end, and whether the account may not use it.
+    """
 
     read: int = 0
     published: int = 0

@@ -16,7 +16,7 @@ POLL_S = 30.0
 """How often to look whether ingest was down meanwhile."""
 
 PASSING = (LogUnavailableError, WarehouseError, duckdb.Error, OSError)
-"""What is away now may be there the next time."""
+"""Errors that may be gone the next time."""
 
 log = structlog.get_logger("reconciler")
 

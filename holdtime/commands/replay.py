@@ -70,8 +70,8 @@ def replay(
 ) -> Replayed:
     """Append every body of an archive to the log as an unverified record, and land all of it.
 
-    `name` is for errors, `progress` is called after every chunk. Raises ConfigurationError where another process has the
-    log or the warehouse, the archive cannot be read to its end, or none of its bodies is an event. The bodies before a
+    `name` is for errors, `progress` is called after every chunk. Raises ConfigurationError where another process has
+    log or warehouse, the archive cannot be read to its end, or none of its bodies is an event. The bodies before a
     fault have landed, and land only once however often they are replayed.
     """
     return asyncio.run(_Replay(source, name, progress).run(settings))

@@ -89,7 +89,7 @@ class Environment(BaseSettings):
 
 
 def read() -> tuple[Environment, list[str]]:
-    """The environment with defaults for what cannot be read, and the faults of that."""
+    """Return the environment, with defaults for variables that cannot be read, and their faults."""
     try:
         return Environment(), []
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, a line each, without anything secret."""
+"""The faults of a configuration, a line each, without anything secret."""
 
 from pydantic import ValidationError
 

@@ -16,7 +16,7 @@ _AGREED = {"threshold_secs", "short_abandon_secs", "target", "variant"}
 
 
 def request_of(settings: Settings, asked: Mapping[str, Any], now: datetime) -> Request:
-    """Return what was asked for, and of the rest what is configured, each with where it comes from."""
+    """Return the request of the options in `asked`, and of the settings for all others, each with its origin."""
     configured = settings.configuration
     levels = configured.service_level
     options = {name: value for name, value in asked.items() if value is not None}

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """What a check found. Only `failed` needs somebody now."""
+    """How a check ended. Only `failed` needs a person now."""
 
     OK = "ok"
     NOTE = "note"
@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what was found, and what to do about it."""
+    """The result of one check, in words, and what to do about it."""
 
     name: str
     verdict: Severity

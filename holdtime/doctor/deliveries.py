@@ -1,4 +1,4 @@
-"""The check of deliveries: whether those that come are signed by the account whose public key is configured."""
+"""The check of deliveries: whether they are signed by the account whose public key is configured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from holdtime.doctor.checks import Check, Severity
 
 MANY = 10
-"""Refusals that are more than somebody's attempt."""
+"""So many refusals are more than a stranger's attempt."""
 HARDLY_ANY = 2
-"""Authentic deliveries that are no more than somebody's attempt."""
+"""So few authentic deliveries may be a test."""
 
 _DO = "is TELNYX_PUBLIC_KEY this account's? Compare it with Mission Control, API keys, Public key"
 
 
 def of(deliveries: Mapping[str, Any]) -> Check:
-    """Judge what a process that takes deliveries says of them in `/status`. Raises KeyError and TypeError.
+    """Check the `deliveries` of a process's `/status`. Raises KeyError and TypeError.
 
-    Anybody can send forged ones, so that many of them came is a fault only while hardly any other did; and only those
-    count that say a time of now, as one that Telnyx signed for another key does.
+    Anybody can send forged deliveries, so many of them are a fault only while hardly any authentic one came. Only those
+    with a present time count, as deliveries have that Telnyx signed for another key.
     """
     authentic, accepted, refused = deliveries["authentic"], deliveries["accepted"], deliveries["refused"]
     since, lately = _minute(deliveries["since"]), deliveries["refused_since_authentic"]

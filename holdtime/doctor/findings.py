@@ -1,4 +1,4 @@
-"""What the doctor found, for people and for machines."""
+"""The doctor's findings, for people and for machines."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is not over, as far as anybody has told us: waits, stays and conferences without an end."""
+"""Open work: waits, stays and conferences whose end no event says."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from warehouse.query import value
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that is open. `last_event`, `last_heard_at`: the newest that was heard of its session, if anything."""
+    """One open thing. `last_event` and `last_heard_at` are of its session's newest event, if there is one."""
 
     id: str
     where: str | None

@@ -1,4 +1,4 @@
-"""The checks of the replica: how old it is, what is in it, and what in it needs a look."""
+"""The checks of the replica: its age, its lag behind the log, and contents that need a look."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ from (
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A table of events of which each is worth a note. `examples` is a query for the rest of the sentence."""
+    """A table whose rows are worth a note. `examples` is a query for the end of the sentence."""
 
     name: str
     table: str
@@ -55,7 +55,7 @@ class _Counted:
     do: str
     examples: str = ""
     none: str = ""
-    """What to say where there are none; nothing where empty."""
+    """The note of an empty table; there is none where this is empty."""
 
 
 _COUNTED = (
@@ -91,7 +91,7 @@ def _age_ms(source: Source, now: datetime) -> float:
 
 
 def contents(source: Source, log: Extent | None, now: datetime) -> Iterator[Check]:
-    """What the replica says."""
+    """The checks of what the replica holds."""
     if log is not None:
         yield _lag(source, log, now)
     yield _clock(source.db, now)

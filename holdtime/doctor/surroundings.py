@@ -25,13 +25,13 @@ from schedules.status import statuses
 from warehouse import os_error
 
 CANNOT_LOOK = (*EXPECTED, LogUnavailableError, SourceError)
-"""What keeps one check from looking, and no other."""
+"""Errors that end one check, and no other."""
 
 _MAX_STATUS_BYTES = 1 << 20
 
 
 def is_absent(path: Path) -> bool:
-    """Say whether there is certainly no such file: where we may not look, there may be one."""
+    """Whether there is certainly no such file: in a folder that we may not read there may be one."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def places(environment: Environment) -> Iterator[Check]:
 
 
 def allocator_check() -> Iterator[Check]:
-    """Say where nobody chose how many small blocks the C library keeps at hand."""
+    """A note where the size of the C library's cache is not chosen."""
     if not allocator.is_chosen():
         yield Check(
             "allocator",
@@ -86,7 +86,7 @@ def log(configured: Settings) -> tuple[Check, Extent | None]:
 
 
 def set_aside_files(configured: Settings) -> Iterator[Check]:
-    """The damaged files that are still beside those that took their places."""
+    """The damaged files that were set aside and are still there."""
     environment, spool = configured.environment, configured.configuration.kafka.spool
     try:
         log = spool if environment.log_is_kafka else environment.log_path
@@ -103,7 +103,7 @@ def set_aside_files(configured: Settings) -> Iterator[Check]:
 
 
 def server(environment: Environment) -> Iterator[Check]:
-    """Whether the server answers, and what it says of the deliveries that came to it."""
+    """Whether the server answers, and the check of its deliveries."""
     is_apart = environment.admin_port is not None
     host = environment.admin_host if is_apart else environment.http_host
     port = environment.admin_port if is_apart else environment.http_port
@@ -126,7 +126,7 @@ def server(environment: Environment) -> Iterator[Check]:
 
 
 def schedules(configured: Settings, now: datetime) -> Iterator[Check]:
-    """What was not sent, and who cannot be reached; nothing where there are no schedules."""
+    """Messages that were not sent, and recipients that cannot be reached; nothing where there are no schedules."""
     if not configured.configuration.schedule:
         return
     faults = [fault for each in configured.configuration.schedule for fault in each.unreachable(os.environ)]

@@ -1,4 +1,4 @@
-"""How far the numbers of the last days can be trusted: what the doctor says of completeness."""
+"""The checks of completeness: how far the numbers of the last days can be trusted."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ and payload ->> '$.source' in ('webhook_deliveries', 'call_events')
 
 
 def checks(db: duckdb.DuckDBPyConnection, now: datetime, *, floor: float, reconciles: bool) -> Iterator[Check]:
-    """Say of the last week what is known of it; of reconciling, whether it gets anywhere, where there is a key."""
+    """The completeness of the last week and, where there is a key, whether reconciling keeps up."""
     rows = db.execute(_LAST_DAYS, [(now - timedelta(days=DAYS)).date()]).fetchall()
     yield _completeness(rows, floor, reconciles=reconciles)
     if reconciles:

@@ -34,7 +34,7 @@ BATCH_RECORDS = 2_000
 
 @dataclass(slots=True)
 class Verified:
-    """What the records of a log came to: how many there are, and of those that count as verified, who signed them.
+    """Counts of a log's records: in all, and of those that count as verified by the key that signed them.
 
     `by_key` counts by the place of the key, the newest 1. `unknown` were signed by none of the keys: one that is no
     longer configured, or nobody. `unsealed` came before the log kept signatures.
@@ -63,7 +63,7 @@ class Verified:
 
 
 def examine(config: Path, *, now: datetime, progress: Callable[[int, int], None]) -> Examination:
-    """Verify the log, and its spool if it has one; `progress` is told how many records were read, and how many are.
+    """Verify the log, and its spool if it has one; `progress` gets how many records were read, and how many there are.
 
     Raises ConfigurationError for what is wrong with the settings.
     """

@@ -68,7 +68,7 @@ class Queues:
     async def _gone(
         self, asking: Asking, present: set[tuple[str, str]], listed: set[str]
     ) -> AsyncIterator[list[FoundEvent]]:
-        """The visits that nobody has ended and that are not in their queue: asked for once more, each by itself."""
+        """The visits without an end that their queue did not list: each is asked for by itself."""
         api, asked = asking.api, set(listed)
         for visit in asking.seen.waiting(asking.now):
             if (visit.queue, visit.call_control_id) in present:
