@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 @dataclass(slots=True)
 class SourceStatus:
-    """The counts of one source since this process began. `fault` and `forbidden` are of the last run: why the source was
-    not read to its end, and whether the account may not use it.
+    """The counts of one source since this process began.
+
+    `fault` says why the last run did not read it to its end; `forbidden`, that the account may not use it.
     """
 
     read: int = 0
