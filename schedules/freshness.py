@@ -19,7 +19,7 @@ from warehouse.instants import EPOCH, MICROSECOND, instant
 from warehouse.query import value
 
 LogEnd = Callable[[], Extent | None]
-"""How far the log reaches; None where that cannot be said from here."""
+"""How far the log reaches; None where it cannot be asked from here."""
 
 _DELIVERED_WITHIN = timedelta(days=1)
 
@@ -41,7 +41,7 @@ having max_by(received_at, log_offset) >= make_timestamptz($until)
 """
 
 _DOWN_AT = f"""
-with told as (
+with marks as (
     select
         event_type,
         payload ->> '$.source' as source,
@@ -53,12 +53,12 @@ with told as (
     and event_type in ('{OUTAGE}', '{WINDOW}')
 )
 select epoch_us(begun_at), epoch_us(ended_at)
-from told as down
+from marks as down
 where event_type = '{OUTAGE}'
 and begun_at < make_timestamptz($until)
 and ended_at >= make_timestamptz($until)
 and not exists (
-    from told as window_read
+    from marks as window_read
     where window_read.event_type = '{WINDOW}'
     and window_read.source = 'webhook_deliveries'
     and window_read.begun_at <= down.begun_at
@@ -90,7 +90,7 @@ def log_end(log: Path) -> LogEnd:
 
 
 def last_landing(warehouse: Path) -> datetime | None:
-    """Return when something landed last, be it only time; None where the warehouse is elsewhere."""
+    """Return when the last landing was, if only of time; None where the warehouse is elsewhere."""
     written = []
     for path in (warehouse, warehouse.with_name(f"{warehouse.name}.wal")):
         with suppress(OSError):
@@ -101,11 +101,11 @@ def last_landing(warehouse: Path) -> datetime | None:
 def lacking(
     db: duckdb.DuckDBPyConnection, log: Extent | None, until: datetime, *, landed_at: datetime | None = None
 ) -> str | None:
-    """Return what is missing of that which was received before `until`; None when nothing is.
+    """Say which records that were received before `until` have not landed; None when all have.
 
-    `log` is how far the log reached before the replica was opened, so that what came in between does not count. Where
-    it is not known, the time by which the facts were evaluated has to be beyond `until`. `landed_at` is when something
-    landed last, where that is known: where it was long before `until`, nobody was there to receive anything.
+    `log` is how far the log reached before the replica was opened, so later records do not count. Where it is None, the
+    facts' evaluation time has to be after `until`. `landed_at` is the time of the last landing, None where it cannot be
+    said; a landing long before `until` means that no process was there to receive anything.
     """
     landed = dict(db.execute("select log_partition, log_offset from log_positions").fetchall())
     behind = 0 if log is None else log.lag(landed)
@@ -126,9 +126,9 @@ def lacking(
 
 
 def outage(db: duckdb.DuckDBPyConnection, until: datetime) -> str | None:
-    """Return since when and until when ingest was down at `until`, in words; None where it was not.
+    """Say from when to when ingest was down, if it was down at `until`; else None.
 
-    Nor where the reconciler has read since what Telnyx sent meanwhile.
+    None too where the reconciler has since read the webhooks that Telnyx sent meanwhile.
     """
     asked = {"from": _us(until - MAX_OUTAGE), "until": _us(until)}
     rows = db.execute(_DOWN_AT, asked).fetchall()

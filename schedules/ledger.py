@@ -1,4 +1,4 @@
-"""The ledger: what is to be sent to whom, written down before it is sent, and what came of it.
+"""The ledger: each message and its recipients, written down before it is sent, and how each delivery ended.
 
 A SQLite file that is synced at every commit. `docs/decisions` says why a delivery that was begun and has no result is
 never begun again.
@@ -82,9 +82,9 @@ class Ledger:
             self._db.execute("commit")
 
     def since(self, name: str, times: str, now: datetime) -> datetime:
-        """Return since when a schedule has been known with these times, from now on if it has not.
+        """Return since when the ledger has the schedule with these times; it is noted as of `now` where it was not.
 
-        What was noted by a clock that had jumped, later than now, is noted anew.
+        An instant after `now`, noted while a clock had jumped, is noted anew.
         """
         with self._committed() as db:
             if (since := self.known_since(name, times)) is not None and since <= now:
@@ -93,7 +93,7 @@ class Ledger:
         return now
 
     def known_since(self, name: str, times: str) -> datetime | None:
-        """Return since when a schedule has been known with these times; None where it never was."""
+        """Return since when the ledger has the schedule with these times; None where it has not."""
         with self._lock:
             rows = self._db.execute(
                 "select since_us from schedules where name = ? and times = ?", [name, times]
@@ -101,7 +101,7 @@ class Ledger:
         return instant(rows[0][0]) if rows else None
 
     def begin(self, run: RunId, now: datetime) -> bool:
-        """Write down that a run has begun; False when it had already. Raises LedgerError where nobody knows."""
+        """Write down that a run has begun; False when it had already. Raises LedgerError for a damaged ledger."""
         try:
             with self._lock:
                 integrity.require_whole(self._db)
@@ -118,7 +118,7 @@ class Ledger:
         return begun
 
     def decide(self, run: RunId, message: bytes, to: Iterable[tuple[str, str]], now: datetime) -> None:
-        """Write down what is sent, and to whom: (key, label) each."""
+        """Write down the message, and its recipients: (key, label) each."""
         with self._committed() as db:
             db.executemany(
                 "insert into deliveries values (?, ?, ?, ?, ?, ?, 0, ?, '')",
@@ -129,7 +129,7 @@ class Ledger:
             )
 
     def attempt(self, run: RunId, recipient: str, now: datetime) -> None:
-        """Write down that it is sent now: from here on nobody knows until `settle` says so."""
+        """Write down that an attempt begins: until `settle`, its delivery is in doubt."""
         with self._committed() as db:
             db.execute(
                 f"update deliveries set state = ?, attempts = attempts + 1, at_us = ? where {_THIS_RUN} "
@@ -138,7 +138,7 @@ class Ledger:
             )
 
     def settle(self, run: RunId, recipient: str, state: DeliveryState, reason: str, now: datetime) -> None:
-        """Write down what came of it."""
+        """Write down how an attempt ended."""
         with self._committed() as db:
             db.execute(
                 f"update deliveries set state = ?, reason = ?, at_us = ? where {_THIS_RUN} and recipient = ?",
@@ -146,14 +146,14 @@ class Ledger:
             )
 
     def end(self, run: RunId, state: RunState, reason: str = "") -> None:
-        """Write down that a run is over. What it sent is forgotten: it was there to be sent again."""
+        """Write down that a run is over, and forget its message: it was kept to be sent again."""
         with self._committed() as db:
             db.execute(
                 f"update runs set state = ?, reason = ?, message = null where {_THIS_RUN}", [state, reason, *_key(run)]
             )
 
     def recover(self, kinds: Iterable[RunKind], reason: str, now: datetime) -> None:
-        """Take every delivery that was begun by a process that is gone for what it is: nobody knows."""
+        """Write down as doubtful every delivery that a process began which is gone."""
         with self._committed() as db:
             for kind in kinds:
                 db.execute(
@@ -171,7 +171,7 @@ class Ledger:
                 )
 
     def run(self, run: RunId) -> ScheduledRun | None:
-        """Return a run as it was written down."""
+        """Return a run; None where it never began."""
         return next(self._runs(f"where {_THIS_RUN}", _key(run)), None)
 
     def unfinished(self, *kinds: RunKind) -> list[ScheduledRun]:

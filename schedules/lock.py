@@ -1,4 +1,4 @@
-"""The right to send from a ledger, alone."""
+"""The lock of a ledger: one process at a time sends from it."""
 
 import fcntl
 import os

@@ -49,8 +49,7 @@ async def _serve(
     say: Callable[[str], None],
 ) -> None:
     outbox: asyncio.Queue[Event] = asyncio.Queue()
-    account = Account.of(world, now=lambda: time.time_ns() // 1000, lost=lost)
-    account.hear = outbox.put_nowait
+    account = Account.of(world, now=lambda: time.time_ns() // 1000, lost=lost, hear=outbox.put_nowait)
 
     async def deliver() -> None:
         while True:

@@ -36,7 +36,7 @@ class Flags:
 class Account:
     """The state behind the API. `now` is Unix time in microseconds; nothing after it is shown.
 
-    `lost` are the ids of webhooks that were never taken; `hear` is told of each webhook that a command causes.
+    `lost` are the ids of webhooks that were never taken; `hear` gets each webhook that a command causes.
     """
 
     plan: Plan
@@ -75,9 +75,17 @@ class Account:
             self._by_session[leg.session_id].add(leg.leg_id)
 
     @classmethod
-    def of(cls, world: World, *, now: Callable[[], int], lost: Collection[str] = frozenset()) -> Self:
+    def of(
+        cls,
+        world: World,
+        *,
+        now: Callable[[], int],
+        lost: Collection[str] = frozenset(),
+        hear: Callable[[Event], None] = lambda _: None,
+    ) -> Self:
         """The account whose calls were those of `world`."""
-        return cls(world.plan, world.history, list(world.events), now, lost, rng=random.Random(f"{world.seed}/api"))
+        rng = random.Random(f"{world.seed}/api")
+        return cls(world.plan, world.history, list(world.events), now, lost, hear=hear, rng=rng)
 
     @classmethod
     def empty(cls, plan: Plan, *, now: Callable[[], int], seed: int = 0) -> Self:
