@@ -19,7 +19,7 @@ from simulator.history import (
     Stay,
     Visit,
 )
-from simulator.telnyx import stamp
+from simulator.payloads import stamp
 
 _US = 1_000_000
 _DENVER = timezone(timedelta(hours=-6))

@@ -3,7 +3,8 @@
 import json
 
 from simulator.api.resources import Resource, an_id, ms
-from simulator.telnyx import Event, stamp
+from simulator.payloads import stamp
+from simulator.telnyx import Event
 
 
 def original(event: Event) -> Resource:
