@@ -25,9 +25,10 @@ from reconciler.reconciler import (
     SourceOutcome,
 )
 
-_NEEDS = Needs(memory_limit="160MB")
-"""A run finds few events at a time."""
-_BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
+_NEEDS = Needs(
+    bounds=Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000),
+    memory_limit="160MB",  # a run finds few events at a time
+)
 
 
 def key_faults(settings: Settings) -> list[str]:
@@ -114,7 +115,7 @@ async def _reconciling(
         finally:
             await log_of_all.close()
         return
-    async with store.opened(settings, _BOUNDS, _NEEDS) as opened_store:
+    async with store.opened(settings, _NEEDS) as opened_store:
         processor = Processor(
             reader=opened_store.log,
             landing=opened_store.warehouse.landing,

@@ -17,6 +17,7 @@ from eventlog.log import (
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import ConfigurationError, Settings
 from holdtime.service import store
+from holdtime.service.store import Needs
 from ingest.archives import archive, bodies
 from ingest.archives.errors import ArchiveError
 from ingest.webhook import unix_us
@@ -35,7 +36,9 @@ MAX_FAULTS = 10
 INTERRUPTED = (LogUnavailableError, duckdb.OperationalError, duckdb.FatalException, UnavailableError, OSError)
 """Errors of a disk that is full or fails."""
 
-_BOUNDS = Bounds(waiting_records=CHUNK_BODIES, waiting_bytes=CHUNK_BYTES + bodies.BODY_BYTES, group_records=2_000)
+_NEEDS = Needs(
+    bounds=Bounds(waiting_records=CHUNK_BODIES, waiting_bytes=CHUNK_BYTES + bodies.BODY_BYTES, group_records=2_000)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class _Replay:
         first = list(islice(chunks, 1)) if self._source.seekable() else []
         if not first:
             self._complain()
-        async with store.opened(settings, _BOUNDS) as opened:
+        async with store.opened(settings, _NEEDS) as opened:
             processor = Processor(
                 reader=opened.log,
                 landing=opened.warehouse.landing,

@@ -22,12 +22,14 @@ ALONE = "this command needs the log and the warehouse to itself: `holdtime up` m
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a command needs of the warehouse.
+    """What a command needs of log and warehouse.
 
-    `memory_limit` is as DuckDB takes it, `bulk` for statements over the whole history. `on_migration` gets how many
-    parts are done and how many there are, while an older warehouse is brought up to date.
+    `bounds` is how much may wait to be appended, for a command that appends. `memory_limit` is as DuckDB takes it,
+    `bulk` for statements over the whole history. `on_migration` gets how many parts are done and how many there are,
+    while an older warehouse is brought up to date.
     """
 
+    bounds: Bounds | None = None
     memory_limit: str = LANDING_MEMORY
     bulk: bool = False
     on_migration: Callable[[int, int], None] = log_migration
@@ -42,18 +44,18 @@ class Store:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, bounds: Bounds, needs: Needs | None = None) -> AsyncIterator[Store]:
+async def opened(settings: Settings, needs: Needs) -> AsyncIterator[Store]:
     """Open log and warehouse, made where they are not there yet; at the end, publish the facts that changed.
 
-    `bounds` is how much may wait to be appended. Raises ConfigurationError, and leaves nothing open.
+    Raises ConfigurationError, and leaves nothing open.
     """
     async with AsyncExitStack() as stack:
         with _explained():
             _require(requirements.of_files(settings))
-            log = event_log.of(settings, bounds=bounds)
+            log = event_log.of(settings, bounds=needs.bounds)
             await log.start()
             stack.push_async_callback(log.close)
-            warehouse = _open(settings, stack, needs or Needs())
+            warehouse = _open(settings, stack, needs)
             await check_log_matches(log, warehouse.landing)
         yield Store(log, warehouse)
         await facts.publish_pending(settings, warehouse.landing)
