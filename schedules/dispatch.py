@@ -19,8 +19,8 @@ from schedules import (
 )
 from schedules.content import Message
 from schedules.context import Context
-from schedules.delivery import SendOutcome, SendResult
 from schedules.ledger import Ledger
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import (
     FOLDER,

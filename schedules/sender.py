@@ -15,7 +15,7 @@ import sys
 
 from schedules import delivery
 from schedules.content import Message
-from schedules.delivery import SendOutcome, SendResult
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import RunId
 

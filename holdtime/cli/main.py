@@ -22,7 +22,6 @@ from holdtime.cli.console import (
     progress_bar,
 )
 from holdtime.cli.group import CommandGroup
-from holdtime.commands.simulate import Simulation
 from holdtime.config import settings
 from holdtime.config.settings import CONFIG_FILE
 from holdtime.service import logs
@@ -166,6 +165,8 @@ def simulate(
     export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it. With --api,
     TELNYX_BASE_URL=http://127.0.0.1:8081/v2 and TELNYX_API_KEY=KEY-simulated let `holdtime reconcile` ask it.
     """
+    from holdtime.commands.simulate import Simulation
+
     with progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
         if print_key:

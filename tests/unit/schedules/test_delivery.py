@@ -9,12 +9,8 @@ from pydantic import SecretStr
 
 from schedules import recipients
 from schedules.content import Attachment, Message
-from schedules.delivery import (
-    SendOutcome,
-    SendResult,
-    send,
-    write,
-)
+from schedules.delivery import send, write
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import RunId, RunKind
 from tests.support.post import (

@@ -24,7 +24,7 @@ from schedules import (
     sender,
 )
 from schedules.content import Message
-from schedules.delivery import SendOutcome, SendResult
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import RunId, RunKind
 from tests.support.answers import (
