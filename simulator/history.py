@@ -60,7 +60,7 @@ class MachineVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a leg cost, in dollars by part, told at `at`. No parts: Telnyx could not tell."""
+    """The cost of a leg, in dollars by part, sent at `at`. Without parts, Telnyx does not know it."""
 
     at: int
     parts: dict[str, Decimal]

@@ -21,7 +21,7 @@ class Faults:
     """Shares (0 to 1) of events, and mean delays in seconds. `NONE` delivers each at once, once, in order."""
 
     delay_s: float = 0.0
-    """Mean of each delivery's exponential delay: this is what disorders them."""
+    """Mean of each delivery's exponential delay, which disorders them."""
     late: float = 0.0
     """Of events: delivered with `late_s` as the mean delay."""
     late_s: float = 300.0

@@ -17,7 +17,7 @@ class TalkTime:
     shape: Literal["exponential", "lognormal"] = "lognormal"
     sigma: float = 0.8
     longest_s: float = math.inf
-    """Talks never last longer: what would, lasts this long."""
+    """A talk that would last longer lasts this long."""
 
     def talk_s(self, rng: random.Random) -> float:
         """Draw one talk's length, in seconds."""

@@ -37,7 +37,7 @@ TELNYX_RETRIES = Retries()
 
 @dataclass(slots=True)
 class Posted:
-    """What became of the deliveries. `forged` counts the answers to forged ones, which are never tried again."""
+    """How the deliveries ended. `forged` counts the answers to forged ones, which are never tried again."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to every attempt at an authentic delivery; `BROKEN` where there was none."""
@@ -90,7 +90,7 @@ async def post(
 
 
 async def unreachable(url: str, *, allow_remote: bool = False, patience_s: float = 2.0) -> str | None:
-    """Say why nobody takes deliveries at a URL, or None. Raises ValueError for a URL that is none.
+    """Say why no receiver can be reached at a URL, or None. Raises ValueError for a URL that is none.
 
     Where nothing listens yet it is asked again for so long: a receiver may have been started a moment ago.
     """

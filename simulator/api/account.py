@@ -1,4 +1,4 @@
-"""What an account at Telnyx holds: the simulated world, as far as it has happened by now, and what commands added."""
+"""An account at Telnyx: the simulated world as far as it has happened by now, and what commands added."""
 
 import bisect
 import random
@@ -20,7 +20,7 @@ from simulator.telnyx import Desk, Event
 from simulator.world import World
 
 NEVER = 1 << 62
-"""When something ends of which nobody knows the end yet, in microseconds."""
+"""The end, in microseconds, of a leg or conference whose end is not known yet."""
 MAX_CONFERENCE_US = 4 * 3_600_000_000
 
 
