@@ -76,5 +76,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    allocator.make_room()  # as every process of holdtime does
+    allocator.enlarge_cache()  # as every process of holdtime does
     sys.exit(main())

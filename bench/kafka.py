@@ -171,5 +171,5 @@ def _landed_at(log: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    allocator.make_room()
+    allocator.enlarge_cache()
     sys.stdout.write(json.dumps(measure(quick="--quick" in sys.argv), indent=2) + "\n")

@@ -50,9 +50,11 @@ PATIENCE_S = 7_200
 PROGRAM = """
 import json, sys
 from datetime import timedelta
-from holdtime import logs, reconcile, settings
+from holdtime.commands import reconcile
+from holdtime.config import settings
+from holdtime.service import logs
 logs.configure()
-outcomes = reconcile.run(settings.load(), since=timedelta(days=8), told=lambda *_: None)
+outcomes = reconcile.run(settings.load(), since=timedelta(days=8), on_progress=lambda *_: None)
 print(json.dumps([[each.source, each.read, each.published, each.requests, each.fault] for each in outcomes]))
 """
 
@@ -215,5 +217,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    allocator.make_room()
+    allocator.enlarge_cache()
     main()

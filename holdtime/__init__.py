@@ -1,4 +1,4 @@
 """holdtime: the command line, the configuration and the wiring.
 
-Everything that reads the environment, opens a file or starts a task is here or in a stage's `app.py`.
+Code that reads the environment, opens a file or starts a task is here, or in the `app.py` of a room.
 """

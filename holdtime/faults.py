@@ -1,4 +1,4 @@
-"""Which errors are the user's to mend, and how they read."""
+"""The errors that a user can mend, and the lines that say so."""
 
 import sqlite3
 from pathlib import Path
@@ -53,6 +53,6 @@ def named(error: BaseException) -> list[str] | None:
 
 
 def _said(error: BaseException) -> str:
-    """What a library says of it, in its first line."""
+    """The first line of a library's own text."""
     first = str(error).strip().partition("\n")[0]
     return f" ({first})" if first else ""

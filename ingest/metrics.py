@@ -144,15 +144,14 @@ class IngestMetrics(Collector):
     that a dashboard sees zeros, not gaps.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, keys: int = 1) -> None:
-        """Count for `keys` public keys."""
+    def __init__(self, registry: CollectorRegistry, *, keys: int = 1, spooled: Callable[[], int] = lambda: 0) -> None:
+        """Count for `keys` public keys; `spooled` says how many deliveries wait in the spool."""
         self._deliveries = dict.fromkeys(DeliveryOutcome, 0)
         self._by_key = [0] * keys
         self._append = _Buckets(_APPEND_BOUNDS)
         self._groups = _Buckets(_GROUP_BOUNDS)
         self._skew_us = 0
-        self.spooled: Callable[[], int] = lambda: 0
-        """How many deliveries wait in the spool, for a log that has one."""
+        self._spooled = spooled
         registry.register(self)
 
     def delivery_ended(self, outcome: DeliveryOutcome) -> None:
@@ -185,7 +184,7 @@ class IngestMetrics(Collector):
         yield self._append.family(APPEND_SECONDS)
         yield self._groups.family(GROUP_RECORDS)
         yield GaugeMetricFamily(CLOCK_SKEW_SECONDS.name, CLOCK_SKEW_SECONDS.meaning, value=self._skew_us / 1_000_000)
-        yield GaugeMetricFamily(SPOOL_RECORDS.name, SPOOL_RECORDS.meaning, value=self.spooled())
+        yield GaugeMetricFamily(SPOOL_RECORDS.name, SPOOL_RECORDS.meaning, value=self._spooled())
 
 
 class HttpMetrics(Collector):

@@ -1,7 +1,7 @@
 """The reconciler: asks Telnyx's API what the webhooks missed, and puts the answers into the log as events.
 
-It promises: what it publishes is what Telnyx said, original bodies under their own ids and states as events whose id is
-a function of what was observed, so asking again adds nothing; nothing is called complete that was not read to its end;
-what cannot be read now is read the next time; it asks no more often than it may. It is the only one to import `telnyx`,
-and knows of the log nothing but how to append.
+It promises: it publishes Telnyx's answers, original bodies under their own ids and observed states as events whose id
+follows from the state, so asking again adds nothing; it calls no window complete that it did not read to its end; a
+list that cannot be read now is read the next time; it asks no more often than it may. No other room imports `telnyx`.
+Of the log it knows how to append, and nothing else.
 """

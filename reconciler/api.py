@@ -17,20 +17,19 @@ from telnyx import AsyncTelnyx
 from reconciler import transport
 from reconciler.errors import (
     ForbiddenError,
-    RefusedError,
+    QuestionRefusedError,
     UnansweredError,
     UnaskableError,
     UnauthorizedError,
 )
 from reconciler.pace import Pace
-from reports import humanize
 
 PAGE = 250
-MOST_PAGES = 5_000
+MAX_PAGES = 5_000
 ATTEMPTS = 6
 ATTEMPTS_WHEN_LIMITED = 30
 TIMEOUT_S = 30.0
-MOST_TITLES = 5
+MAX_TITLES = 5
 
 Item = Mapping[str, Any]
 Ask = Callable[[], Awaitable[Any]]
@@ -52,8 +51,8 @@ class Api:
     client: AsyncTelnyx
     pace: Pace = field(default_factory=Pace)
     requests: Counter[str] = field(default_factory=Counter)
-    told: Callable[[str], None] = lambda _: None
-    """Hears the name of each endpoint that is asked."""
+    on_request: Callable[[str], None] = lambda _: None
+    """Gets the name of each endpoint that is asked."""
 
     async def one(self, endpoint: str, ask: Ask) -> Item | None:
         """The `data` of a single thing; None where there is no such thing. Raises ReconcilerError."""
@@ -71,7 +70,7 @@ class Api:
         (404) is empty only where what it is of `may_be_gone`; Telnyx's own lists never are.
         """
         before: list[Item] = []
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             items, last = await self._page(endpoint, ask, number, size, may_be_gone=may_be_gone)
             if last is None and (not items or items == before):
                 return
@@ -79,7 +78,7 @@ class Api:
             if last:
                 return
             before = items
-        raise UnansweredError(f"{endpoint}: more than {MOST_PAGES:,} pages: ask for less time, with --since")
+        raise UnansweredError(f"{endpoint}: more than {MAX_PAGES:,} pages: ask for less time, with --since")
 
     async def _page(
         self, endpoint: str, ask: AskPage, number: int, size: int, *, may_be_gone: bool
@@ -118,7 +117,7 @@ class Api:
         while failures < ATTEMPTS and limited < ATTEMPTS_WHEN_LIMITED:
             await self.pace.turn()
             self.requests[endpoint] += 1
-            self.told(endpoint)
+            self.on_request(endpoint)
             try:
                 return await self._answer(endpoint, ask)
             except telnyx.RateLimitError as error:
@@ -166,7 +165,9 @@ def _unsent(endpoint: str, error: telnyx.APIError) -> Exception:
     """Why there is no answer: no connection, none in time, or one that our transport does not take."""
     match error.__cause__:
         case transport.AnswerError() as cause:
-            return RefusedError(f"{endpoint}: expected an answer of Telnyx's API, came {cause}: check TELNYX_BASE_URL")
+            return QuestionRefusedError(
+                f"{endpoint}: expected an answer of Telnyx's API, came {cause}: check TELNYX_BASE_URL"
+            )
         case transport.TargetError():
             return _unaskable(endpoint)
         case _:
@@ -188,7 +189,7 @@ def _explained(endpoint: str, error: telnyx.APIStatusError, key: str | None) -> 
         return ForbiddenError(f"{endpoint}: this key may not use it (403): allow it, or do without")
     if status >= 500 or status in {408, 409}:
         return _AgainError(f"status {status}")
-    return RefusedError(f"{endpoint}: refused with {status}: {_titles(error, key)}")
+    return QuestionRefusedError(f"{endpoint}: refused with {status}: {_titles(error, key)}")
 
 
 def _whole(meta: object, name: str) -> int | None:
@@ -201,5 +202,10 @@ def _titles(error: telnyx.APIStatusError, key: str | None) -> str:
     body = error.body
     errors = body.get("errors") if isinstance(body, dict) else None
     titles = [each.get("title") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    said = [title.replace(key or "\0", "[the key]") for title in titles[:MOST_TITLES] if isinstance(title, str)]
-    return ", ".join(humanize.plain(title[:100]) for title in said) or "no reason given"
+    said = [title.replace(key or "\0", "[the key]") for title in titles[:MAX_TITLES] if isinstance(title, str)]
+    return ", ".join(_printable(title[:100]) for title in said) or "no reason given"
+
+
+def _printable(text: str) -> str:
+    r"""The text with characters that could drive a terminal, or reorder it, spelt out: `\x1b`, `\u202e`."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,8 +1,8 @@
-"""Why Telnyx's API gave no answer, as far as that decides what to do next."""
+"""Why Telnyx's API gave no answer: a class for each reason that is handled in its own way."""
 
 
 class ReconcilerError(Exception):
-    """What stops a source, or all of them. The text says what was expected, what came and what to do."""
+    """A source, or every source, cannot be read. The text says what was expected, what came and what to do."""
 
 
 class UnauthorizedError(ReconcilerError):
@@ -13,13 +13,13 @@ class ForbiddenError(ReconcilerError):
     """This account may not use this endpoint; others may be open to it."""
 
 
-class RefusedError(ReconcilerError):
-    """The endpoint does not accept the question; asking it again would be the same."""
+class QuestionRefusedError(ReconcilerError):
+    """The endpoint does not accept the question, and would not the next time."""
 
 
 class UnaskableError(ReconcilerError):
-    """The question cannot be put: what is asked for has a name that no path can have."""
+    """The question cannot be put: the id of the thing cannot be part of a path."""
 
 
 class UnansweredError(ReconcilerError):
-    """There was no whole answer although it was asked for again and again: some time later there may be one."""
+    """No attempt got a whole answer; a later one may."""

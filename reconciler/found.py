@@ -1,4 +1,4 @@
-"""What was found: an original body, or a state as an event of our own, whose id follows from what it says."""
+"""Events found at Telnyx: an original body, or an observed state as our own event, whose id follows from the state."""
 
 import hashlib
 import json
@@ -10,22 +10,22 @@ from typing import Any
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 OURS = "reconciler."
-"""Types of events of our own begin so: what a list calls by such a name was never sent."""
+"""The prefix of our own types of events: Telnyx never sends such an event, whatever a list says."""
 
 _OF_CALLS = ("call.", "call_", "conference.", "conference_")
 _IDS = ("call_control_id", "call_leg_id", "call_session_id", "conference_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An event to be published, if it is not known. `at` is when it happened, as near as the body says."""
+class FoundEvent:
+    """An event to publish, unless it has landed. `at` is when it happened, as near as the body says."""
 
     event_id: str
     at: datetime
     body: bytes
 
 
-def original(event: object, *, otherwise: datetime) -> Found | None:
+def original(event: object, *, otherwise: datetime) -> FoundEvent | None:
     """A webhook's own event, as it was first sent; None where that is no event. `otherwise`: when it was delivered.
 
     The lists are of the whole account: what is of no call and no conference (a text message, say) is none of ours.
@@ -41,26 +41,26 @@ def original(event: object, *, otherwise: datetime) -> Found | None:
     payload = inner if isinstance(inner, dict) else {}
     if not event_type.startswith(_OF_CALLS) and not any(text(payload, name) for name in _IDS):
         return None
-    told = (
+    times = (
         instant(event, "occurred_at"),
         instant(payload, "occurred_at"),
         instant(event, "created_at"),
         instant(payload, "recording_ended_at"),
     )
-    at = next((each for each in told if each is not None), otherwise)
+    at = next((each for each in times if each is not None), otherwise)
     try:
-        return Found(event_id, at, _written({"data": event}))
+        return FoundEvent(event_id, at, _written({"data": event}))
     except (ValueError, RecursionError):  # half a character, a number beyond all bounds, too deep: no JSON that lands
         return None
 
 
-def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> Found:
+def observed(event_type: str, at: datetime, payload: Mapping[str, Any]) -> FoundEvent:
     """A state as an event. `at` follows from the state, never from the clock: the same state is the same event."""
     occurred_at = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     said = {"event_type": event_type, "occurred_at": occurred_at, "payload": payload}
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
     event_id = f"observed-{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
-    return Found(event_id, at, _written({"data": {"record_type": "event", "id": event_id, **said}}))
+    return FoundEvent(event_id, at, _written({"data": {"record_type": "event", "id": event_id, **said}}))
 
 
 def text(item: Mapping[str, Any], name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the reconciler tells Prometheus: every name with its meaning, in one list."""
+"""The reconciler's metrics: every name with its meaning, in one list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,34 +8,36 @@ from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector
 
 from reconciler.api import Api
-from reconciler.status import Standing
+from reconciler.status import ReconcilerStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and what it tells an operator."""
+class ReconcilerMetric:
+    """A metric's name on `/metrics` (Prometheus appends `_total` to counters) and its meaning for an operator."""
 
     name: str
     meaning: str
 
 
-REQUESTS = Metric("holdtime_reconciler_requests", "Requests to Telnyx's API, repeated ones too, by endpoint.")
-WAITED_SECONDS = Metric(
+REQUESTS = ReconcilerMetric("holdtime_reconciler_requests", "Requests to Telnyx's API, repeated ones too, by endpoint.")
+WAITED_SECONDS = ReconcilerMetric(
     "holdtime_reconciler_waited_seconds",
     "Seconds that requests had to wait, by why: budget, [reconciler] requests_a_minute was spent; limit, Telnyx wanted "
     "none before its reset; failure, after one.",
 )
-FOUND = Metric("holdtime_reconciler_found", "Events that a source gave, known ones too.")
-PUBLISHED = Metric("holdtime_reconciler_published", "Events that a source gave and nobody had told: now in the log.")
-SUCCEEDED = Metric(
+FOUND = ReconcilerMetric("holdtime_reconciler_found", "Events that a source gave, known ones too.")
+PUBLISHED = ReconcilerMetric(
+    "holdtime_reconciler_published", "Events that a source gave and nobody had told: now in the log."
+)
+SUCCEEDED = ReconcilerMetric(
     "holdtime_reconciler_source_success_timestamp_seconds",
     "When a source was last read to its end by this process; 0 until then.",
 )
-SKIPPED = Metric(
+SKIPPED = ReconcilerMetric(
     "holdtime_reconciler_source_skipped",
     "1 for a source that the last run did not read to its end, by why: forbidden, the account may not use it; failed.",
 )
-RUN_SUCCEEDED = Metric(
+RUN_SUCCEEDED = ReconcilerMetric(
     "holdtime_reconciler_success_timestamp_seconds",
     "When a run last read every source that may be used to its end; 0 until then. Older than a few hours: see the log.",
 )
@@ -43,10 +45,10 @@ METRICS = (REQUESTS, WAITED_SECONDS, FOUND, PUBLISHED, SUCCEEDED, SKIPPED, RUN_S
 
 
 class ReconcilerMetrics(Collector):
-    """The numbers themselves, as they are when somebody asks."""
+    """Gives the numbers as they are when Prometheus asks."""
 
-    def __init__(self, api: Api, standing: Standing) -> None:
-        self._api, self._standing = api, standing
+    def __init__(self, api: Api, status: ReconcilerStatus) -> None:
+        self._api, self._status = api, status
 
     def collect(self) -> Iterator[PrometheusMetric]:
         """Give the numbers as Prometheus's client wants them."""
@@ -60,12 +62,12 @@ class ReconcilerMetrics(Collector):
         published = CounterMetricFamily(PUBLISHED.name, PUBLISHED.meaning, labels=["source"])
         succeeded = GaugeMetricFamily(SUCCEEDED.name, SUCCEEDED.meaning, labels=["source"])
         skipped = GaugeMetricFamily(SKIPPED.name, SKIPPED.meaning, labels=["source", "why"])
-        for name, each in self._standing.sources.items():
+        for name, each in self._status.sources.items():
             found.add_metric([name], each.read)
             published.add_metric([name], each.published)
             succeeded.add_metric([name], each.succeeded_at.timestamp() if each.succeeded_at else 0)
             skipped.add_metric([name, "forbidden"], each.forbidden)
             skipped.add_metric([name, "failed"], each.fault is not None and not each.forbidden)
-        at = self._standing.succeeded_at
+        at = self._status.succeeded_at
         yield from (requests, waited, found, published, succeeded, skipped)
         yield GaugeMetricFamily(RUN_SUCCEEDED.name, RUN_SUCCEEDED.meaning, value=at.timestamp() if at else 0)

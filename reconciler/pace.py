@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 MINUTE_S = 60.0
-FIRST_S = 0.5
-MOST_S = 30.0
-LONGEST_RESET_S = 300.0
+MIN_WAIT_S = 0.5
+MAX_WAIT_S = 30.0
+MAX_RESET_S = 300.0
 """A limit that lasts longer than this is believed no more than this long."""
 
 
-class Reason(StrEnum):
+class WaitReason(StrEnum):
     """Why a request had to wait. Dashboards count these names."""
 
     BUDGET = "budget"
@@ -34,16 +34,16 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
-    waited_s: dict[Reason, float] = field(default_factory=lambda: dict.fromkeys(Reason, 0.0))
+    waited_s: dict[WaitReason, float] = field(default_factory=lambda: dict.fromkeys(WaitReason, 0.0))
     _asked: deque[float] = field(default_factory=deque)
     _not_before: float = 0.0
-    _why: Reason = Reason.LIMIT
+    _why: WaitReason = WaitReason.LIMIT
 
     async def turn(self) -> None:
         """Return when it is time for the next request."""
         while (wait_s := self._wait_s()) > 0:
             began = self.clock()
-            why = self._why if began < self._not_before else Reason.BUDGET
+            why = self._why if began < self._not_before else WaitReason.BUDGET
             await self.sleep(wait_s)
             self.waited_s[why] += self.clock() - began
         self._asked.append(self.clock())
@@ -55,7 +55,7 @@ class Pace:
             wait_s = _seconds(headers.get("x-ratelimit-reset"))
         if wait_s is None:
             return False
-        self._wait(min(wait_s, LONGEST_RESET_S), Reason.LIMIT)
+        self._wait(min(wait_s, MAX_RESET_S), WaitReason.LIMIT)
         return True
 
     def limited(self, headers: Mapping[str, str], nth: int) -> None:
@@ -64,16 +64,16 @@ class Pace:
         waits = [wait for wait in named if wait is not None]
         if waits:
             jitter_s = self.rng.uniform(0, 0.25)  # so that not everybody who waited comes at once
-            self._wait(min(max(waits), LONGEST_RESET_S) + jitter_s, Reason.LIMIT)
+            self._wait(min(max(waits), MAX_RESET_S) + jitter_s, WaitReason.LIMIT)
         else:
             self.failed(nth)
 
     def failed(self, nth: int) -> None:
         """Wait after the `nth` failure in a row: twice as long each time, less a random part of up to a half."""
-        longest_s = min(FIRST_S * 2 ** (nth - 1), MOST_S)
-        self._wait(longest_s * self.rng.uniform(0.5, 1), Reason.FAILURE)
+        longest_s = min(MIN_WAIT_S * 2 ** (nth - 1), MAX_WAIT_S)
+        self._wait(longest_s * self.rng.uniform(0.5, 1), WaitReason.FAILURE)
 
-    def _wait(self, seconds: float, why: Reason) -> None:
+    def _wait(self, seconds: float, why: WaitReason) -> None:
         until = self.clock() + seconds
         if until > self._not_before:
             self._not_before, self._why = until, why

@@ -1,4 +1,4 @@
-"""One run: every source in its order, what is new into the log, and what came of it."""
+"""One run: read every source in its order, and append new events to the log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,35 +12,34 @@ from eventlog.log import (
     Origin,
     Record,
 )
-from ingest.http.bodies import MAX_BODY_BYTES
 from reconciler.api import Api
 from reconciler.errors import (
     ForbiddenError,
     ReconcilerError,
     UnauthorizedError,
 )
-from reconciler.found import Found
-from reconciler.seen_events import Known
-from reconciler.sources import Asking, Source
+from reconciler.found import FoundEvent
+from reconciler.seen_events import SeenEvents
+from reconciler.sources import Asking, EventSource
 from reconciler.sources.registry import ORIGINALS, STATES
-from reconciler.status import SourceStanding, Standing
+from reconciler.status import ReconcilerStatus, SourceStatus
 from reconciler.windows import Window, adds
 
-AT_ONCE = 250
+GROUP_RECORDS = 250
 """Records that are made durable together."""
 
-AT_MOST = 2_500
+MAX_UNLANDED = 2_500
 """Events that are published before they land, where that is ours to do: landing them takes memory."""
 
 log = structlog.get_logger("reconciler")
 
-Told = Callable[[str, int], None]
-"""Hears of progress: the source, and how many events it has given so far."""
+OnProgress = Callable[[str, int], None]
+"""Gets the name of a source, and how many events it has given so far."""
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What came of one source. `fault` says why it was not read to its end; `forbidden` that it may not be."""
+class SourceOutcome:
+    """How reading one source ended. `fault` says why it was not read to its end; `forbidden` that the key may not."""
 
     source: str
     read: int = 0
@@ -54,34 +53,35 @@ class Outcome:
 class Reconciler:
     """Asks all sources, one after the other.
 
-    `settle` lands what was published, and returns when it is known; without it others do, and are waited for, but not
-    for ever: what is not known by then may be published again, which changes nothing.
+    `settle` lands the published events, and returns when `seen` has them. Without it another process lands them, and is
+    waited for, `patience_s` at most: events that have not landed by then may be published again, which changes nothing.
     """
 
     api: Api
     appender: Appender
-    known: Known
+    seen: SeenEvents
     settle: Callable[[], Awaitable[None]] | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     longest_wait: timedelta = timedelta(hours=24)
-    told: Told = lambda *_: None
-    standing: Standing = field(default_factory=Standing)
+    on_progress: OnProgress = lambda *_: None
+    status: ReconcilerStatus = field(default_factory=ReconcilerStatus)
     patience_s: int = 30
+    max_body_bytes: int = 1 << 20
     _published: set[str] = field(default_factory=set)
-    _last: list[Found] = field(default_factory=list)
+    _last: list[FoundEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for source in (*ORIGINALS, *STATES):
-            self.standing.sources.setdefault(source.name, SourceStanding())
+            self.status.sources.setdefault(source.name, SourceStatus())
 
-    async def run(self, since: timedelta | None = None) -> list[Outcome]:
-        """Publish what is new, and return what came of each source. Raises UnauthorizedError, LogUnavailableError.
+    async def run(self, since: timedelta | None = None) -> list[SourceOutcome]:
+        """Publish new events, and return an outcome for each source. Raises UnauthorizedError, LogUnavailableError.
 
-        What a source gave before it failed is published, and it goes on from there the next time.
+        The events that a source gave before it failed are published; the next run goes on from there.
         """
-        asking = Asking(self.api, self.known, self.clock(), self.clock, since, self.longest_wait / 2)
-        self.standing.begin(asking.now)
-        outcomes: list[Outcome] = []
+        asking = Asking(self.api, self.seen, self.clock(), self.clock, since, self.longest_wait / 2)
+        self.status.begin(asking.now)
+        outcomes: list[SourceOutcome] = []
         for source in (*ORIGINALS, *STATES):
             outcome = await self._asked(source, asking)
             outcomes.append(outcome)
@@ -89,10 +89,10 @@ class Reconciler:
                 asking.useless.add(source.name)
             if outcome.forbidden:
                 asking.forbidden.add(source.name)
-            if source in ORIGINALS:  # what they told need not be asked for one by one
+            if source in ORIGINALS:  # their events need not be asked for one by one
                 await self._settled()
         await self._settled()
-        self.standing.end(self.clock())
+        self.status.end(self.clock())
         return outcomes
 
     async def _settled(self) -> None:
@@ -102,14 +102,14 @@ class Reconciler:
             await self.settle()
         else:
             for _ in range(self.patience_s):
-                if not self.known.unknown(self._last):
+                if not self.seen.unseen(self._last):
                     break
                 await asyncio.sleep(1)
         self._published.clear()
 
-    async def _asked(self, source: Source, asking: Asking) -> Outcome:
-        outcome, standing = Outcome(source.name), self.standing.sources[source.name]
-        before, complete = self.api.requests.total(), self.known.completed(source.name, asking.now)
+    async def _asked(self, source: EventSource, asking: Asking) -> SourceOutcome:
+        outcome, status = SourceOutcome(source.name), self.status.sources[source.name]
+        before, complete = self.api.requests.total(), self.seen.completed(source.name, asking.now)
         try:
             async for finds in source.read(asking):
                 if isinstance(finds, Window):
@@ -119,16 +119,16 @@ class Reconciler:
                     continue
                 published = await self._publish(finds, asking.now)
                 outcome.read, outcome.published = outcome.read + len(finds), outcome.published + published
-                standing.read, standing.published = standing.read + len(finds), standing.published + published
-                self.told(source.name, outcome.read)
+                status.read, status.published = status.read + len(finds), status.published + published
+                self.on_progress(source.name, outcome.read)
         except UnauthorizedError:
             raise
         except ReconcilerError as error:
             outcome.fault, outcome.forbidden = str(error), isinstance(error, ForbiddenError)
         outcome.requests = self.api.requests.total() - before
-        standing.fault, standing.forbidden = outcome.fault, outcome.forbidden
+        status.fault, status.forbidden = outcome.fault, outcome.forbidden
         if outcome.fault is None:
-            standing.succeeded_at = self.clock()
+            status.succeeded_at = self.clock()
         else:
             log.warning("source_not_read", source=source.name, reason=outcome.fault)
         log.info(
@@ -140,23 +140,23 @@ class Reconciler:
         )
         return outcome
 
-    async def _publish(self, found: list[Found], now: datetime) -> int:
-        """Append what nobody knows yet, each once; returns how many that were, when all of it is durable.
+    async def _publish(self, found: list[FoundEvent], now: datetime) -> int:
+        """Append the events that have not landed, each once; returns their number when all are durable.
 
-        What is longer than a webhook may be is left out: no webhook was, and the log takes no more.
+        A body of more than `max_body_bytes` is left out: ingest takes no webhook that is longer.
         """
         new = {
             each.event_id: each
             for each in found
-            if each.event_id not in self._published and len(each.body) <= MAX_BODY_BYTES
+            if each.event_id not in self._published and len(each.body) <= self.max_body_bytes
         }
-        unknown = self.known.unknown(list(new.values()))
+        unseen = self.seen.unseen(list(new.values()))
         received_us = int(now.timestamp() * 1_000_000)
-        records = [Record(each.body, received_us, Origin.RECONCILER, verified=False) for each in unknown]
-        for start in range(0, len(records), AT_ONCE):
-            await asyncio.gather(*(self.appender.append(record) for record in records[start : start + AT_ONCE]))
-        self._published |= {each.event_id for each in unknown}
-        self._last = unknown or self._last
-        if self.settle is not None and len(self._published) >= AT_MOST:
-            await self._settled()  # what lies together in time lands at a bounded cost
-        return len(unknown)
+        records = [Record(each.body, received_us, Origin.RECONCILER, verified=False) for each in unseen]
+        for start in range(0, len(records), GROUP_RECORDS):
+            await asyncio.gather(*(self.appender.append(record) for record in records[start : start + GROUP_RECORDS]))
+        self._published |= {each.event_id for each in unseen}
+        self._last = unseen or self._last
+        if self.settle is not None and len(self._published) >= MAX_UNLANDED:
+            await self._settled()  # events that lie together in time land at a bounded cost
+        return len(unseen)

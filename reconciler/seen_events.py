@@ -1,33 +1,34 @@
-"""What the warehouse knows already: so that nothing is published twice, and that what is missing is asked for."""
+"""What has landed already: no event is published twice, and unfinished calls and visits are asked for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 
-from holdtime.service.outage import EVENT_TYPE as OUTAGE
-from reconciler.found import Found
+from reconciler.found import FoundEvent
+from reconciler.outage import EVENT_TYPE as OUTAGE
 from reconciler.windows import (
     EVENT_TYPE,
     LONGEST_GAP,
     Window,
 )
 from warehouse import readers
+from warehouse.instants import instant
 from warehouse.readers import Reader
 
 AROUND = timedelta(hours=1)
 LOOK_BACK = timedelta(days=7)
 """Calls, conferences and visits that began earlier are given up: Telnyx does not know them any more, either."""
-MOST = 2_000
+MAX_ASKED = 2_000
 """Of each kind that is asked for one by one in one run, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A visit that nobody has ended."""
+    """A visit without an end."""
 
     call_control_id: str
     call_leg_id: str | None
@@ -35,36 +36,36 @@ class Waiting:
     enqueued_at: datetime
 
 
-class Known(Protocol):
-    """What is known; as new as it can be had cheaply."""
+class SeenEvents(Protocol):
+    """What has landed, as of the newest replica."""
 
-    def unknown(self, found: Collection[Found]) -> list[Found]:
-        """Those of which there is no event with that id."""
+    def unseen(self, found: Collection[FoundEvent]) -> list[FoundEvent]:
+        """Return the events whose id has not landed."""
 
     def completed(self, source: str, now: datetime) -> list[Window]:
-        """What of a source was read to its end, in the last month."""
+        """Return the windows of a source that were read to their end, in the last month."""
 
     def waiting(self, now: datetime) -> list[Waiting]:
-        """The visits that nobody has ended."""
+        """Return the visits without an end, the newest first."""
 
     def open_legs(self, now: datetime, before: datetime) -> list[str]:
-        """The legs that began before `before` and of which nobody has said that they are over."""
+        """Return the ids of the legs that began before `before` and have no end."""
 
     def open_conferences(self, now: datetime) -> list[str]:
-        """The conferences of which nobody has said that they are over."""
+        """Return the ids of the conferences without an end."""
 
     def outage_ended(self, now: datetime) -> datetime | None:
-        """When ingest was last back after it had been down; None if it was not in the last month."""
+        """Return when the last outage of ingest ended; None if there was none in the last month."""
 
 
-class Warehouse:
-    """Known from a replica, always the newest. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
+class ReplicaEvents:
+    """Looks into the newest replica. Raises WarehouseError, and duckdb.Error where its disk cannot serve."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader: Reader | None = None
 
-    def unknown(self, found: Collection[Found]) -> list[Found]:
+    def unseen(self, found: Collection[FoundEvent]) -> list[FoundEvent]:
         if not found:
             return []
         times = [each.at for each in found]
@@ -98,7 +99,7 @@ class Warehouse:
             """,
             [now - LONGEST_GAP, EVENT_TYPE, source],
         )
-        return [Window(_instant(start), _instant(end)) for start, end in rows]
+        return [Window(instant(start), instant(end)) for start, end in rows]
 
     def waiting(self, now: datetime) -> list[Waiting]:
         rows = self._rows(
@@ -109,9 +110,9 @@ class Warehouse:
             and call_control_id is not null and queue is not null
             order by enqueued_at desc limit ?
             """,
-            [now - LOOK_BACK, now, MOST],
+            [now - LOOK_BACK, now, MAX_ASKED],
         )
-        return [Waiting(control_id, leg_id, queue, _instant(at)) for control_id, leg_id, queue, at in rows]
+        return [Waiting(control_id, leg_id, queue, instant(at)) for control_id, leg_id, queue, at in rows]
 
     def open_legs(self, now: datetime, before: datetime) -> list[str]:
         rows = self._rows(
@@ -127,7 +128,7 @@ class Warehouse:
             group by call_leg_id
             order by max(entity_since) desc, call_leg_id limit ?
             """,
-            [now - LOOK_BACK, before, now - LOOK_BACK, before, MOST],
+            [now - LOOK_BACK, before, now - LOOK_BACK, before, MAX_ASKED],
         )
         return [leg_id for (leg_id,) in rows]
 
@@ -138,7 +139,7 @@ class Warehouse:
             where entity_since >= ? and status = 'in_progress'
             order by entity_since desc, conference_id limit ?
             """,
-            [now - LOOK_BACK, MOST],
+            [now - LOOK_BACK, MAX_ASKED],
         )
         return [conference_id for (conference_id,) in rows]
 
@@ -151,7 +152,7 @@ class Warehouse:
             [now - LONGEST_GAP, OUTAGE],
         )
         ended = rows[0][0] if rows else None
-        return None if ended is None else _instant(ended)
+        return None if ended is None else instant(ended)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -179,7 +180,3 @@ class Warehouse:
             return None
         self._reader = readers.opened(self._path, memory_limit=readers.LITTLE_MEMORY)
         return self._reader
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

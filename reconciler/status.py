@@ -1,12 +1,15 @@
-"""How reconciling stands: what each source gave, when it was last read to its end, and why it was not."""
+"""The status of reconciling: of each source its counts, when it was last read to its end, and why it was not."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 
 @dataclass(slots=True)
-class SourceStanding:
-    """One source, since this process began. `fault` is of the last run; `forbidden` that the account may not use it."""
+class SourceStatus:
+    """The counts of one source since this process began.
+
+    `fault` says why the last run did not read it to its end; `forbidden`, that the account may not use it.
+    """
 
     read: int = 0
     published: int = 0
@@ -16,14 +19,14 @@ class SourceStanding:
 
 
 @dataclass(slots=True)
-class Standing:
+class ReconcilerStatus:
     """All sources. Written by the reconciler, read by any thread.
 
     `succeeded_at` is when a run last ended in which every source that may be used was read to its end. `fault` is why
     the last run did not end at all.
     """
 
-    sources: dict[str, SourceStanding] = field(default_factory=dict)
+    sources: dict[str, SourceStatus] = field(default_factory=dict)
     began_at: datetime | None = None
     ended_at: datetime | None = None
     succeeded_at: datetime | None = None
@@ -40,7 +43,7 @@ class Standing:
         if useful and all(each.fault is None for each in useful):
             self.succeeded_at = now
 
-    def status(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return it as JSON has it: instants as text, and the sources that were not read to their end, with why."""
         return {
             "began_at": _iso(self.began_at),

@@ -11,7 +11,7 @@ import zlib
 import httpx
 
 MAX_ANSWER_BYTES = 8 << 20
-"""As sent and inflated, each: 250 webhooks of 33 kB, or what a parser can turn into some 200 MB."""
+"""Of an answer as sent, and as inflated: 250 webhooks of 33 kB; parsed it takes some 200 MB."""
 MAX_TARGET_BYTES = 8_000
 """Of a path and its query. Servers refuse longer ones, and the names in it come from Telnyx's own lists."""
 DEADLINE_S = 60.0

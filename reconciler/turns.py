@@ -9,20 +9,20 @@ import duckdb
 import structlog
 
 from eventlog.log import LogUnavailableError
-from reconciler.seen_events import Known
+from reconciler.seen_events import SeenEvents
 from warehouse.errors import WarehouseError
 
-LOOK_S = 30.0
+POLL_S = 30.0
 """How often to look whether ingest was down meanwhile."""
 
 PASSING = (LogUnavailableError, WarehouseError, duckdb.Error, OSError)
-"""What is away now may be there the next time."""
+"""Errors that may be gone the next time."""
 
 log = structlog.get_logger("reconciler")
 
 
 async def next_turn(
-    known: Known,
+    seen: SeenEvents,
     began: datetime,
     clock: Callable[[], datetime],
     *,
@@ -32,11 +32,11 @@ async def next_turn(
     """Return when that much time has passed, or when ingest came back after the last run `began`."""
     left_s = every_s
     while left_s > 0:
-        step_s = min(left_s, LOOK_S)
+        step_s = min(left_s, POLL_S)
         await sleep(step_s)
         left_s -= step_s
         with suppress(*PASSING):  # what cannot be read now is looked at the next time
-            back_at = await asyncio.to_thread(known.outage_ended, clock())
+            back_at = await asyncio.to_thread(seen.outage_ended, clock())
             if back_at is not None and back_at > began:
                 log.info("ingest_is_back", since=back_at.isoformat())
                 return

@@ -1,4 +1,4 @@
-"""Windows of time: what has been read to its end, and where to go on.
+"""Windows of time: which were read to their end, and where to go on.
 
 A window ends on a whole hour. That one was read is an event of our own in the log, so the position lies where the
 answers lie, and a process that is killed goes on from the last window that is known to be complete.
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from reconciler.found import Found, observed
+from reconciler.found import FoundEvent, observed
 
 HOUR = timedelta(hours=1)
 OVERLAP = timedelta(hours=2)
-"""How much of what was read is read again: what Telnyx lists late is found all the same."""
+"""So much is read again each time, to find events that Telnyx lists late."""
 SETTLED = timedelta(minutes=15)
 """A window that ended less long ago may still get entries: it is read, and not called complete."""
 FIRST = timedelta(hours=24)
@@ -28,8 +28,8 @@ class Window:
     start: datetime
     end: datetime
 
-    def completed(self, source: str) -> Found:
-        """The event which says that the source was read to its end, for this window."""
+    def completed(self, source: str) -> FoundEvent:
+        """Return the event that says the source was read to its end, for this window."""
         said = {"source": source, "start": _iso(self.start), "end": _iso(self.end)}
         return observed(EVENT_TYPE, self.start, said)
 
@@ -66,13 +66,13 @@ def cut(start: datetime, now: datetime) -> Iterator[Window]:
 
 
 def closed(start: datetime, now: datetime) -> Window | None:
-    """What of the time from `start` to `now` can be called complete once it was read: whole hours that have settled."""
+    """Return the whole hours from `start` on that are complete once they were read; None where none has settled."""
     end = floor(now - SETTLED)
     return Window(start, end) if end > start else None
 
 
 def adds(window: Window, complete: Iterable[Window]) -> bool:
-    """Whether that the window is complete was not known before."""
+    """Whether the window is not inside a complete one already."""
     return not any(each.start <= window.start and window.end <= each.end for each in merged(complete))
 
 

@@ -1,17 +1,16 @@
-"""Making the message of a run: the report of its period, read from the replica, and whether that has all of it."""
+"""The message of a run: the report of its period, read from the replica, and whether all of the period has landed."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eventlog.log import LogExtent
-from holdtime.config.requests import request_of
-from holdtime.config.settings import Settings
 from reports.catalogue import registry
 from reports.errors import SourceError
 from reports.request.request import SettingOrigin
 from reports.source import opened
 from schedules import message
 from schedules.content import Message
+from schedules.context import Context
 from schedules.freshness import (
     LogEnd,
     lacking,
@@ -22,46 +21,46 @@ from schedules.schedule import Schedule
 from warehouse import readers
 
 
-def missing(settings: Settings, schedule: Schedule, due: datetime, log_end: LogEnd) -> str | None:
-    """Return what has not landed of the period of a run, in words; None when all of it has."""
-    until = datetime.fromisoformat(schedule.asked(due, settings.configuration.timezone)["to"])
-    end, landed_at = log_end(), last_landing(settings.environment.warehouse)
+def missing(context: Context, schedule: Schedule, due: datetime, log_end: LogEnd) -> str | None:
+    """Say what part of a run's period has not landed; None when all of it has."""
+    until = datetime.fromisoformat(schedule.asked(due, context.timezone)["to"])
+    end, landed_at = log_end(), last_landing(context.warehouse)
     try:
-        with opened(settings.environment.replica, memory_limit=readers.LITTLE_MEMORY) as source:
+        with opened(context.replica, memory_limit=readers.LITTLE_MEMORY) as source:
             return lacking(source.db, end, until, landed_at=landed_at)
     except SourceError as error:
         return str(error)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a message is asked for: the run of a schedule due at `due`, as it is `now`, the log reaching so far.
+class MessageRequest:
+    """A message to compose: of the run that is due at `due`, with facts as of `now`, while the log reaches to `log`.
 
-    `said` are lines about the run itself.
+    `remarks` are lines about the run itself.
     """
 
-    settings: Settings
+    context: Context
     schedule: Schedule
     due: datetime
     now: datetime
     log: LogExtent | None
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-def made(asked: Asked) -> Message:
+def message_of(wanted: MessageRequest) -> Message:
     """Return the message. Raises ReportError."""
-    settings, schedule, due = asked.settings, asked.schedule, asked.due
-    options = schedule.asked(due, settings.configuration.timezone)
-    request = request_of(settings.configuration, options, asked.now)
-    until, landed_at = datetime.fromisoformat(options["to"]), last_landing(settings.environment.warehouse)
+    context, schedule, due = wanted.context, wanted.schedule, wanted.due
+    options = schedule.asked(due, context.timezone)
+    request = context.request(options, wanted.now)
+    until, landed_at = datetime.fromisoformat(options["to"]), last_landing(context.warehouse)
     in_file = {
         name: SettingOrigin.FILE if origin is SettingOrigin.OPTION else origin
         for name, origin in request.origins.items()
     }
-    if schedule.timezone is None and "timezone" not in settings.configuration.model_fields_set:
+    if schedule.timezone is None and not context.has_timezone:
         in_file["tz"] = SettingOrigin.DEFAULT
-    with opened(settings.environment.replica) as source:
-        not_landed = lacking(source.db, asked.log, until, landed_at=landed_at) or outage(source.db, until)
+    with opened(context.replica) as source:
+        not_landed = lacking(source.db, wanted.log, until, landed_at=landed_at) or outage(source.db, until)
         report = registry.run(schedule.report, source, replace(request, origins=in_file))
         score = registry.completeness_of(source, report)
     return message.summary(
@@ -69,14 +68,14 @@ def made(asked: Asked) -> Message:
         name=schedule.name,
         words=schedule.words,
         forms=schedule.formats,
-        stem=stem(settings, schedule, due),
+        stem=stem(context, schedule, due),
         lacking=not_landed,
-        said=asked.said,
+        remarks=wanted.remarks,
         score=score,
     )
 
 
-def stem(settings: Settings, schedule: Schedule, due: datetime) -> str:
-    """Return how the files of a run are called: by the time that was named, on the clock of the schedule's zone."""
-    zone = schedule.zone(settings.configuration.timezone)
+def stem(context: Context, schedule: Schedule, due: datetime) -> str:
+    """Return the name of a run's files without endings: schedule and due time, by the clock of the schedule's zone."""
+    zone = schedule.zone(context.timezone)
     return f"{schedule.name}-{due.astimezone(zone):%Y-%m-%dT%H%M}"

@@ -1,4 +1,4 @@
-"""Sending a run to everybody: each in a thread of its own, so that one who cannot be reached holds up nobody else."""
+"""Sending a run to every recipient: each in a thread of its own, so that one out of reach holds up no other."""
 
 import os
 import threading
@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import stamina
 import structlog
 
-from holdtime.config.settings import Settings
 from schedules import (
     compose,
     delivery,
@@ -19,30 +18,31 @@ from schedules import (
     sender,
 )
 from schedules.content import Message
-from schedules.delivery import Outcome, Result
+from schedules.context import Context
 from schedules.ledger import Ledger
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import (
     FOLDER,
-    Delivery,
-    Kind,
+    DeliveryState,
+    RunDelivery,
     RunId,
-    State,
+    RunKind,
 )
 from schedules.schedule import Schedule
 
-Send = Callable[[Recipient, Message, RunId], Outcome]
-"""`sender.sent`, or `delivery.send` in this process."""
+Send = Callable[[Recipient, Message, RunId], SendOutcome]
+"""`sender.send`, or `delivery.send` in this process."""
 
 log = structlog.get_logger("schedule")
 
-_MOST_AT_ONCE = 8
-_LOOK_S = 0.1
+_MAX_AT_ONCE = 8
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How long is waited in between: for what has not landed yet, and before something is sent again."""
+class Waits:
+    """Seconds between two looks for a period that has not landed, and before a refused message is sent again."""
 
     look_s: float = 5
     retry_first_s: float = 5
@@ -50,89 +50,95 @@ class Pace:
 
 
 class StoppedError(Exception):
-    """The process is to stop: nothing new is begun."""
+    """The process is to stop, so no new attempt begins."""
 
 
 class _NotTakenError(Exception):
-    """It was refused, and can be sent again."""
+    """The recipient refused the message, so it can be sent again."""
 
 
 @dataclass(slots=True)
-class Sending:
-    """Sends what the ledger says is to be sent, in any number of threads. What it is given belongs to all of them."""
+class Dispatcher:
+    """Sends the pending deliveries of the ledger. Any number of threads share one."""
 
-    settings: Settings
+    context: Context
     ledger: Ledger
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    pace: Pace = field(default_factory=Pace)
+    waits: Waits = field(default_factory=Waits)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    send: Send = sender.sent
-    _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_AT_ONCE))
+    send: Send = sender.send
+    _in_flight: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MAX_AT_ONCE))
 
     def reachable(self, schedule: Schedule) -> list[Recipient]:
-        """Return whom a schedule's summary goes to."""
+        """Return the recipients of a schedule's summary."""
         return recipients.found(schedule.recipients, self.environ, where="recipients")[0]
 
-    def to_everybody(self, schedule: Schedule, run: RunId, packed: bytes) -> list[Delivery]:
-        """Send a message to all of a run who have not got it, and return what came of all. Raises StoppedError."""
-        made = Message.unpacked(packed)
-        known = {each.key: each for each in self._everybody(schedule, run)}
+    def to_everybody(self, schedule: Schedule, run: RunId, packed: bytes) -> list[RunDelivery]:
+        """Send a message to every recipient whose delivery is pending; return all deliveries. Raises StoppedError."""
+        message = Message.unpacked(packed)
+        by_key = {each.key: each for each in self._everybody(schedule, run)}
         threads = [
             threading.Thread(
-                target=self._send, args=(schedule, run, each, known.get(each.recipient), made), daemon=True
+                target=self._send,
+                args=(schedule, run, each, by_key.get(each.recipient), message),
+                daemon=True,
             )
             for each in self.ledger.deliveries(run)
-            if each.state is State.PENDING
+            if each.state is DeliveryState.PENDING
         ]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            if self.stop.wait(_LOOK_S):
+            if self.stop.wait(_POLL_S):
                 raise StoppedError
         deliveries = self.ledger.deliveries(run)
-        if any(each.state in {State.PENDING, State.SENDING} for each in deliveries):
+        if any(each.state in {DeliveryState.PENDING, DeliveryState.SENDING} for each in deliveries):
             raise StoppedError  # a thread ended without a result, which only a stop makes them do
         return deliveries
 
     def drain(self, patience: timedelta) -> None:
-        """Wait until nothing is being sent any more, for so long at most. For after a stop."""
+        """After a stop: wait until no message is on its way, for `patience` at most."""
         give_up = time.monotonic() + patience.total_seconds()
         taken = 0
-        while taken < _MOST_AT_ONCE and self._in_flight.acquire(timeout=max(0, give_up - time.monotonic())):
+        while taken < _MAX_AT_ONCE and self._in_flight.acquire(timeout=max(0, give_up - time.monotonic())):
             taken += 1
         if taken:
-            self._in_flight.release(taken)  # whoever waits for a turn finds that it has been stopped
+            self._in_flight.release(taken)  # a thread that waits for its turn finds the stop
 
     def _everybody(self, schedule: Schedule, run: RunId) -> list[Recipient]:
         others = recipients.found(schedule.on_failure, self.environ, where="on_failure")[0]
-        return [*self.reachable(schedule), *(others if run.kind is Kind.NOTICE else [])]
+        return [*self.reachable(schedule), *(others if run.kind is RunKind.NOTICE else [])]
 
-    def _send(self, schedule: Schedule, run: RunId, to: Delivery, recipient: Recipient | None, made: Message) -> None:
-        """Send to one, again and again while it is refused; the ledger says before each attempt that there is one."""
+    def _send(
+        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, message: Message
+    ) -> None:
+        """Send to one recipient, again and again while it refuses; the ledger holds each attempt before it begins."""
         about = {"schedule": schedule.name, "kind": run.kind, "due": run.due.isoformat(), "recipient": to.label}
         retries = stamina.retry_context(
             on=_NotTakenError,
             attempts=None if schedule.retry_minutes else 1,
             timeout=schedule.retry_minutes * 60 or None,
-            wait_initial=self.pace.retry_first_s,
-            wait_max=self.pace.retry_most_s,
-            wait_jitter=self.pace.retry_first_s,
+            wait_initial=self.waits.retry_first_s,
+            wait_max=self.waits.retry_most_s,
+            wait_jitter=self.waits.retry_first_s,
         )
         try:
             for attempt in retries:
                 with attempt, self._begun():
-                    self._attempt(schedule, run, to, recipient, made)
+                    self._attempt(schedule, run, to, recipient, message)
         except StoppedError:
             return
         except _NotTakenError as error:
-            self.ledger.settle(run, to.recipient, State.FAILED, str(error), self.clock())
+            self.ledger.settle(run, to.recipient, DeliveryState.FAILED, str(error), self.clock())
         except Exception as error:
-            # Whatever it was, the attempt was written down as begun.
-            self.ledger.settle(run, to.recipient, State.DOUBTFUL, f"{type(error).__name__} was raised", self.clock())
+            # The ledger holds the attempt as begun, whatever was raised.
+            self.ledger.settle(
+                run, to.recipient, DeliveryState.DOUBTFUL, f"{type(error).__name__} was raised", self.clock()
+            )
             raise
         result = next(each for each in self.ledger.deliveries(run) if each.recipient == to.recipient)
-        if result.state is State.SENT:
+        if result.state is DeliveryState.SENT:
             log.info("summary_sent", attempts=result.attempts, **about)
         else:
             log.error("summary_not_sent", state=result.state, reason=result.reason, attempts=result.attempts, **about)
@@ -145,21 +151,25 @@ class Sending:
             yield
 
     def _attempt(
-        self, schedule: Schedule, run: RunId, to: Delivery, recipient: Recipient | None, made: Message
+        self, schedule: Schedule, run: RunId, to: RunDelivery, recipient: Recipient | None, message: Message
     ) -> None:
         self.ledger.attempt(run, to.recipient, self.clock())
         if to.recipient == FOLDER and schedule.folder is not None:
             try:
-                delivery.write(schedule.folder, made, compose.stem(self.settings, schedule, run.due))
-                outcome = Outcome(Result.SENT)
+                delivery.write(schedule.folder, message, compose.stem(self.context, schedule, run.due))
+                outcome = SendOutcome(SendResult.SENT)
             except OSError as error:
-                outcome = Outcome(Result.REFUSED, f"the folder cannot be written: {error.strerror}")
+                outcome = SendOutcome(SendResult.REFUSED, f"the folder cannot be written: {error.strerror}")
         elif recipient is None:
-            self.ledger.settle(run, to.recipient, State.FAILED, "it is not configured any more", self.clock())
+            self.ledger.settle(run, to.recipient, DeliveryState.FAILED, "it is not configured any more", self.clock())
             return
         else:
-            outcome = self.send(recipient, made, run)
-        state = {Result.SENT: State.SENT, Result.REFUSED: State.PENDING, Result.UNCLEAR: State.DOUBTFUL}
+            outcome = self.send(recipient, message, run)
+        state = {
+            SendResult.SENT: DeliveryState.SENT,
+            SendResult.REFUSED: DeliveryState.PENDING,
+            SendResult.UNCLEAR: DeliveryState.DOUBTFUL,
+        }
         self.ledger.settle(run, to.recipient, state[outcome.result], outcome.reason, self.clock())
-        if outcome.result is Result.REFUSED:
+        if outcome.result is SendResult.REFUSED:
             raise _NotTakenError(outcome.reason)

@@ -12,17 +12,16 @@ from eventlog.log import LogExtent
 from eventlog.sqlite import file as sqlite_file
 from eventlog.sqlite.file import DamagedLogError, UnusableLogError
 from eventlog.sqlite.log import SqliteLog
-from holdtime.service.outage import EVENT_TYPE as OUTAGE
-from holdtime.service.outage import LONGEST, NOTICED
+from reconciler.outage import EVENT_TYPE as OUTAGE
+from reconciler.outage import MAX_OUTAGE, MIN_OUTAGE
 from reconciler.windows import EVENT_TYPE as WINDOW
-from warehouse.instants import instant
+from warehouse.instants import EPOCH, MICROSECOND, instant
 from warehouse.query import value
 
 LogEnd = Callable[[], LogExtent | None]
-"""How far the log reaches; None where that cannot be said from here."""
+"""How far the log reaches; None where it cannot be asked from here."""
 
 _DELIVERED_WITHIN = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Records land in the order in which the log took them in: where the last one came after the instant, all before it are
 # there; an earlier one may have come while the clock was wrong, and so may a stale one. What is received late may have
@@ -42,7 +41,7 @@ having max_by(received_at, log_offset) >= make_timestamptz($until)
 """
 
 _DOWN_AT = f"""
-with told as (
+with marks as (
     select
         event_type,
         payload ->> '$.source' as source,
@@ -54,12 +53,12 @@ with told as (
     and event_type in ('{OUTAGE}', '{WINDOW}')
 )
 select epoch_us(begun_at), epoch_us(ended_at)
-from told as down
+from marks as down
 where event_type = '{OUTAGE}'
 and begun_at < make_timestamptz($until)
 and ended_at >= make_timestamptz($until)
 and not exists (
-    from told as window_read
+    from marks as window_read
     where window_read.event_type = '{WINDOW}'
     and window_read.source = 'webhook_deliveries'
     and window_read.begun_at <= down.begun_at
@@ -91,7 +90,7 @@ def log_end(log: Path) -> LogEnd:
 
 
 def last_landing(warehouse: Path) -> datetime | None:
-    """Return when something landed last, be it only time; None where the warehouse is elsewhere."""
+    """Return when the last landing was, if only of time; None where the warehouse is elsewhere."""
     written = []
     for path in (warehouse, warehouse.with_name(f"{warehouse.name}.wal")):
         with suppress(OSError):
@@ -102,15 +101,15 @@ def last_landing(warehouse: Path) -> datetime | None:
 def lacking(
     db: duckdb.DuckDBPyConnection, log: LogExtent | None, until: datetime, *, landed_at: datetime | None = None
 ) -> str | None:
-    """Return what is missing of that which was received before `until`; None when nothing is.
+    """Say which records that were received before `until` have not landed; None when all have.
 
-    `log` is how far the log reached before the replica was opened, so that what came in between does not count. Where
-    it is not known, the time by which the facts were evaluated has to be beyond `until`. `landed_at` is when something
-    landed last, where that is known: where it was long before `until`, nobody was there to receive anything.
+    `log` is how far the log reached before the replica was opened, so later records do not count. Where it is None, the
+    facts' evaluation time has to be after `until`. `landed_at` is the time of the last landing, None where it cannot be
+    said; a landing long before `until` means that no process was there to receive anything.
     """
     landed = dict(db.execute("select log_partition, log_offset from log_positions").fetchall())
     behind = 0 if log is None else log.lag(landed)
-    if log is not None and not behind and (landed_at is None or landed_at >= until - NOTICED):
+    if log is not None and not behind and (landed_at is None or landed_at >= until - MIN_OUTAGE):
         return None
     asked = {"occurred": _us(until - _DELIVERED_WITHIN), "until": _us(until)}
     beyond = {partition for (partition,) in db.execute(_RECEIVED_SINCE, asked).fetchall()}
@@ -127,11 +126,11 @@ def lacking(
 
 
 def outage(db: duckdb.DuckDBPyConnection, until: datetime) -> str | None:
-    """Return since when and until when ingest was down at `until`, in words; None where it was not.
+    """Say from when to when ingest was down, if it was down at `until`; else None.
 
-    Nor where the reconciler has read since what Telnyx sent meanwhile.
+    None too where the reconciler has since read the webhooks that Telnyx sent meanwhile.
     """
-    asked = {"from": _us(until - LONGEST), "until": _us(until)}
+    asked = {"from": _us(until - MAX_OUTAGE), "until": _us(until)}
     rows = db.execute(_DOWN_AT, asked).fetchall()
     if not rows:
         return None
@@ -140,4 +139,4 @@ def outage(db: duckdb.DuckDBPyConnection, until: datetime) -> str | None:
 
 
 def _us(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return (at - EPOCH) // MICROSECOND

@@ -30,7 +30,7 @@ class AnswerTooLargeError(requests.RequestException):
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpExchange:
     """A request and how it ended: refused for sure, or perhaps, or certainly, taken. `found` holds nothing secret."""
 
     changes: bool
@@ -40,10 +40,10 @@ class Exchange:
 
 
 @contextmanager
-def watched() -> Iterator[list[Exchange]]:
+def watched() -> Iterator[list[HttpExchange]]:
     """Yield the list into which every HTTP exchange of this process goes; one watches at a time, others wait."""
     with _one_at_a_time:
-        exchanges: list[Exchange] = []
+        exchanges: list[HttpExchange] = []
         send = requests.Session.send
 
         @wraps(send)
@@ -88,27 +88,27 @@ def _is_refusal(status: int) -> bool:
     return status >= 300 and status not in {_BAD_GATEWAY, _GATEWAY_TIMEOUT}
 
 
-def _answered(method: str | None, status: int) -> Exchange:
+def _answered(method: str | None, status: int) -> HttpExchange:
     if 300 <= status < 400:
         found = f"it answered with a redirect ({status}), which is not followed: expected the service's final address"
-        return Exchange(_changes(method), refused=True, found=found, redirected=True)
-    return Exchange(_changes(method), _is_refusal(status), f"it answered with status {status}")
+        return HttpExchange(_changes(method), refused=True, found=found, redirected=True)
+    return HttpExchange(_changes(method), _is_refusal(status), f"it answered with status {status}")
 
 
-def _broken_off(method: str | None, status: int, error: requests.RequestException) -> Exchange:
+def _broken_off(method: str | None, status: int, error: requests.RequestException) -> HttpExchange:
     why = "more than 1 MiB" if isinstance(error, AnswerTooLargeError) else "an answer that broke off"
-    return Exchange(_changes(method), _is_refusal(status), f"it answered with status {status} and {why}")
+    return HttpExchange(_changes(method), _is_refusal(status), f"it answered with status {status} and {why}")
 
 
-def _broken(method: str | None, error: requests.RequestException) -> Exchange:
+def _broken(method: str | None, error: requests.RequestException) -> HttpExchange:
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.ConnectTimeout) or isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
-        return Exchange(_changes(method), refused=True, found="nothing listens there")
+        return HttpExchange(_changes(method), refused=True, found="nothing listens there")
     if isinstance(error, requests.exceptions.SSLError):
-        return Exchange(_changes(method), refused=True, found="no secure connection could be made")
+        return HttpExchange(_changes(method), refused=True, found="no secure connection could be made")
     if isinstance(error, requests.Timeout):
-        return Exchange(_changes(method), refused=False, found="no answer came in time")
-    return Exchange(_changes(method), refused=False, found="the connection broke before an answer came")
+        return HttpExchange(_changes(method), refused=False, found="no answer came in time")
+    return HttpExchange(_changes(method), refused=False, found="the connection broke before an answer came")
 
 
 def _changes(method: str | None) -> bool:

@@ -15,7 +15,7 @@ _TABLES = {
 
 
 class NotWholeError(Exception):
-    """The ledger does not hold what was written to it. The text says how that is known.
+    """The ledger does not hold what was written to it. The text says how that shows.
 
     `db` is open where it was opened: closing it would remove a WAL.
     """

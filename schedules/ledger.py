@@ -1,4 +1,4 @@
-"""The ledger: what is to be sent to whom, written down before it is sent, and what came of it.
+"""The ledger: each message and its recipients, written down before it is sent, and how each delivery ended.
 
 A SQLite file that is synced at every commit. `docs/decisions` says why a delivery that was begun and has no result is
 never begun again.
@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from schedules import integrity, ledger_file
@@ -16,13 +16,14 @@ from schedules.integrity import NotWholeError
 from schedules.ledger_file import LedgerError
 from schedules.record import (
     FOLDER,
-    Delivery,
-    Kind,
-    Run,
+    DeliveryState,
+    RunDelivery,
     RunId,
+    RunKind,
     RunState,
-    State,
+    ScheduledRun,
 )
+from warehouse.instants import EPOCH, MICROSECOND, instant
 
 __all__ = ["KEPT", "Ledger", "LedgerError"]
 
@@ -30,8 +31,6 @@ KEPT = timedelta(days=400)
 KEPT_RUNS = 1_000
 """So many are kept however old they are, so that a clock that jumps makes nobody forget what was sent."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
 _LAST_US = 2**63 - 1
 _THIS_RUN = "schedule = ? and kind = ? and due_us = ?"
 
@@ -83,9 +82,9 @@ class Ledger:
             self._db.execute("commit")
 
     def since(self, name: str, times: str, now: datetime) -> datetime:
-        """Return since when a schedule has been known with these times, from now on if it has not.
+        """Return since when the ledger has the schedule with these times; it is noted as of `now` where it was not.
 
-        What was noted by a clock that had jumped, later than now, is noted anew.
+        An instant after `now`, noted while a clock had jumped, is noted anew.
         """
         with self._committed() as db:
             if (since := self.known_since(name, times)) is not None and since <= now:
@@ -94,15 +93,15 @@ class Ledger:
         return now
 
     def known_since(self, name: str, times: str) -> datetime | None:
-        """Return since when a schedule has been known with these times; None where it never was."""
+        """Return since when the ledger has the schedule with these times; None where it has not."""
         with self._lock:
             rows = self._db.execute(
                 "select since_us from schedules where name = ? and times = ?", [name, times]
             ).fetchall()
-        return _instant(rows[0][0]) if rows else None
+        return instant(rows[0][0]) if rows else None
 
     def begin(self, run: RunId, now: datetime) -> bool:
-        """Write down that a run has begun; False when it had already. Raises LedgerError where nobody knows."""
+        """Write down that a run has begun; False when it had already. Raises LedgerError for a damaged ledger."""
         try:
             with self._lock:
                 integrity.require_whole(self._db)
@@ -119,27 +118,27 @@ class Ledger:
         return begun
 
     def decide(self, run: RunId, message: bytes, to: Iterable[tuple[str, str]], now: datetime) -> None:
-        """Write down what is sent, and to whom: (key, label) each."""
+        """Write down the message, and its recipients: (key, label) each."""
         with self._committed() as db:
             db.executemany(
                 "insert into deliveries values (?, ?, ?, ?, ?, ?, 0, ?, '')",
-                [[*_key(run), key, label, State.PENDING, _us(now)] for key, label in to],
+                [[*_key(run), key, label, DeliveryState.PENDING, _us(now)] for key, label in to],
             )
             db.execute(
                 f"update runs set state = ?, message = ? where {_THIS_RUN}", [RunState.SENDING, message, *_key(run)]
             )
 
     def attempt(self, run: RunId, recipient: str, now: datetime) -> None:
-        """Write down that it is sent now: from here on nobody knows until `settle` says so."""
+        """Write down that an attempt begins: until `settle`, its delivery is in doubt."""
         with self._committed() as db:
             db.execute(
                 f"update deliveries set state = ?, attempts = attempts + 1, at_us = ? where {_THIS_RUN} "
                 "and recipient = ?",
-                [State.SENDING, _us(now), *_key(run), recipient],
+                [DeliveryState.SENDING, _us(now), *_key(run), recipient],
             )
 
-    def settle(self, run: RunId, recipient: str, state: State, reason: str, now: datetime) -> None:
-        """Write down what came of it."""
+    def settle(self, run: RunId, recipient: str, state: DeliveryState, reason: str, now: datetime) -> None:
+        """Write down how an attempt ended."""
         with self._committed() as db:
             db.execute(
                 f"update deliveries set state = ?, reason = ?, at_us = ? where {_THIS_RUN} and recipient = ?",
@@ -147,38 +146,46 @@ class Ledger:
             )
 
     def end(self, run: RunId, state: RunState, reason: str = "") -> None:
-        """Write down that a run is over. What it sent is forgotten: it was there to be sent again."""
+        """Write down that a run is over, and forget its message: it was kept to be sent again."""
         with self._committed() as db:
             db.execute(
                 f"update runs set state = ?, reason = ?, message = null where {_THIS_RUN}", [state, reason, *_key(run)]
             )
 
-    def recover(self, kinds: Iterable[Kind], reason: str, now: datetime) -> None:
-        """Take every delivery that was begun by a process that is gone for what it is: nobody knows."""
+    def recover(self, kinds: Iterable[RunKind], reason: str, now: datetime) -> None:
+        """Write down as doubtful every delivery that a process began which is gone."""
         with self._committed() as db:
             for kind in kinds:
                 db.execute(
                     "update deliveries set state = iif(recipient = ?, ?, ?), reason = ?, at_us = ? "
                     "where kind = ? and state = ?",
-                    [FOLDER, State.PENDING, State.DOUBTFUL, reason, _us(now), kind, State.SENDING],
+                    [
+                        FOLDER,
+                        DeliveryState.PENDING,
+                        DeliveryState.DOUBTFUL,
+                        reason,
+                        _us(now),
+                        kind,
+                        DeliveryState.SENDING,
+                    ],
                 )
 
-    def run(self, run: RunId) -> Run | None:
-        """Return a run as it was written down."""
+    def run(self, run: RunId) -> ScheduledRun | None:
+        """Return a run; None where it never began."""
         return next(self._runs(f"where {_THIS_RUN}", _key(run)), None)
 
-    def unfinished(self, *kinds: Kind) -> list[Run]:
+    def unfinished(self, *kinds: RunKind) -> list[ScheduledRun]:
         """Return the runs that have begun and are not over, the oldest first."""
         marks = ", ".join("?" for _ in kinds)
         where = f"where kind in ({marks}) and state in (?, ?) order by due_us"
         return list(self._runs(where, [*kinds, RunState.WAITING, RunState.SENDING]))
 
-    def last(self, schedule: str, kind: Kind, *, until: datetime | None = None) -> Run | None:
+    def last(self, schedule: str, kind: RunKind, *, until: datetime | None = None) -> ScheduledRun | None:
         """Return the latest run of a schedule, of those due up to an instant: a clock that jumped ran later ones."""
         where = "where schedule = ? and kind = ? and due_us <= ? order by due_us desc limit 1"
         return next(self._runs(where, [schedule, kind, _LAST_US if until is None else _us(until)]), None)
 
-    def deliveries(self, run: RunId) -> list[Delivery]:
+    def deliveries(self, run: RunId) -> list[RunDelivery]:
         """Return the deliveries of a run."""
         with self._lock:
             rows = self._db.execute(
@@ -187,17 +194,17 @@ class Ledger:
                 _key(run),
             ).fetchall()
         return [
-            Delivery(key, label, State(state), attempts, _instant(at), reason)
+            RunDelivery(key, label, DeliveryState(state), attempts, instant(at), reason)
             for key, label, state, attempts, at, reason in rows
         ]
 
-    def _runs(self, where: str, parameters: list[object]) -> Iterator[Run]:
+    def _runs(self, where: str, parameters: list[object]) -> Iterator[ScheduledRun]:
         statement = f"select schedule, kind, due_us, started_us, state, reason, message from runs {where}"
         with self._lock:
             rows = self._db.execute(statement, parameters).fetchall()
         for schedule, kind, due, started, state, reason, message in rows:
-            run = RunId(schedule, Kind(kind), _instant(due))
-            yield Run(run, _instant(started), RunState(state), reason, message)
+            run = RunId(schedule, RunKind(kind), instant(due))
+            yield ScheduledRun(run, instant(started), RunState(state), reason, message)
 
 
 def _key(run: RunId) -> list[object]:
@@ -205,8 +212,4 @@ def _key(run: RunId) -> list[object]:
 
 
 def _us(at: datetime) -> int:
-    return (at - _EPOCH) // _US
-
-
-def _instant(us: int) -> datetime:
-    return _EPOCH + us * _US
+    return (at - EPOCH) // MICROSECOND

@@ -1,4 +1,4 @@
-"""The right to send from a ledger, alone."""
+"""The lock of a ledger: one process at a time sends from it."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from schedules.record import Kind
+from schedules.record import RunKind
 
 
 class TakenError(Exception):
@@ -14,7 +14,7 @@ class TakenError(Exception):
 
 
 @contextmanager
-def locked(ledger: Path, kind: Kind) -> Iterator[None]:
+def locked(ledger: Path, kind: RunKind) -> Iterator[None]:
     """Hold the right to send what is of a kind, from this ledger, alone. Raises TakenError.
 
     The kernel gives it back when the process dies, however it dies.

@@ -37,13 +37,13 @@ def summary(
     forms: Sequence[str],
     stem: str,
     lacking: str | None,
-    said: Sequence[str],
+    remarks: Sequence[str],
     score: float | None,
 ) -> Message:
-    """Return the message that tells of a report: `name` is the schedule's, `words` the period's, `stem` the files'.
+    """Return the message with a report: `name` is the schedule's, `words` the period's, `stem` the files'.
 
-    `lacking` says what of the period has not landed; None where all of it has. `said` are lines about the run. `score`
-    is the share of what must have been sent that is known; None where nothing must have been.
+    `lacking` says what part of the period has not landed; None where all of it has. `remarks` are lines about the run.
+    `score` is the share of the events that Telnyx must have sent which has landed; None where it had none to send.
     """
     zone = report.request.zone
     title = f"{name}: {report.title}, {words} ({_span(report, zone)})"
@@ -62,11 +62,11 @@ def summary(
         ("Period", "complete" if lacking is None else "NOT COMPLETE"),
         ("Completeness", _trusted(score, report.request.completeness_floor)),
     ]
-    return _message(title, heading, numbers, [complete, *said, *report.notes], _attached(report, forms, stem))
+    return _message(title, heading, numbers, [complete, *remarks, *report.notes], _attached(report, forms, stem))
 
 
 def _trusted(score: float | None, floor: float) -> str:
-    """Return how much is known of what Telnyx must have sent, and whether that is too little."""
+    """Return the score in words, and whether it is below the floor."""
     if score is None:
         return f"{humanize.DASH} (nothing was due)"
     below = f", BELOW THE FLOOR of {humanize.percent(floor)}" if score < floor else ""
@@ -93,10 +93,10 @@ def _message(
 
 
 def _headline(report: Report, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Return the report's most important numbers, over all that it tells of; none where no table has them."""
+    """Return the report's most important numbers, over its whole period; none where no table has them."""
     row = report.summary()
-    told = [column for column in report.headline if column.name != "completeness"]  # it is told of every report
-    return [] if row is None else [(column.title, cells.text(row[column.name], column, zone)) for column in told]
+    columns = [column for column in report.headline if column.name != "completeness"]  # every message has a line of it
+    return [] if row is None else [(column.title, cells.text(row[column.name], column, zone)) for column in columns]
 
 
 def _span(report: Report, zone: ZoneInfo) -> str:

@@ -1,4 +1,4 @@
-"""The runs of a schedule that were never begun: nobody ran it when they were due, or too many waited already."""
+"""The runs of a schedule that never began: no process ran it when they were due, or too many runs waited already."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Self
 from reports import humanize
 from schedules.cron import Cron
 from schedules.ledger import Ledger
-from schedules.record import Kind, RunId
+from schedules.record import RunId, RunKind
 
 _LOOK_BACK = timedelta(days=7)
 """Runs of every minute are 10,000 a week; those that were missed before are not counted."""
@@ -26,9 +26,9 @@ class Missed:
     def before(cls, run: RunId, times: Cron, ledger: Ledger) -> Self | None:
         """Return the times that were named between the run before and this one; None where there are none."""
         known = ledger.known_since(run.schedule, str(times))
-        if known is None or run.kind is not Kind.CRON:
+        if known is None or run.kind is not RunKind.CRON:
             return None
-        last = ledger.last(run.schedule, Kind.CRON, until=run.due - _SOONEST)
+        last = ledger.last(run.schedule, RunKind.CRON, until=run.due - _SOONEST)
         begun = known if last is None else max(known, last.id.due)
         due = times.between(max(begun, run.due - _LOOK_BACK), run.due - _SOONEST)
         return cls(len(due), due[0], due[-1]) if due else None

@@ -34,8 +34,9 @@ class RecipientError(Exception):
 class Recipient:
     """One mail address, or one URL of another service. `key` is the same tomorrow, and no secret; so is `label`.
 
-    A mail address is known by itself, whatever its server's password; another service by its URL, or by the name of the
-    variable that holds it. `first` is set for the first address of a URL: copies go with that one.
+    The key is made of the mail address alone, so a new password of its server changes nothing; of another service it is
+    made of the URL, or of the name of the variable that holds it. `first` marks the first address of a URL: copies go
+    with that one.
     """
 
     key: str

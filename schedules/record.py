@@ -1,4 +1,4 @@
-"""What the ledger holds: runs, and the deliveries of each."""
+"""The rows of the ledger: runs, and the deliveries of each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ FOLDER = "folder"
 """The key of a delivery into a folder. Writing the same files again does no harm, so of it there is never a doubt."""
 
 
-class Kind(StrEnum):
-    """Why something is sent."""
+class RunKind(StrEnum):
+    """Why a run sends: its cron expression named the time, `--now` asked for it, or a run failed."""
 
     CRON = "cron"
     NOW = "now"
@@ -25,8 +25,8 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
-class State(StrEnum):
-    """How far a delivery is. The last three are final; `doubtful`: begun, and nobody can say whether it was sent."""
+class DeliveryState(StrEnum):
+    """How far a delivery is. The last three are final; `doubtful` began, and nobody can know whether it was sent."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -40,12 +40,12 @@ class RunId:
     """One run of a schedule."""
 
     schedule: str
-    kind: Kind
+    kind: RunKind
     due: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScheduledRun:
     """A run as it was written down. `message` is there while somebody still has to get it."""
 
     id: RunId
@@ -56,12 +56,12 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class RunDelivery:
     """A run on its way to one recipient."""
 
     recipient: str
     label: str
-    state: State
+    state: DeliveryState
     attempts: int
     at: datetime
     reason: str

@@ -8,46 +8,46 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from holdtime.config.settings import Settings
 from reports import humanize
 from reports.errors import ReportError
 from schedules import compose, recipients
+from schedules.context import Context
+from schedules.freshness import LogEnd
 from schedules.period import period
 from schedules.record import (
-    Delivery,
-    Run,
-    State,
+    DeliveryState,
+    RunDelivery,
+    ScheduledRun,
 )
-from schedules.runner import log_end
 from schedules.schedule import Schedule
-from schedules.status import Standing
+from schedules.status import ScheduleStatus
 
 _COMING = 3
 _MARKS = {
-    State.SENT: ("✓", "green"),
-    State.PENDING: ("•", "yellow"),
-    State.SENDING: ("•", "yellow"),
-    State.FAILED: ("✗", "bold red"),
-    State.DOUBTFUL: ("?", "bold red"),
+    DeliveryState.SENT: ("✓", "green"),
+    DeliveryState.PENDING: ("•", "yellow"),
+    DeliveryState.SENDING: ("•", "yellow"),
+    DeliveryState.FAILED: ("✗", "bold red"),
+    DeliveryState.DOUBTFUL: ("?", "bold red"),
 }
 
 
-def preview(settings: Settings, now: datetime) -> Iterator[RenderableType]:
+def preview(context: Context, log_end: LogEnd, now: datetime) -> Iterator[RenderableType]:
     """Yield each schedule's next runs with their periods, whom they go to, and what would be sent if it were now."""
-    for schedule in settings.configuration.schedule:
+    for schedule in context.schedules:
         yield Text(f"{schedule.name}: {schedule.report}, {schedule.words}", style="bold")
-        yield from _coming(schedule, settings.configuration.timezone, now)
+        yield from _coming(schedule, context.timezone, now)
         to = [each.label for each in recipients.found(schedule.recipients, os.environ, where="recipients")[0]]
         to += [f"{schedule.folder}/"] if schedule.folder else []
         yield Text(f"  to {', '.join(to)}; tells of failures: {_failures(schedule)}")
         try:
-            made = compose.made(compose.Asked(settings, schedule, now, now, log_end(settings)()))
+            message = compose.message_of(compose.MessageRequest(context, schedule, now, now, log_end()))
         except ReportError as error:
             yield Text(f"  What would be sent cannot be shown: {error}\n", style="yellow")
             continue
-        yield Text(f"  If it were now:\n\n  Subject: {humanize.plain(made.subject)}\n", style="dim")
-        yield Text("\n".join(f"  {humanize.plain(line)}".rstrip() for line in made.text.splitlines()) + "\n")
-        for each in made.attachments:
+        yield Text(f"  If it were now:\n\n  Subject: {humanize.plain(message.subject)}\n", style="dim")
+        yield Text("\n".join(f"  {humanize.plain(line)}".rstrip() for line in message.text.splitlines()) + "\n")
+        for each in message.attachments:
             yield Text(f"  Attached: {each.name}, {each.kind}, {len(each.content) / 1e3:,.1f} kB")
         yield Text()
 
@@ -69,50 +69,50 @@ def _failures(schedule: Schedule) -> str:
     return f"{len(schedule.on_failure)} in on_failure" if schedule.on_failure else "those who can be reached"
 
 
-def status(found: Sequence[Standing]) -> RenderableType:
-    """What the last runs came to, and then what is wrong."""
+def status(found: Sequence[ScheduleStatus]) -> RenderableType:
+    """How the last runs ended, and then what is wrong."""
     parts: list[RenderableType] = []
-    for standing in found:
-        zone = standing.times.zone
-        coming = humanize.moment(standing.next_at, zone)
-        parts.append(Text.assemble((standing.name, "bold"), f": {standing.times}; next {coming}"))
-        for run, deliveries in standing.runs:
+    for schedule in found:
+        zone = schedule.times.zone
+        coming = humanize.moment(schedule.next_at, zone)
+        parts.append(Text.assemble((schedule.name, "bold"), f": {schedule.times}; next {coming}"))
+        for run, deliveries in schedule.runs:
             due = humanize.moment(run.id.due.replace(microsecond=0), zone)
             parts += [Text(f"  {run.id.kind} {due}: {run.state}"), *(_delivery(each) for each in deliveries)]
-        if standing.missed is not None:
-            parts.append(Text(f"  {standing.missed.words(standing.times)}", style="yellow"))
-        if not standing.runs:
+        if schedule.missed is not None:
+            parts.append(Text(f"  {schedule.missed.words(schedule.times)}", style="yellow"))
+        if not schedule.runs:
             parts.append(Text("  nothing was sent yet", style="dim"))
-    troubles = [trouble for standing in found for trouble in standing.troubles()]
+    troubles = [trouble for schedule in found for trouble in schedule.troubles()]
     parts += [Text(), *(Text(humanize.plain(trouble), style="red") for trouble in troubles)] if troubles else []
     return Group(*parts)
 
 
-def outcome(run: Run | None, deliveries: Sequence[Delivery]) -> RenderableType:
-    """What came of one run."""
+def outcome(run: ScheduledRun | None, deliveries: Sequence[RunDelivery]) -> RenderableType:
+    """How one run ended."""
     lines = [_delivery(each) for each in deliveries]
     if run is not None and run.reason and not lines:
         lines = [Text(f"  ✗ {run.reason}", style="red")]
     return Group(*lines)
 
 
-def _delivery(each: Delivery) -> Text:
+def _delivery(each: RunDelivery) -> Text:
     times = "" if each.attempts == 1 else f", {each.attempts} attempts"
     why = f": {humanize.plain(each.reason)}" if each.reason else ""
     return Text.assemble("    ", _MARKS[each.state], f" {each.label}: {each.state}{times}{why}")
 
 
-def status_as_json(found: Sequence[Standing]) -> str:
+def status_as_json(found: Sequence[ScheduleStatus]) -> str:
     """The same for machines; instants in UTC."""
     return json.dumps(
         [
             {
-                "name": standing.name,
-                "cron": standing.times.expression,
-                "timezone": standing.times.zone.key,
-                "next_at": standing.next_at and standing.next_at.isoformat(),
-                "missed": standing.missed.count if standing.missed else 0,
-                "troubles": list(standing.troubles()),
+                "name": schedule.name,
+                "cron": schedule.times.expression,
+                "timezone": schedule.times.zone.key,
+                "next_at": schedule.next_at and schedule.next_at.isoformat(),
+                "missed": schedule.missed.count if schedule.missed else 0,
+                "troubles": list(schedule.troubles()),
                 "runs": [
                     {
                         "kind": run.id.kind,
@@ -130,10 +130,10 @@ def status_as_json(found: Sequence[Standing]) -> str:
                             for each in deliveries
                         ],
                     }
-                    for run, deliveries in standing.runs
+                    for run, deliveries in schedule.runs
                 ],
             }
-            for standing in found
+            for schedule in found
         ],
         indent=2,
     )

@@ -1,4 +1,4 @@
-"""Making a message in a process of its own: drawing charts holds the interpreter, and `up` has webhooks to answer."""
+"""Composing a message in another process: drawing charts holds the interpreter, and `up` has webhooks to answer."""
 
 import signal
 from collections.abc import Callable
@@ -7,23 +7,23 @@ from multiprocessing.connection import Connection
 
 from reports.errors import ReportError
 from schedules import compose
-from schedules.compose import Asked
+from schedules.compose import MessageRequest
 from schedules.content import Message
 
-Make = Callable[[Asked], Message]
-"""`making.made`, or `made` here."""
+Compose = Callable[[MessageRequest], Message]
+"""`compose.message_of`, or `message_of` here."""
 
 _context = get_context("spawn")
 
 
 class ChildDiedError(Exception):
-    """The process that made the message is gone, and nobody knows why: perhaps everything is being stopped."""
+    """The process that composes the message is gone, perhaps because everything is being stopped."""
 
 
-def made(asked: Asked) -> Message:
-    """Return what `making.made` does. Raises ReportError and ChildDiedError."""
+def message_of(wanted: MessageRequest) -> Message:
+    """Return what `compose.message_of` does. Raises ReportError and ChildDiedError."""
     ours, theirs = _context.Pipe(duplex=False)
-    child = _context.Process(target=_tell, args=(theirs, asked), daemon=True)
+    child = _context.Process(target=_answer, args=(theirs, wanted), daemon=True)
     child.start()
     theirs.close()
     try:
@@ -39,9 +39,9 @@ def made(asked: Asked) -> Message:
     return found
 
 
-def _tell(to: Connection, asked: Asked) -> None:
+def _answer(to: Connection, wanted: MessageRequest) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us, and is our parent's to act on
     try:
-        to.send(compose.made(asked))
+        to.send(compose.message_of(wanted))
     except ReportError as error:
         to.send(error)

@@ -17,20 +17,20 @@ from schedules import (
     message,
     recipients,
 )
-from schedules.compose import Asked
+from schedules.compose import MessageRequest
 from schedules.content import Message
-from schedules.dispatch import Sending, StoppedError
+from schedules.dispatch import Dispatcher, StoppedError
 from schedules.freshness import LogEnd
 from schedules.missed import Missed
 from schedules.record import (
     FOLDER,
-    Kind,
-    Run,
+    DeliveryState,
     RunId,
+    RunKind,
     RunState,
-    State,
+    ScheduledRun,
 )
-from schedules.render_process import ChildDiedError, Make
+from schedules.render_process import ChildDiedError, Compose
 from schedules.schedule import Schedule
 
 log = structlog.get_logger("schedule")
@@ -44,31 +44,31 @@ _ATTEMPTS_TO_MAKE = 5
 
 
 @dataclass(slots=True)
-class Runs:
-    """Performs runs, in any number of threads. What it is given belongs to all of them."""
+class RunPerformer:
+    """Performs runs. Any number of threads share one."""
 
-    sending: Sending
+    dispatcher: Dispatcher
     log_end: LogEnd
-    make: Make = compose.made
+    compose: Compose = compose.message_of
     # One at a time: each may take all the memory of a report.
-    _making: threading.Lock = field(default_factory=threading.Lock)
+    _composing: threading.Lock = field(default_factory=threading.Lock)
 
     def perform(self, schedule: Schedule, run: RunId, *, wait: bool = True) -> None:
         """Do what is left of a run, and write down how it ended; a stop leaves it to the next process.
 
-        Whoever calls it has written down that the run has begun. `wait` is for the period to be complete.
+        The caller has written down that the run has begun. `wait` says whether to wait for the period to be complete.
         """
         with suppress(StoppedError):
             if self._is_decided(schedule, run, wait=wait):
                 self._deliver(schedule, run)
 
     def _is_decided(self, schedule: Schedule, run: RunId, *, wait: bool) -> bool:
-        """Decide what is sent to whom, unless that was done; False where nothing can be sent, which is told then."""
+        """Write down the message and its recipients, unless that was done; False where there can be no message."""
         written = self._written(run)
         if written.state is not RunState.WAITING:
             return True
         try:
-            made = self._made(schedule, run, written, wait=wait)
+            composed = self._composed(schedule, run, written, wait=wait)
         except StoppedError:
             raise
         except ReportError as error:
@@ -77,120 +77,122 @@ class Runs:
         except Exception as error:
             self._fail(schedule, run, f"an error of holdtime's own, {type(error).__name__}: see its log")
             raise
-        self._decide(schedule, run, made)
+        self._decide(schedule, run, composed)
         return True
 
-    def _written(self, run: RunId) -> Run:
-        written = self.sending.ledger.run(run)
+    def _written(self, run: RunId) -> ScheduledRun:
+        written = self.dispatcher.ledger.run(run)
         if written is None:
             raise KeyError(f"{run} was never begun")
         return written
 
-    def _made(self, schedule: Schedule, run: RunId, written: Run, *, wait: bool) -> Message:
+    def _composed(self, schedule: Schedule, run: RunId, written: ScheduledRun, *, wait: bool) -> Message:
         """Return the message, once its period has landed or patience is over."""
         give_up = written.started_at + timedelta(minutes=schedule.patience_minutes if wait else 0)
         about = {"schedule": schedule.name, "due": run.due.isoformat()}
-        told = None
+        waited_for = None
         while (missing := self._missing(schedule, run.due)) is not None:
-            if self.sending.clock() >= give_up:
+            if self.dispatcher.clock() >= give_up:
                 log.warning("period_not_complete", lacking=missing, **about)
                 break
-            if told != missing:
+            if waited_for != missing:
                 log.info("waiting_for_period", lacking=missing, **about)
-                told = missing
-            if self.sending.stop.wait(self.sending.pace.look_s):
+                waited_for = missing
+            if self.dispatcher.stop.wait(self.dispatcher.waits.look_s):
                 raise StoppedError
-        return self._make(schedule, run.due, self._said(schedule, run, written, waited_for=told))
+        return self._compose(schedule, run.due, self._remarks(schedule, run, written, waited_for=waited_for))
 
-    def _said(self, schedule: Schedule, run: RunId, written: Run, *, waited_for: str | None) -> tuple[str, ...]:
-        """What there is to say of the run itself: that it waited, that it is late, that others were missed."""
-        if run.kind is not Kind.CRON:
+    def _remarks(
+        self, schedule: Schedule, run: RunId, written: ScheduledRun, *, waited_for: str | None
+    ) -> tuple[str, ...]:
+        """Lines about the run itself: that it waited, that it is late, that others were missed."""
+        if run.kind is not RunKind.CRON:
             return ()
-        times, now = schedule.times(self.sending.settings.configuration.timezone), self.sending.clock()
-        said = []
+        times, now = schedule.times(self.dispatcher.context.timezone), self.dispatcher.clock()
+        remarks = []
         if waited_for is not None:
             waited = humanize.age((now - written.started_at) / _MS)
-            said.append(f"This run waited {waited} for its period: {waited_for}.")
+            remarks.append(f"This run waited {waited} for its period: {waited_for}.")
         if now - run.due >= _LATE:
             due, late = humanize.moment(run.due, times.zone), humanize.age((now - run.due) / _MS)
-            said.append(f"It was due at {due} and made {late} later.")
-        if (missed := Missed.before(run, times, self.sending.ledger)) is not None:
-            said.append(f"{missed.words(times)}: `holdtime report` shows their periods.")
-        return tuple(said)
+            remarks.append(f"It was due at {due} and made {late} later.")
+        if (missed := Missed.before(run, times, self.dispatcher.ledger)) is not None:
+            remarks.append(f"{missed.words(times)}: `holdtime report` shows their periods.")
+        return tuple(remarks)
 
-    def _make(self, schedule: Schedule, due: datetime, said: tuple[str, ...]) -> Message:
-        """Make the message, and again a few times where that fails for a reason that may pass."""
+    def _compose(self, schedule: Schedule, due: datetime, remarks: tuple[str, ...]) -> Message:
+        """Compose the message; try a few times where that fails for a reason that may pass."""
         retries = stamina.retry_context(
             on=(ChildDiedError, SourceError, duckdb.Error),
             attempts=_ATTEMPTS_TO_MAKE,
             timeout=None,
-            wait_initial=self.sending.pace.retry_first_s,
-            wait_max=self.sending.pace.retry_most_s,
+            wait_initial=self.dispatcher.waits.retry_first_s,
+            wait_max=self.dispatcher.waits.retry_most_s,
         )
         for attempt in retries:
-            with attempt, self._making:
-                if self.sending.stop.is_set():
+            with attempt, self._composing:
+                if self.dispatcher.stop.is_set():
                     raise StoppedError
                 try:
-                    now, log_end = self.sending.clock(), self.log_end()
-                    return self.make(Asked(self.sending.settings, schedule, due, now, log_end, said))
+                    now, log_end = self.dispatcher.clock(), self.log_end()
+                    return self.compose(MessageRequest(self.dispatcher.context, schedule, due, now, log_end, remarks))
                 except ChildDiedError:
-                    if self.sending.stop.wait(_STOPPING_S):  # whoever stops everything may have begun with the child
+                    if self.dispatcher.stop.wait(_STOPPING_S):  # a stop of everything may have begun with the child
                         raise StoppedError from None
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     def _missing(self, schedule: Schedule, due: datetime) -> str | None:
-        return compose.missing(self.sending.settings, schedule, due, self.log_end)
+        return compose.missing(self.dispatcher.context, schedule, due, self.log_end)
 
-    def _decide(self, schedule: Schedule, run: RunId, made: Message) -> None:
-        to = [(each.key, each.label) for each in self.sending.reachable(schedule)]
+    def _decide(self, schedule: Schedule, run: RunId, composed: Message) -> None:
+        to = [(each.key, each.label) for each in self.dispatcher.reachable(schedule)]
         if schedule.folder is not None:
             to.append((FOLDER, "folder"))
-        self.sending.ledger.decide(run, made.packed(), to, self.sending.clock())
+        self.dispatcher.ledger.decide(run, composed.packed(), to, self.dispatcher.clock())
 
     def _deliver(self, schedule: Schedule, run: RunId) -> None:
-        """Send what was decided, say what could not be sent, and end the run."""
+        """Send the message, notify of recipients that did not get it, and end the run."""
         packed = self._written(run).message
         if packed is None:
             return
-        deliveries = self.sending.to_everybody(schedule, run, packed)
-        wrong = [each for each in deliveries if each.state is not State.SENT]
-        if wrong and run.kind is Kind.CRON:
-            reached = {each.recipient for each in deliveries if each.state is State.SENT}
-            self._tell(schedule, run, [f"{each.label}: {each.state}; {each.reason}." for each in wrong], reached)
-        self.sending.ledger.end(
+        deliveries = self.dispatcher.to_everybody(schedule, run, packed)
+        wrong = [each for each in deliveries if each.state is not DeliveryState.SENT]
+        if wrong and run.kind is RunKind.CRON:
+            reached = {each.recipient for each in deliveries if each.state is DeliveryState.SENT}
+            self._notify(schedule, run, [f"{each.label}: {each.state}; {each.reason}." for each in wrong], reached)
+        self.dispatcher.ledger.end(
             run, RunState.FAILED if wrong else RunState.DONE, "not sent to everybody" if wrong else ""
         )
 
     def _fail(self, schedule: Schedule, run: RunId, reason: str) -> None:
-        """End a run of which nothing, or nothing more, can be sent."""
+        """End a run that has no message to send."""
         log.error("run_failed", schedule=schedule.name, kind=run.kind, due=run.due.isoformat(), reason=reason)
-        if run.kind is Kind.CRON:
-            self._tell(schedule, run, [f"{reason}."], None)
-        self.sending.ledger.end(run, RunState.FAILED, reason)
+        if run.kind is RunKind.CRON:
+            self._notify(schedule, run, [f"{reason}."], None)
+        self.dispatcher.ledger.end(run, RunState.FAILED, reason)
 
-    def _tell(self, schedule: Schedule, run: RunId, lines: Sequence[str], reached: Collection[str] | None) -> None:
-        """Say what went wrong with a run, to those who are there for it or else to those whom it `reached` (None: all).
+    def _notify(self, schedule: Schedule, run: RunId, lines: Sequence[str], reached: Collection[str] | None) -> None:
+        """Send a notice of a failed run to `on_failure`, or else to the recipients that it `reached` (None: all).
 
-        That is a run of its own kind, which the run that it tells of waits for; what fails of it is told nobody else.
+        The notice is a run of its own kind, and the failed run waits for it. There is no notice of a notice.
         """
-        to, _ = recipients.found(schedule.on_failure, self.sending.environ, where="on_failure")
+        to, _ = recipients.found(schedule.on_failure, self.dispatcher.environ, where="on_failure")
         if not schedule.on_failure:
-            to = [each for each in self.sending.reachable(schedule) if reached is None or each.key in reached]
+            to = [each for each in self.dispatcher.reachable(schedule) if reached is None or each.key in reached]
         if not to:
             return
-        zone = schedule.zone(self.sending.settings.configuration.timezone)
+        zone = schedule.zone(self.dispatcher.context.timezone)
         due = humanize.moment(run.due, zone)
-        told = message.notice(
+        notified = message.notice(
             f"{schedule.name}: could not be sent to everybody",
             f"The summary {schedule.name} of {due} ({zone.key}) was not sent to everybody.",
             [*lines, "`holdtime schedule --status` shows all that was sent, and `holdtime schedule --now` sends anew."],
         )
-        notice = replace(run, kind=Kind.NOTICE)
-        self.sending.ledger.begin(notice, self.sending.clock())
+        notice = replace(run, kind=RunKind.NOTICE)
+        self.dispatcher.ledger.begin(notice, self.dispatcher.clock())
         if self._written(notice).state is RunState.WAITING:
-            self.sending.ledger.decide(
-                notice, told.packed(), [(each.key, each.label) for each in to], self.sending.clock()
+            self.dispatcher.ledger.decide(
+                notice, notified.packed(), [(each.key, each.label) for each in to], self.dispatcher.clock()
             )
         self._deliver(schedule, notice)

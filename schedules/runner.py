@@ -1,45 +1,41 @@
 """Running all schedules: what is due is begun, what was missed is made up for once, what was left half done goes on."""
 
-import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
-from eventlog.log import LogExtent, LogUnavailableError
-from holdtime.config.settings import Settings
-from holdtime.service import event_log
-from holdtime.service.steady_clock import SteadyClock
 from schedules import (
     compose,
-    freshness,
     render_process,
 )
+from schedules.context import Context
 from schedules.cron import Cron
-from schedules.dispatch import Sending
+from schedules.dispatch import Dispatcher
 from schedules.freshness import LogEnd
 from schedules.ledger import Ledger, LedgerError
 from schedules.lock import TakenError, locked
 from schedules.missed import Missed
 from schedules.record import (
-    Kind,
     RunId,
+    RunKind,
     RunState,
 )
-from schedules.render_process import Make
-from schedules.run import CRASHED, Runs
+from schedules.render_process import Compose
+from schedules.run import CRASHED, RunPerformer
 from schedules.schedule import Schedule
 
 DRAIN = timedelta(seconds=20)
-"""How long a stop waits for what is being sent just now: left half done, nobody would know whether it was."""
+"""How long a stop waits for messages on their way: of one that is cut off nobody knows whether it arrived."""
 
-MOST_UNDER_WAY = 10
-"""Of one schedule: runs that wait for their period, or for a recipient. While there are so many, others are missed."""
+MAX_UNDER_WAY = 10
+"""Runs of one schedule that wait for their period or for a recipient. While there are so many, others are missed."""
 
-_LOOK_S = 1.0
+_POLL_S = 1.0
 _STAND_BY_S = 5.0
 
 log = structlog.get_logger("schedule")
@@ -49,39 +45,39 @@ log = structlog.get_logger("schedule")
 class Runner:
     """Begins every run that is due, each in a thread of its own: one that waits keeps no later one from its time."""
 
-    runs: Runs
+    runs: RunPerformer
     _active: dict[RunId, threading.Thread] = field(default_factory=dict)
     _next: dict[str, datetime | None] = field(default_factory=dict)
     _looked_at: datetime | None = None
 
     @property
     def _schedules(self) -> tuple[Schedule, ...]:
-        return self.runs.sending.settings.configuration.schedule
+        return self.runs.dispatcher.context.schedules
 
     def run(self) -> None:
-        """Run the schedules until the stop of `runs` is set. The caller holds the lock of `Kind.CRON`."""
+        """Run the schedules until the stop of `runs` is set. The caller holds the lock of `RunKind.CRON`."""
         self._resume()
         log.info("schedules_run", names=[schedule.name for schedule in self._schedules])
         try:
-            while not self.runs.sending.stop.is_set():
+            while not self.runs.dispatcher.stop.is_set():
                 self.begin_due()
-                self.runs.sending.stop.wait(_LOOK_S)
+                self.runs.dispatcher.stop.wait(_POLL_S)
         finally:
-            self.runs.sending.drain(DRAIN)
+            self.runs.dispatcher.drain(DRAIN)
 
     def begin_due(self) -> None:
         """Begin the latest run that is due of each schedule, unless too many of it are under way."""
-        now = self.runs.sending.clock()
+        now = self.runs.dispatcher.clock()
         if self._looked_at is not None and now < self._looked_at:
             self._next.clear()  # what comes next was worked out by a clock that has been set back
         self._looked_at = now
         self._active = {run: thread for run, thread in self._active.items() if thread.is_alive()}
         for schedule in self._schedules:
             under_way = sum(run.schedule == schedule.name for run in self._active)
-            if under_way < MOST_UNDER_WAY and (due := self._due(schedule, now)) is not None:
-                run = RunId(schedule.name, Kind.CRON, due)
-                if self.runs.sending.ledger.begin(run, now):
-                    self._tell(schedule, run, now)
+            if under_way < MAX_UNDER_WAY and (due := self._due(schedule, now)) is not None:
+                run = RunId(schedule.name, RunKind.CRON, due)
+                if self.runs.dispatcher.ledger.begin(run, now):
+                    self._log_begin(schedule, run, now)
                     self._start(schedule, run)
 
     def join(self) -> None:
@@ -91,10 +87,10 @@ class Runner:
 
     def _resume(self) -> None:
         """Go on with what another process began, and left."""
-        ledger, now = self.runs.sending.ledger, self.runs.sending.clock()
-        ledger.recover((Kind.CRON, Kind.NOTICE), CRASHED, now)
+        ledger, now = self.runs.dispatcher.ledger, self.runs.dispatcher.clock()
+        ledger.recover((RunKind.CRON, RunKind.NOTICE), CRASHED, now)
         schedules = {schedule.name: schedule for schedule in self._schedules}
-        for run in ledger.unfinished(Kind.CRON):
+        for run in ledger.unfinished(RunKind.CRON):
             if (schedule := schedules.get(run.id.schedule)) is None:
                 ledger.end(run.id, RunState.FAILED, "its schedule is not configured any more")
             else:
@@ -105,16 +101,16 @@ class Runner:
         coming = self._next.get(schedule.name)
         if coming is not None and now < coming:
             return None
-        times = schedule.times(self.runs.sending.settings.configuration.timezone)
+        times = schedule.times(self.runs.dispatcher.context.timezone)
         after = baseline(self.runs, schedule, times, now)
         due = times.latest(after, now)
         self._next[schedule.name] = times.next(max(now, after))
         return due
 
-    def _tell(self, schedule: Schedule, run: RunId, now: datetime) -> None:
+    def _log_begin(self, schedule: Schedule, run: RunId, now: datetime) -> None:
         about = {"schedule": schedule.name, "due": run.due.isoformat()}
-        times = schedule.times(self.runs.sending.settings.configuration.timezone)
-        if (missed := Missed.before(run, times, self.runs.sending.ledger)) is not None:
+        times = schedule.times(self.runs.dispatcher.context.timezone)
+        if (missed := Missed.before(run, times, self.runs.dispatcher.ledger)) is not None:
             first, last = missed.first.isoformat(), missed.last.isoformat()
             log.warning("runs_missed", missed=missed.count, first=first, last=last, **about)
         log.info("run_begun", late_s=int((now - run.due).total_seconds()), **about)
@@ -125,48 +121,37 @@ class Runner:
         thread.start()
 
 
-def run(settings: Settings, stop: threading.Event, make: Make = compose.made) -> None:
+def run(
+    context: Context,
+    stop: threading.Event,
+    *,
+    log_end: LogEnd,
+    clock: Callable[[], datetime],
+    compose: Compose = compose.message_of,
+) -> None:
     """Run the schedules until `stop` is set. Raises TakenError or LedgerError, and sqlite3.Error for a sick disk."""
-    path = settings.environment.schedules
-    with locked(path, Kind.CRON), closing(Ledger(path)) as ledger:
-        Runner(Runs(Sending(settings, ledger, stop, SteadyClock()), log_end(settings), make)).run()
+    with locked(context.ledger, RunKind.CRON), closing(Ledger(context.ledger)) as ledger:
+        Runner(RunPerformer(Dispatcher(context, ledger, stop, clock), log_end, compose)).run()
 
 
-def stand_by(settings: Settings, stop: threading.Event) -> None:
-    """Run the schedules whenever nobody else does and the ledger can be used, until `stop` is set.
+def stand_by(context: Context, stop: threading.Event, *, log_end: LogEnd, clock: Callable[[], datetime]) -> None:
+    """Run the schedules whenever no other process does and the ledger can be used, until `stop` is set.
 
-    For a process that has something else to do: messages are made in one of their own.
+    For a process that has something else to do: a process of its own makes each message.
     """
-    told = ""
+    last_reason = ""
     while not stop.is_set():
         try:
-            run(settings, stop, render_process.made)
+            run(context, stop, log_end=log_end, clock=clock, compose=render_process.message_of)
         except (TakenError, LedgerError, sqlite3.Error) as error:
-            if told != str(error):
+            if last_reason != str(error):
                 log.warning("schedules_not_run", reason=str(error), retry_s=_STAND_BY_S)
-                told = str(error)
+                last_reason = str(error)
             stop.wait(_STAND_BY_S)
 
 
-def log_end(settings: Settings) -> LogEnd:
-    """Return how to ask the log for its end."""
-    if not settings.environment.log_is_kafka:
-        return freshness.log_end(settings.environment.log_path)
-
-    def end() -> LogExtent | None:
-        log = event_log.of(settings)
-        try:
-            return LogExtent.of(log)
-        except LogUnavailableError:
-            return None
-        finally:
-            asyncio.run(log.close())
-
-    return end
-
-
-def baseline(runs: Runs, schedule: Schedule, times: Cron, now: datetime) -> datetime:
+def baseline(runs: RunPerformer, schedule: Schedule, times: Cron, now: datetime) -> datetime:
     """Return after which instant a schedule's runs are due: its last run, or since when it has been as it is."""
-    since = runs.sending.ledger.since(schedule.name, str(times), now)
-    last = runs.sending.ledger.last(schedule.name, Kind.CRON, until=now)
+    since = runs.dispatcher.ledger.since(schedule.name, str(times), now)
+    last = runs.dispatcher.ledger.last(schedule.name, RunKind.CRON, until=now)
     return since if last is None else max(since, last.id.due)

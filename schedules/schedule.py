@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from holdtime.config.paths import AnyPath
+from warehouse.paths import AnyPath
 
 if TYPE_CHECKING:
     from schedules.cron import Cron
@@ -22,8 +22,8 @@ class Schedule(BaseModel):
     """A summary that sends itself. `filters` are the options of the report, with its period in words.
 
     `patience_minutes` is how long a run waits for what has not landed yet, `retry_minutes` how long a delivery that
-    fails is tried again. `on_failure` is told what could not be sent, in place of those recipients that could be
-    reached. Recipients are apprise URLs, or `env:NAME` for a URL in the environment; no text shows them.
+    fails is tried again. `on_failure` gets the notice of a message that could not be sent; without it, the recipients
+    do that were reached. Recipients are apprise URLs, or `env:NAME` for a URL in the environment; no text shows them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""The process that sends one message to one recipient: there, whatever a service answers has bounds of time and memory.
+"""The process that sends one message to one recipient: in it, time and memory for a service's answer are bounded.
 
 A service that gives a byte a second keeps every time-out of a library waiting; a process can be ended. The time allowed
 grows with the message, so that a slow line is no fault. What it uses is no secret of the command line: all goes through
@@ -15,26 +15,26 @@ import sys
 
 from schedules import delivery
 from schedules.content import Message
-from schedules.delivery import Outcome, Result
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
 from schedules.record import RunId
 
 DEADLINE_S = 120.0
-"""For a whole sending, with all its requests, however often a service is heard from."""
+"""For all requests of one sending together, however many bytes a service sends meanwhile."""
 START_S = 60.0
-"""For the process to begin, on a machine that has much else to do."""
-LEAST_BYTES_A_SECOND = 50_000
+"""For the process to begin, on a busy machine."""
+MIN_BYTES_A_SECOND = 50_000
 MEMORY_BYTES = 256 << 20
-"""What the process may hold besides the message, of which services and libraries make copies."""
+"""Memory of the process besides the message, of which services and libraries make copies."""
 
 _COPIES = 20
 _BEGUN = b"begun\n"
 
 
-def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> Outcome:
-    """Send it, in one attempt, and return what is known of it. A stop of this process does not stop the other one."""
+def send(recipient: Recipient, message: Message, run: RunId, *, deadline_s: float = DEADLINE_S) -> SendOutcome:
+    """Send the message in one attempt, and return how it ended. A stop of this process does not stop the other one."""
     work = pickle.dumps((recipient, message, run))
-    deadline_s += len(work) / LEAST_BYTES_A_SECOND
+    deadline_s += len(work) / MIN_BYTES_A_SECOND
     too_late = f"no whole answer came within {deadline_s:.0f} s"
     try:
         ended = subprocess.run(  # noqa: S603 -- ourselves
@@ -49,7 +49,7 @@ def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
             check=False,
         )
     except OSError as error:
-        return Outcome(Result.REFUSED, f"no process could be started for it: {error.strerror}")
+        return SendOutcome(SendResult.REFUSED, f"no process could be started for it: {error.strerror}")
     except subprocess.TimeoutExpired as error:
         return _unknown(error.stdout or b"", too_late)
     if ended.returncode == -signal.SIGALRM:
@@ -57,14 +57,14 @@ def sent(recipient: Recipient, message: Message, run: RunId, *, deadline_s: floa
     if ended.returncode:
         return _unknown(ended.stdout, f"the process that sends it ended with code {ended.returncode}")
     result, reason = json.loads(ended.stdout.removeprefix(_BEGUN))
-    return Outcome(Result(result), reason)
+    return SendOutcome(SendResult(result), reason)
 
 
-def _unknown(output: bytes, why: str) -> Outcome:
-    """What is known where the process did not get to say it."""
+def _unknown(output: bytes, why: str) -> SendOutcome:
+    """The outcome of a process that ended without a result."""
     if _BEGUN not in output:
-        return Outcome(Result.REFUSED, f"{why}, before anything was sent")
-    return Outcome(Result.UNCLEAR, f"{why}, and it may have been taken")
+        return SendOutcome(SendResult.REFUSED, f"{why}, before anything was sent")
+    return SendOutcome(SendResult.UNCLEAR, f"{why}, and it may have been taken")
 
 
 def _main() -> None:

@@ -2,32 +2,27 @@
 
 It promises: the same plan, seed and start give the same webhooks, byte for byte; their shapes are Telnyx's, quirks
 included; what the warehouse must show for them is known from what happened, not from the webhooks; nothing is posted
-to another machine unless that is asked for. It imports none of the stages, so it can judge them all.
+to another machine unless that is asked for. It imports none of the other rooms, so it can judge them all.
 
     world = simulate(Plan.medium(), seed=1, start=noon, duration=timedelta(hours=24))
     deliveries = deliver(world.events, Faults(delay_s=0.5, duplicates=0.05), seed=1)
     posted = asyncio.run(post(deliveries, url="http://127.0.0.1:8080/webhooks/telnyx", key=key))
 """
 
+from simulator.keep_alive import BROKEN, Target
 from simulator.network import (
     NONE,
-    Delivery,
     Faults,
+    SimulatedDelivery,
     deliver,
 )
 from simulator.plan import (
     Habits,
     Plan,
     Queue,
-    Service,
+    TalkTime,
 )
-from simulator.poster import (
-    BROKEN,
-    Posted,
-    Retries,
-    Target,
-    post,
-)
+from simulator.poster import Posted, Retries, post
 from simulator.rows import (
     TABLES,
     CallRow,
@@ -51,7 +46,6 @@ __all__ = [
     "TABLES",
     "CallRow",
     "ConferenceRow",
-    "Delivery",
     "Event",
     "Faults",
     "Habits",
@@ -63,7 +57,8 @@ __all__ = [
     "QueueVisit",
     "RecordingRow",
     "Retries",
-    "Service",
+    "SimulatedDelivery",
+    "TalkTime",
     "Target",
     "Truth",
     "World",

@@ -11,10 +11,10 @@ from simulator import identity
 from simulator.history import (
     Announcement,
     Conference,
+    FloorTurn,
     Leg,
     Recording,
     Stay,
-    Turn,
 )
 from simulator.plan import Habits
 
@@ -101,7 +101,7 @@ class Conversation:
         left = created + whole_ms(room * self.rng.uniform(0.6, 0.95))
         return Stay(leg, joined, left)
 
-    def _turns(self, stays: list[Stay], created: int, ended: int) -> list[Turn]:
+    def _turns(self, stays: list[Stay], created: int, ended: int) -> list[FloorTurn]:
         """Give the floor to those present (or about to join), each time until the next change or the speaker's leave.
 
         The first turn begins before the conference does: Telnyx's floor change overtakes its creation.
@@ -118,7 +118,7 @@ class Conversation:
         turns = []
         for n, (at, stay) in enumerate(speakers):
             until = speakers[n + 1][0] if n + 1 < len(speakers) else ended
-            turns.append(Turn(stay, at, min(until, stay.left)))
+            turns.append(FloorTurn(stay, at, min(until, stay.left)))
         return turns
 
     def _recordings(self, created: int, ended: int) -> list[Recording]:

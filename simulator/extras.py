@@ -1,4 +1,4 @@
-"""What else Telnyx tells of a leg: assistants, machine detection, recordings, what was played, what it cost.
+"""The other webhooks of a leg: assistants, machine detection, recordings, playbacks, its cost.
 
 All of it is added to a history that is complete without it, from a generator of its own: these habits never change who
 calls, waits or talks.
@@ -13,9 +13,9 @@ from simulator.history import (
     Bill,
     History,
     Leg,
+    MachineVerdict,
     Recording,
     Talk,
-    Verdict,
     Visit,
 )
 from simulator.plan import Habits
@@ -27,7 +27,7 @@ A_MINUTE = {"sip-trunking": Decimal("0.0050"), "call-control": Decimal("0.0020")
 
 
 def add(history: History, habits: Habits, rng: random.Random) -> None:
-    """Add to each leg what the habits say."""
+    """Add the extras to each leg, as often as the habits say."""
     for visit in history.visits:
         _music(visit, habits, rng)
     for leg in history.legs:
@@ -70,7 +70,7 @@ def _detect(leg: Leg, answered: int, habits: Habits, rng: random.Random) -> None
     at, premium = answered + rng.randrange(100_000, 3 * _S), rng.random() < 0.3
     if at < leg.ended:
         person = "human_business" if premium else "human"
-        leg.verdict = Verdict(at, rng.choice((person, person, "machine", "not_sure")), premium)
+        leg.verdict = MachineVerdict(at, rng.choice((person, person, "machine", "not_sure")), premium)
 
 
 def _record(leg: Leg, habits: Habits, rng: random.Random) -> None:

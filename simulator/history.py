@@ -50,7 +50,7 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MachineVerdict:
     """What machine detection, plain or premium, took the other end for."""
 
     at: int
@@ -60,7 +60,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a leg cost, in dollars by part, told at `at`. No parts: Telnyx could not tell."""
+    """The cost of a leg, in dollars by part, sent at `at`. Without parts, Telnyx does not know it."""
 
     at: int
     parts: dict[str, Decimal]
@@ -89,7 +89,7 @@ class Leg:
     talks: list[Talk] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
-    verdict: Verdict | None = None
+    verdict: MachineVerdict | None = None
     bill: Bill | None = None
 
     def hang_up(self, at: int, *, by: str = "caller", cause: str = "normal_clearing", sip: str = "200") -> None:
@@ -127,7 +127,7 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class FloorTurn:
     """A speaker's hold of the floor, from `begun` to `ended`. It may begin a moment before the stay does."""
 
     stay: Stay
@@ -145,7 +145,7 @@ class Conference:
     ended: int
     end_reason: str
     stays: list[Stay]
-    turns: list[Turn]
+    turns: list[FloorTurn]
     recordings: list[Recording]
     announcements: list[Announcement]
 

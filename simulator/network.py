@@ -21,7 +21,7 @@ class Faults:
     """Shares (0 to 1) of events, and mean delays in seconds. `NONE` delivers each at once, once, in order."""
 
     delay_s: float = 0.0
-    """Mean of each delivery's exponential delay: this is what disorders them."""
+    """Mean of each delivery's exponential delay, which disorders them."""
     late: float = 0.0
     """Of events: delivered with `late_s` as the mean delay."""
     late_s: float = 300.0
@@ -43,7 +43,7 @@ class Faults:
 NONE = Faults()
 
 
-class Delivery(NamedTuple):
+class SimulatedDelivery(NamedTuple):
     """One request. `offset_us` is when it arrives, counted from the first event, in simulated microseconds."""
 
     offset_us: int
@@ -53,10 +53,10 @@ class Delivery(NamedTuple):
     body: bytes
 
 
-def deliver(events: Iterable[Event], faults: Faults = NONE, *, seed: int = 0) -> list[Delivery]:
+def deliver(events: Iterable[Event], faults: Faults = NONE, *, seed: int = 0) -> list[SimulatedDelivery]:
     """Return the deliveries of `events` in order of arrival; the same for the same arguments."""
     rng = random.Random(f"{seed}/network")
-    deliveries: list[Delivery] = []
+    deliveries: list[SimulatedDelivery] = []
     began: int | None = None
     for event in events:
         began = event.at if began is None else began
@@ -64,13 +64,13 @@ def deliver(events: Iterable[Event], faults: Faults = NONE, *, seed: int = 0) ->
             continue
         mean_s = faults.late_s if rng.random() < faults.late else faults.delay_s
         arrives = event.at - began + _delay(rng, mean_s)
-        deliveries.append(Delivery(arrives, event.event_id, 1, False, event.body))
+        deliveries.append(SimulatedDelivery(arrives, event.event_id, 1, False, event.body))
         number = 1
         while rng.random() < faults.duplicates:
             number += 1
             arrives += _delay(rng, faults.retry_s)
             again = telnyx.attempt(event.body, number)
-            deliveries.append(Delivery(arrives, event.event_id, number, False, again))
+            deliveries.append(SimulatedDelivery(arrives, event.event_id, number, False, again))
         if rng.random() < faults.forged:
             deliveries.append(_forgery(rng, event, arrives))
     deliveries.sort(key=lambda delivery: delivery.offset_us)
@@ -81,10 +81,10 @@ def _delay(rng: random.Random, mean_s: float) -> int:
     return round(rng.expovariate(1 / mean_s) * _S) if mean_s > 0 else 0
 
 
-def _forgery(rng: random.Random, event: Event, arrives: int) -> Delivery:
+def _forgery(rng: random.Random, event: Event, arrives: int) -> SimulatedDelivery:
     """Return a body that would count, were it believed: it has an event id and a leg of its own."""
     body = json.loads(event.body)
     forged = body.get("data", body)
     forged["id"] = identity.event_id(rng)
     forged["payload"]["call_leg_id"] = identity.leg_id(rng, event.at)
-    return Delivery(arrives, forged["id"], 1, True, json.dumps(body, separators=(",", ":")).encode())
+    return SimulatedDelivery(arrives, forged["id"], 1, True, json.dumps(body, separators=(",", ":")).encode())

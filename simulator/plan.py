@@ -10,14 +10,14 @@ HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class TalkTime:
     """How long talks last: exponential, or lognormal with `sigma` (real talk times are; Brown et al., 2005)."""
 
     mean_s: float
     shape: Literal["exponential", "lognormal"] = "lognormal"
     sigma: float = 0.8
     longest_s: float = math.inf
-    """Talks never last longer: what would, lasts this long."""
+    """A talk that would last longer lasts this long."""
 
     def talk_s(self, rng: random.Random) -> float:
         """Draw one talk's length, in seconds."""
@@ -38,7 +38,7 @@ class Queue:
     name: str
     calls_per_hour: tuple[float, ...]
     agents: tuple[int, ...]
-    service: Service
+    service: TalkTime
     mean_patience_s: float | None
     max_wait_s: float | None = None
 
@@ -133,7 +133,7 @@ class Plan:
 
         Calls are served first come, first served, at the very instant an agent is free, and nothing else happens.
         """
-        service = Service(mean_service, "exponential")
+        service = TalkTime(mean_service, "exponential")
         profile = (rate * 3600,) * HOURS
         return cls((Queue("erlang", profile, (agents,) * HOURS, service, mean_patience),))
 
@@ -150,7 +150,7 @@ class Plan:
                     name="sales",
                     calls_per_hour=_by_hour(SALES_PEAK, _OFFICE),
                     agents=_staffing(SALES_PEAK, 240, _OFFICE),
-                    service=Service(200, longest_s=LONGEST_S),
+                    service=TalkTime(200, longest_s=MAX_TALK_S),
                     mean_patience_s=110,
                     max_wait_s=90,
                 ),
@@ -158,7 +158,7 @@ class Plan:
                     name="support",
                     calls_per_hour=_by_hour(SUPPORT_PEAK, _LONG),
                     agents=_staffing(SUPPORT_PEAK, 365, _LONG),
-                    service=Service(320, longest_s=LONGEST_S),
+                    service=TalkTime(320, longest_s=MAX_TALK_S),
                     mean_patience_s=240,
                     max_wait_s=180,
                 ),
@@ -166,7 +166,7 @@ class Plan:
                     name="billing",
                     calls_per_hour=_by_hour(BILLING_PEAK, _OFFICE),
                     agents=_staffing(BILLING_PEAK, 230, _OFFICE),
-                    service=Service(170, sigma=0.6, longest_s=LONGEST_S),
+                    service=TalkTime(170, sigma=0.6, longest_s=MAX_TALK_S),
                     mean_patience_s=150,
                     max_wait_s=120,
                 ),
@@ -201,7 +201,7 @@ class Plan:
         )
 
 
-LONGEST_S = 1500.0
+MAX_TALK_S = 1500.0
 SALES_PEAK = 85.0
 SUPPORT_PEAK = 75.0
 BILLING_PEAK = 40.0

@@ -6,23 +6,17 @@ What may succeed later is tried again: 408, 429, 5xx and broken connections, nev
 
 import asyncio
 import base64
-import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
 
 from nacl.signing import SigningKey
 
 from simulator import telnyx
-from simulator.network import Delivery
-
-BROKEN = 0
-"""Stands for a status where there was none: refused, reset, or no answer in time."""
+from simulator.keep_alive import BROKEN, KeepAlive, Target
+from simulator.network import SimulatedDelivery
 
 _CONNECTS_S = 10.0
 _AGAIN_S = 0.1
@@ -43,7 +37,7 @@ TELNYX_RETRIES = Retries()
 
 @dataclass(slots=True)
 class Posted:
-    """What became of the deliveries. `forged` counts the answers to forged ones, which are never tried again."""
+    """How the deliveries ended. `forged` counts the answers to forged ones, which are never tried again."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to every attempt at an authentic delivery; `BROKEN` where there was none."""
@@ -65,7 +59,7 @@ class Posted:
 
 
 async def post(
-    deliveries: Iterable[Delivery],
+    deliveries: Iterable[SimulatedDelivery],
     *,
     url: str,
     failover: str | None = None,
@@ -96,7 +90,7 @@ async def post(
 
 
 async def unreachable(url: str, *, allow_remote: bool = False, patience_s: float = 2.0) -> str | None:
-    """Say why nobody takes deliveries at a URL, or None. Raises ValueError for a URL that is none.
+    """Say why no receiver can be reached at a URL, or None. Raises ValueError for a URL that is none.
 
     Where nothing listens yet it is asked again for so long: a receiver may have been started a moment ago.
     """
@@ -117,47 +111,15 @@ async def unreachable(url: str, *, allow_remote: bool = False, patience_s: float
             return None
 
 
-def _paced(deliveries: Iterable[Delivery], rate: float | None) -> Iterator[tuple[float, Delivery]]:
+def _paced(deliveries: Iterable[SimulatedDelivery], rate: float | None) -> Iterator[tuple[float, SimulatedDelivery]]:
     """Yield each delivery with the seconds after the start at which it is due."""
     for number, delivery in enumerate(deliveries):
         yield (number / rate if rate else 0.0), delivery
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where deliveries go."""
-
-    host: str
-    port: int
-    path: str
-    tls: bool
-
-    @classmethod
-    def parse(cls, url: str, *, allow_remote: bool) -> Self:
-        """Read a URL. Raises ValueError unless it is HTTP, and on this machine or meant to be on another."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"expected a URL such as http://127.0.0.1:8080/webhooks/telnyx, got {url!r}")
-        if not (allow_remote or _is_loopback(parts.hostname)):
-            raise ValueError(
-                f"{parts.hostname} is not this machine: simulated calls would end up in somebody's real numbers; "
-                "post to 127.0.0.1 or localhost, or set allow_remote if that is what you want"
-            )
-        tls = parts.scheme == "https"
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(parts.hostname, parts.port or (443 if tls else 80), path, tls)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @dataclass(slots=True)
 class _Run:
-    due: Iterator[tuple[float, Delivery]]
+    due: Iterator[tuple[float, SimulatedDelivery]]
     targets: list[Target]
     key: SigningKey
     retries: Retries
@@ -171,7 +133,7 @@ class _Run:
     async def work(self) -> None:
         async with AsyncExitStack() as stack:
             connections = [
-                await stack.enter_async_context(_Connection(target, self.timeout_s)) for target in self.targets
+                await stack.enter_async_context(KeepAlive(target, self.timeout_s)) for target in self.targets
             ]
             for due_s, delivery in self.due:  # all workers draw from the one iterator
                 early_s = due_s - (time.monotonic() - self.began)
@@ -181,7 +143,7 @@ class _Run:
                 if self.progress is not None:
                     self.progress(self.posted)
 
-    async def _settle(self, connections: list["_Connection"], delivery: Delivery) -> None:
+    async def _settle(self, connections: list[KeepAlive], delivery: SimulatedDelivery) -> None:
         if delivery.forged:
             self.posted.forged[await self._attempt(connections[0], delivery.body, self.stranger)] += 1
             return
@@ -201,7 +163,7 @@ class _Run:
         self.posted.given_up.append(delivery.event_id)
         self.posted.refusals[status] += 1
 
-    async def _attempt(self, connection: "_Connection", body: bytes, key: SigningKey) -> int:
+    async def _attempt(self, connection: KeepAlive, body: bytes, key: SigningKey) -> int:
         began = time.monotonic()
         status = await connection.send(self._request(connection.target, body, key))
         self.posted.slowest_s = max(self.posted.slowest_s, time.monotonic() - began)
@@ -222,52 +184,3 @@ class _Run:
 
 def _may_succeed_later(status: int) -> bool:
     return status in {BROKEN, 408, 429} or status >= 500
-
-
-class _Connection:
-    """One keep-alive connection, opened again whenever it is broken or the server closes it."""
-
-    def __init__(self, target: Target, timeout_s: float) -> None:
-        self.target, self._timeout_s = target, timeout_s
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        self._close()
-
-    async def send(self, request: bytes) -> int:
-        """Return the answer's status, or `BROKEN`."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                if self._streams is not None and self._streams[0].at_eof():
-                    self._close()  # the server closed it while it was idle, which is no failure
-                if self._streams is None:
-                    ssl = True if self.target.tls else None
-                    self._streams = await asyncio.open_connection(self.target.host, self.target.port, ssl=ssl)
-                reader, writer = self._streams
-                writer.write(request)
-                status, keep = await _answer(reader)
-        except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError):
-            status, keep = BROKEN, False
-        if not keep:
-            self._close()
-        return status
-
-    def _close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
-    """Read one answer; return its status and whether the connection can be used again."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    status = int(head.split(b" ", 2)[1])
-    headers = dict(line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
-    length = headers.get(b"content-length")
-    if length is not None:
-        await reader.readexactly(int(length))
-    bounded = length is not None or status == 204
-    return status, bounded and headers.get(b"connection", b"").strip() != b"close"

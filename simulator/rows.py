@@ -1,4 +1,4 @@
-"""Rows of the warehouse's tables, as far as what happened determines them: names, types and units are theirs."""
+"""Rows of the warehouse's tables, of the columns that the history determines, with the same names, types and units."""
 
 from datetime import datetime
 from decimal import Decimal

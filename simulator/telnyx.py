@@ -8,21 +8,19 @@ call events tell microseconds, conference events milliseconds.
 import json
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from simulator import identity
 from simulator.history import (
     Announcement,
-    Bill,
     Conference,
     History,
     Leg,
     Recording,
     Stay,
-    Talk,
     Visit,
 )
+from simulator.payloads import conversation, cost, recorded, stamp
 from simulator.plan import Plan
 
 IN_DATA = frozenset({"conference.participant.joined", "conference.participant.left"})
@@ -30,7 +28,6 @@ IN_DATA = frozenset({"conference.participant.joined", "conference.participant.le
 UNDATED = "conference.recording.saved"
 UNWRAPPED = "conference.floor.changed"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -66,46 +63,6 @@ def attempt(body: bytes, number: int) -> bytes:
         return body
     event["meta"]["attempt"] = number
     return _encode(event).encode()
-
-
-def stamp(at: int, timespec: str = "microseconds") -> str:
-    """Return an instant as Telnyx writes it, such as `2026-05-19T23:30:15.038431Z`."""
-    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec=timespec)[:-6] + "Z"
-
-
-def _conversation(talk: Talk) -> dict[str, Any]:
-    return {
-        "assistant_id": "assistant-d9082b56-ba2d-4ad1-a50c-58661eb1463d",
-        "duration_sec": talk.seconds,
-        "reason": talk.reason,
-        "llm_model": "openai/gpt-4o",
-    }
-
-
-def _recorded(recording: Recording) -> dict[str, Any]:
-    urls = {"mp3": None, "wav": None, recording.format or "mp3": f"https://example.com/{recording.recording_id}"}
-    return {
-        "channels": recording.channels,
-        "recording_started_at": stamp(recording.begun),
-        "recording_ended_at": stamp(recording.ended),
-        "recording_urls": urls,
-        "public_recording_urls": {"mp3": None, "wav": None},
-    }
-
-
-def _cost(bill: Bill) -> dict[str, Any]:
-    told = bool(bill.parts)
-    parts = [
-        {"call_part": name, "cost": str(cost), "currency": "USD", "billed_duration_secs": bill.billed_secs}
-        for name, cost in bill.parts.items()
-    ]
-    return {
-        "status": "success" if told else "error",
-        "total_cost": str(sum(bill.parts.values())) if told else None,
-        "billed_duration_secs": bill.billed_secs if told else None,
-        "cost_parts": parts,
-        "occurred_at": stamp(bill.at),
-    }
 
 
 class Desk:
@@ -161,17 +118,17 @@ class Desk:
         """What only some applications ask for."""
         ids = self.ids(leg)
         for talk in leg.talks:
-            self.send("call.conversation.ended", talk.ended, {**numbers, **_conversation(talk)})
+            self.send("call.conversation.ended", talk.ended, {**numbers, **conversation(talk)})
         if leg.verdict is not None:
             kind = "call.machine.premium.detection.ended" if leg.verdict.premium else "call.machine.detection.ended"
             self.send(kind, leg.verdict.at, {**numbers, "result": leg.verdict.result})
         for announcement in leg.announcements:
             self._played("call", announcement, ids)
         for recording in leg.recordings:
-            payload = {**ids, **_recorded(recording)}
+            payload = {**ids, **recorded(recording)}
             self.send("call.recording.saved", recording.saved, payload, event_id=recording.recording_id)
         if leg.bill is not None:
-            self.send("call.cost", leg.bill.at, {**ids, **_cost(leg.bill)})
+            self.send("call.cost", leg.bill.at, {**ids, **cost(leg.bill)})
 
     def _quality(self, leg: Leg) -> dict[str, dict[str, str]] | None:
         if leg.answered is None:
@@ -223,7 +180,7 @@ class Desk:
         """conference.recording.saved; `creator` holds the creator's ids and the conference's."""
         payload = {
             **{name: value for name, value in creator.items() if name != "call_leg_id"},
-            **_recorded(recording),
+            **recorded(recording),
             "format": recording.format,
             "recording_id": recording.recording_id,
         }

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from holdtime.service.allocator import (
     CACHE,
-    MOST,
+    MAX_BLOCKS,
     TUNABLES,
 )
 from tests.support.kafka.broker_fixture import (
@@ -28,7 +28,7 @@ settings.register_profile("unshrunk", deadline=None, suppress_health_check=_SLOW
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # As every process of holdtime has it: so the workers of this run do, and what tests start need not start twice.
-os.environ.setdefault(TUNABLES, f"{CACHE}={MOST}")
+os.environ.setdefault(TUNABLES, f"{CACHE}={MAX_BLOCKS}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,9 +23,9 @@ import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
 from simulator import (
-    Delivery,
     Posted,
     Retries,
+    SimulatedDelivery,
     World,
     deliver,
     post,
@@ -118,7 +118,7 @@ def _tried(center: SmallDisk, seed: int, tally: Tally) -> None:
             server.wait()
 
 
-async def _filled(center: SmallDisk, deliveries: list[Delivery], tally: Tally) -> None:
+async def _filled(center: SmallDisk, deliveries: list[SimulatedDelivery], tally: Tally) -> None:
     """Post a third; then with the disk full another; then, with room again, the rest."""
     third = len(deliveries) // 3
     await center.post(deliveries[:third])

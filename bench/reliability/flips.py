@@ -30,10 +30,10 @@ from eventlog.signature_headers import SignatureHeaders
 from eventlog.sqlite.log import SqliteLog
 from schedules.ledger import Ledger, LedgerError
 from schedules.record import (
-    Kind,
+    DeliveryState,
     RunId,
+    RunKind,
     RunState,
-    State,
 )
 from simulator import deliver
 from tests.support.center import Center
@@ -41,7 +41,7 @@ from tests.support.waiting import until
 from tests.support.worlds import a_quiet_world, truth_of
 
 HELD = 400
-RUN = RunId("daily", Kind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
+RUN = RunId("daily", RunKind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
 TARGETS = ("log", "log-wal", "spool", "ledger", "ledger-wal", "up-log", "warehouse", "warehouse-wal")
 WEIGHTS = (6, 6, 4, 4, 2, 2, 3, 3)
 
@@ -100,7 +100,7 @@ class Made:
             ledger.begin(RUN, RUN.due)
             ledger.decide(RUN, b"words", [("ann", "recipients 1")], RUN.due)
             ledger.attempt(RUN, "ann", RUN.due)
-            ledger.settle(RUN, "ann", State.SENT, "", RUN.due)
+            ledger.settle(RUN, "ann", DeliveryState.SENT, "", RUN.due)
             ledger.end(RUN, RunState.DONE)
             shutil.copytree(path.parent, self.folder / "ledger-wal")
         shutil.copytree(path.parent, self.folder / "ledger")
@@ -149,7 +149,7 @@ class Made:
             except LedgerError:
                 note(tally, wrong=False, changed=True, told=True)
                 return
-        as_it_was = found is not None and found.state is RunState.DONE and states == [State.SENT]
+        as_it_was = found is not None and found.state is RunState.DONE and states == [DeliveryState.SENT]
         note(tally, wrong=found is not None and not as_it_was, changed=found is None, told=bool(said))
 
     def _judge_up(self, folder: Path, tally: Tally) -> None:

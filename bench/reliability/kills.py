@@ -18,9 +18,9 @@ import duckdb
 
 from bench.reliability.campaign import Campaign, Tally
 from simulator import (
-    Delivery,
     Posted,
     Retries,
+    SimulatedDelivery,
     World,
     deliver,
     post,
@@ -59,7 +59,9 @@ def run(seed: int, kills: int) -> Tally:
     return tally
 
 
-async def _killed(center: Center, deliveries: list[Delivery], kills: int, rng: random.Random, tally: Tally) -> Posted:
+async def _killed(
+    center: Center, deliveries: list[SimulatedDelivery], kills: int, rng: random.Random, tally: Tally
+) -> Posted:
     """Post all of it to a server that is killed again and again; it is up when this returns."""
     url = f"http://127.0.0.1:{center.port}/webhooks/telnyx"
     pace = len(deliveries) / (kills * A_KILL_S)

@@ -50,11 +50,13 @@ MOST_REQUESTS = 15
 PROGRAM = """
 import sys
 from datetime import datetime
-from holdtime import reconcile, settings
+from holdtime.commands import reconcile
+from holdtime.config import settings
+from holdtime.service import reconciling
 now = datetime.fromisoformat(sys.argv[1])
-made = reconcile.Reconciler
-reconcile.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
-outcomes = reconcile.run(settings.load(), since=None, told=lambda *_: None)
+made = reconciling.Reconciler
+reconciling.Reconciler = lambda *given, **named: made(*given, **{**named, "clock": lambda: now})
+outcomes = reconcile.run(settings.load(), since=None, on_progress=lambda *_: None)
 sys.exit(any(each.fault for each in outcomes))
 """
 

@@ -19,9 +19,9 @@ from bench.reliability.campaign import Campaign, Tally
 from eventlog.log import Record
 from processors.facts import FACTS
 from simulator import (
-    Delivery,
     Faults,
     Plan,
+    SimulatedDelivery,
     Truth,
     World,
     deliver,
@@ -125,7 +125,7 @@ def _world(seed: int, rng: random.Random) -> World:
     )
 
 
-async def _taken(sent: Sequence[Delivery]) -> tuple[list[Record], list[int]]:
+async def _taken(sent: Sequence[SimulatedDelivery]) -> tuple[list[Record], list[int]]:
     """What a receiver keeps of the deliveries, and what it answers to each."""
     receiver = requests.a_receiver()
     answers = []

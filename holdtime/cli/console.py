@@ -1,4 +1,4 @@
-"""What the commands share: options, the streams they write to, and how they say what went wrong."""
+"""Options, streams and errors of all commands."""
 
 import os
 import sys
@@ -14,16 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from holdtime.cli import streams
-from holdtime.config import paths
 from holdtime.config.settings import ConfigurationError
 from reports import humanize
-from warehouse import os_error
+from warehouse import os_error, paths
 
 errors = Console(stderr=True, highlight=False)
 
 
 def path_of(name: str, read: Callable[[object], Path] = paths.expanded) -> Callable[[object], Path]:
-    """Return what reads the path that an option of that name gives. It raises ConfigurationError."""
+    """Return the parser of an option that names a path. The parser raises ConfigurationError."""
 
     def path(text: object) -> Path:
         try:
@@ -49,7 +48,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Show how far a command is, on a terminal: where nobody watches, its last line says all."""
+    """Show the progress of a command on a terminal; elsewhere its last line has to do."""
     with Progress(
         SpinnerColumn("line"),  # a terminal may know no other characters than those of ASCII
         TextColumn("{task.description}"),
@@ -64,9 +63,9 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what is the user's to mend into a line each and exit code 2; everything else stays an error of ours.
+    """Say each fault that the user can mend in a line, and exit with 2; any other error is raised.
 
-    What reads standard output may go away before its end, as `head` does: that is code 1, and not worth a word.
+    Where the reader of standard output goes away before its end, as `head` does, exit with 1 and say nothing.
     """
     try:
         yield
@@ -120,11 +119,11 @@ def open_input(file: str) -> Iterator[tuple[BufferedReader, int | None]]:
 
 
 def fail(text: str) -> NoReturn:
-    """Say what failed, which was nobody's wrong use, and exit with 1."""
+    """Say what failed, where the command was used rightly, and exit with 1."""
     _say(text)
     raise typer.Exit(1)
 
 
 def screen() -> Console:
-    """Where tables go; a pipe or a file has room enough for all of their columns."""
+    """Return the console for tables; in a pipe or a file it is wide enough for all of their columns."""
     return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)

@@ -1,4 +1,4 @@
-"""The group of all commands, which explains what went wrong in any of them."""
+"""The group of all commands: it explains their errors."""
 
 import sys
 from typing import Any
@@ -10,8 +10,8 @@ from holdtime.cli.console import explained
 from holdtime.config.settings import ConfigurationError
 
 
-class Commands(TyperGroup):
-    """The group of all commands: it explains what went wrong, and takes `report diff` for one name."""
+class CommandGroup(TyperGroup):
+    """Explains the errors of all commands, and takes `report diff` for one name."""
 
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run a command: a fault that its user can mend ends it with a line on standard error and exit code 2."""

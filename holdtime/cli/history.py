@@ -16,6 +16,7 @@ from holdtime.cli.console import (
 )
 from holdtime.config import settings
 from holdtime.config.settings import CONFIG_FILE
+from holdtime.service import logs
 
 app = typer.Typer()
 rejected_app = typer.Typer(help="What was kept although it is no event.", no_args_is_help=True)
@@ -115,7 +116,7 @@ def doctor(
                 now=datetime.now(UTC),
                 most=most,
                 deep=deep,
-                told=lambda column: status.update(f"reading {column}"),
+                on_progress=lambda column: status.update(f"reading {column}"),
             )
     if as_json:
         typer.echo(findings.as_json(found))
@@ -157,6 +158,7 @@ def rejected_replay(reason: ReasonOption = None, config: ConfigOption = CONFIG_F
     """
     from holdtime.commands import rejected
 
+    logs.configure(quiet=True)
     with progress_bar() as progress:
         task = progress.add_task("landing again", total=None)
         events = known = left = 0

@@ -1,7 +1,7 @@
 """The command line. Exit code 0; 1 when something failed; 2 for wrong use or a wrong configuration."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,15 +21,14 @@ from holdtime.cli.console import (
     path_of,
     progress_bar,
 )
-from holdtime.cli.group import Commands
-from holdtime.commands.simulate import Simulation
+from holdtime.cli.group import CommandGroup
 from holdtime.config import settings
-from holdtime.config.settings import CONFIG_FILE, ConfigurationError
+from holdtime.config.settings import CONFIG_FILE
 from holdtime.service import logs
 
 app = typer.Typer(
     name="holdtime",
-    cls=Commands,
+    cls=CommandGroup,
     help="Call-center metrics that people can trust, from Telnyx call events.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -120,33 +119,17 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
     Needs the warehouse to itself: stop `holdtime up` first. Nobody sees the new facts before all of them are there;
     stopped half-way, the next rebuild goes on where this one was, unless something landed meanwhile.
     """
-    from holdtime.service.components import require_apart
-    from processors.replay import rebuild as rebuilding
-    from processors.replay.migration import open_current
-    from warehouse.replica import publish
+    from holdtime.commands import rebuild as rebuilding
 
     with progress_bar() as progress:
         configured = settings.load(config)
-        paths = configured.environment
-        if not paths.warehouse.exists():
-            raise ConfigurationError([f"HOLDTIME_WAREHOUSE: {paths.warehouse} does not exist: nothing to rebuild"])
-        try:
-            require_apart(paths.warehouse, paths.replica)
-        except ValueError as error:
-            raise ConfigurationError([str(error)]) from None
-        task = progress.add_task("bringing the warehouse up to date", total=None)
-        db = open_current(
-            paths.warehouse,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            memory_limit=rebuilding.MEMORY_LIMIT,
-            bulk=True,
+        migrating = progress.add_task("bringing the warehouse up to date", total=None)
+        deriving = progress.add_task("deriving facts", total=None)
+        rebuilding.run(
+            configured,
+            on_migration=lambda done, total: progress.update(migrating, completed=done, total=total),
+            on_progress=lambda done, total: progress.update(deriving, completed=done, total=total),
         )
-        progress.update(task, description="deriving facts", completed=0, total=None)
-        longest_wait = timedelta(hours=configured.configuration.longest_wait_hours)
-        for done, total in rebuilding.rebuild(db, longest_wait=longest_wait, now=datetime.now(UTC)):
-            progress.update(task, completed=done, total=total)
-        publish(db, paths.warehouse, paths.replica)
-        db.close()
 
 
 @app.command()
@@ -182,6 +165,8 @@ def simulate(
     export TELNYX_PUBLIC_KEY=$(holdtime simulate --public-key) gives `holdtime up` the key to believe it. With --api,
     TELNYX_BASE_URL=http://127.0.0.1:8081/v2 and TELNYX_API_KEY=KEY-simulated let `holdtime reconcile` ask it.
     """
+    from holdtime.commands.simulate import Simulation
+
     with progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
         if print_key:
@@ -206,6 +191,12 @@ def simulate(
 
         errors.print(f"serving http://{simulate_api.HOST}:{api_port}/v2 for the key {simulate_api.API_KEY}")
         simulate_api.serve(
-            posted.world, posted.lost, port=api_port, url=url, key=simulation.key, allow_remote=allow_remote
+            posted.world,
+            posted.lost,
+            port=api_port,
+            url=url,
+            key=simulation.key,
+            allow_remote=allow_remote,
+            say=errors.print,
         )
     raise typer.Exit(0 if posted.complete else 1)

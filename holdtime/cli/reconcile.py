@@ -55,7 +55,7 @@ def reconcile(
             outcomes = reconciling.run(
                 loaded,
                 since=length,
-                told=lambda source, read: progress.update(task, description=source, completed=read),
+                on_progress=lambda source, read: progress.update(task, description=source, completed=read),
             )
         except UnauthorizedError as error:
             raise ConfigurationError([str(error)]) from None

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from holdtime.cli.console import path_of
-from holdtime.config import paths
+from warehouse import paths
 
 ReportName = Annotated[str, typer.Argument(help="Which report: `holdtime report list` lists them.")]
 FromOption = Annotated[

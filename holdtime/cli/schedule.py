@@ -3,8 +3,9 @@
 import signal
 import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +16,12 @@ from holdtime.cli.console import (
     screen,
 )
 from holdtime.config import settings
-from holdtime.config.settings import (
-    CONFIG_FILE,
-    ConfigurationError,
-    Settings,
-)
+from holdtime.config.settings import CONFIG_FILE, ConfigurationError
 from holdtime.service import logs
+
+if TYPE_CHECKING:
+    from schedules.context import Context
+    from schedules.freshness import LogEnd
 
 app = typer.Typer()
 
@@ -48,81 +49,79 @@ def schedule(
         raise typer.BadParameter("expected one of --now NAME, --preview [NAME] and --status [NAME]")
     if name is not None and not (now or preview or status):
         raise typer.BadParameter(f"expected --now {name}, --preview {name} or --status {name}; all are run together")
+    from holdtime.config.schedules import context_of
+    from holdtime.service import event_log
+
     configured = settings.load(config, sending=not status)
-    picked = _picked(configured, name)
+    context, log_end = _picked(context_of(configured), name), event_log.end_of(configured)
     if now:
-        raise typer.Exit(_send(picked))
+        raise typer.Exit(_send(context, log_end))
     if preview:
-        _preview(picked)
+        _preview(context, log_end)
     elif status:
-        raise typer.Exit(_status(picked, as_json=as_json))
+        raise typer.Exit(_status(context, as_json=as_json))
     else:
-        _run(picked)
+        _run(context, log_end)
 
 
-def _picked(configured: Settings, name: str | None) -> Settings:
-    """The settings with the one schedule that was named, or with all."""
-    schedules = configured.configuration.schedule
-    if not schedules:
+def _picked(context: "Context", name: str | None) -> "Context":
+    """The context with the schedule of that name alone, or with all. Raises ConfigurationError where there is none."""
+    if not context.schedules:
         raise ConfigurationError(
             ["holdtime.toml has no [[schedule]]: expected at least one; docs/schedules.md has examples"]
         )
     if name is None:
-        return configured
-    found = tuple(each for each in schedules if each.name == name)
+        return context
+    found = tuple(each for each in context.schedules if each.name == name)
     if not found:
-        raise ConfigurationError([f"schedule {name!r}: expected one of {', '.join(each.name for each in schedules)}"])
-    only = configured.configuration.model_copy(update={"schedule": found})
-    return configured.model_copy(update={"configuration": only})
+        names = ", ".join(each.name for each in context.schedules)
+        raise ConfigurationError([f"schedule {name!r}: expected one of {names}"])
+    return replace(context, schedules=found)
 
 
-def _run(configured: Settings) -> None:
+def _run(context: "Context", log_end: "LogEnd") -> None:
+    from holdtime.service.steady_clock import SteadyClock
     from schedules import runner
 
     logs.configure()
     stop = threading.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda *_: stop.set())
-    runner.run(configured, stop)
+    runner.run(context, stop, log_end=log_end, clock=SteadyClock())
 
 
-def _send(configured: Settings) -> int:
-    from schedules import (
-        render,
-        run,
-        runner,
-    )
-    from schedules.dispatch import Sending
+def _send(context: "Context", log_end: "LogEnd") -> int:
+    from schedules import render, run
+    from schedules.dispatch import Dispatcher
     from schedules.ledger import Ledger
     from schedules.lock import locked
-    from schedules.record import Kind, RunId
+    from schedules.record import RunId, RunKind
 
     logs.configure(quiet=True)
-    (chosen,) = configured.configuration.schedule
-    path = configured.environment.schedules
+    (chosen,) = context.schedules
     at = datetime.now(UTC)
-    asked = RunId(chosen.name, Kind.NOW, at)
-    with locked(path, Kind.NOW), closing(Ledger(path)) as ledger:
-        ledger.recover((Kind.NOW,), run.CRASHED, at)
+    asked = RunId(chosen.name, RunKind.NOW, at)
+    with locked(context.ledger, RunKind.NOW), closing(Ledger(context.ledger)) as ledger:
+        ledger.recover((RunKind.NOW,), run.CRASHED, at)
         ledger.begin(asked, at)
-        run.Runs(Sending(configured, ledger), runner.log_end(configured)).perform(chosen, asked, wait=False)
+        run.RunPerformer(Dispatcher(context, ledger), log_end).perform(chosen, asked, wait=False)
         done = ledger.run(asked)
         errors.print(render.outcome(done, ledger.deliveries(asked)))
     return 0 if done is not None and done.state == "done" else 1
 
 
-def _preview(configured: Settings) -> None:
+def _preview(context: "Context", log_end: "LogEnd") -> None:
     from schedules import render
 
-    for part in render.preview(configured, datetime.now(UTC)):
+    for part in render.preview(context, log_end, datetime.now(UTC)):
         screen().print(part, soft_wrap=True)
 
 
-def _status(configured: Settings, *, as_json: bool) -> int:
+def _status(context: "Context", *, as_json: bool) -> int:
     from schedules import render
-    from schedules.status import standings
+    from schedules.status import statuses
 
-    found = standings(configured, datetime.now(UTC))
+    found = statuses(context, datetime.now(UTC))
     if as_json:
         typer.echo(render.status_as_json(found))
     else:

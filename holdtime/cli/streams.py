@@ -49,15 +49,15 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 
 
 def finish() -> None:
-    """Write what is still buffered. Raises OSError where standard output cannot take it; error has nobody to say so."""
+    """Flush both streams. Raises OSError where standard output fails; a failing standard error is passed over."""
     _flushed(2)
     sys.stdout.flush()
 
 
 def abandon() -> bool:
-    """Forget what cannot be written: the interpreter would try once more when it ends, and change the exit code.
+    """Drop buffered text that cannot be written: the interpreter would try again at its end, and change the exit code.
 
-    Says whether there was something that standard output cannot take.
+    Returns whether standard output had such text.
     """
     _flushed(2)
     return not _flushed(1)

@@ -1,4 +1,4 @@
-"""`holdtime call`: everything that is known of one call, as a timeline."""
+"""`holdtime call`: the timeline of one call, of all its events and facts."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ class Entry:
 
     @property
     def late_ms(self) -> int | None:
-        """How long after it happened we were told, below 0 where a clock was off; None for facts and undated events."""
+        """From the event to its receipt, below 0 where a clock was off; None for facts and undated events."""
         if self.received_us is None or self.occurred_at_source == "received_at":
             return None
         return self.received_us // 1000 - self.moment_us // 1000
@@ -232,7 +232,7 @@ def _came_from(entry: Entry) -> Text:
 def _late(entry: Entry) -> Text:
     if entry.late_ms is None:
         return Text("")
-    # Below nothing: told before it happened, so a clock is off.
+    # Below zero: the webhook came before its event, so a clock is off.
     odd = entry.late_ms > LATE_MS or entry.late_ms < 0
     text = humanize.duration(abs(entry.late_ms))
     return Text(f"-{text}" if entry.late_ms < 0 else text, style="yellow" if odd else "dim")

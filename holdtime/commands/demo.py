@@ -77,7 +77,7 @@ def _report(source: Source, world: World, interval: Interval | None) -> Report:
 
 
 def _differences(source: Source, world: World) -> list[str]:
-    """What the warehouse says otherwise than the simulator, which knows what happened."""
+    """The differences between the warehouse and what happened in the simulated center."""
     visits = world.truth.queue_visits
     expected = Counter((visit.queue, visit.outcome) for visit in visits)
     rows = source.db.execute("select queue, outcome, count(*) from queue_visits group by all").fetchall()

@@ -1,63 +1,52 @@
-"""`holdtime reconcile`, and reconciling beside `holdtime up`: the reconciler with what it needs, opened and closed."""
+"""`holdtime reconcile`: once, or again and again as a process of its own."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
-from typing import NoReturn
 
-import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
 from eventlog.log import Log, LogUnavailableError
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service import event_log
-from holdtime.service.components import Store, opened_store
+from holdtime.service import event_log, reconciling, store
 from holdtime.service.listeners import bind, limits_of
-from holdtime.service.steady_clock import SteadyClock
+from holdtime.service.store import Needs, Store
 from ingest import app as ingest_app
 from ingest.http.limits import raise_descriptors
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
-from reconciler.api import Api, opened
-from reconciler.errors import ReconcilerError
-from reconciler.metrics import ReconcilerMetrics
-from reconciler.pace import Pace
 from reconciler.reconciler import (
-    Outcome,
+    OnProgress,
     Reconciler,
-    Told,
+    SourceOutcome,
 )
-from reconciler.seen_events import Warehouse
-from reconciler.status import Standing
-from reconciler.turns import PASSING, next_turn
 
-_MEMORY = "160MB"
-"""For the database: what the webhooks missed is little at a time."""
-_BOUNDS = Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000)
-
-log = structlog.get_logger("reconciler")
+_NEEDS = Needs(
+    bounds=Bounds(waiting_records=10_000, waiting_bytes=64 << 20, group_records=2_000),
+    memory_limit="160MB",  # a run finds few events at a time
+)
 
 
 def key_faults(settings: Settings) -> list[str]:
-    """What is missing to ask Telnyx anything."""
+    """Say that there is no key to ask Telnyx with, where that is so."""
     if settings.environment.api_key.get_secret_value():
         return []
     return ["TELNYX_API_KEY is empty: expected a v2 API key of the account, from Mission Control, API keys"]
 
 
-def run(settings: Settings, *, since: timedelta | None, told: Told) -> list[Outcome]:
+def run(settings: Settings, *, since: timedelta | None, on_progress: OnProgress) -> list[SourceOutcome]:
     """Reconcile once. A log in a file and its warehouse must be ours alone.
 
     Raises ConfigurationError, UnauthorizedError.
     """
     _require_key(settings)
 
-    async def once() -> list[Outcome]:
-        async with _reconciling(settings, told=told) as (ours, _):
+    async def once() -> list[SourceOutcome]:
+        async with _reconciling(settings, on_progress=on_progress) as (ours, _):
             return await ours.run(since)
 
     return asyncio.run(once())
@@ -87,8 +76,8 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
             app = ingest_app.build(
                 None,
                 registry=registry,
-                unready=lambda: to.unavailable or ours.standing.fault,
-                status=lambda: {"reconciler": ours.standing.status()},
+                unready=lambda: to.unavailable or ours.status.fault,
+                status=lambda: {"reconciler": ours.status.as_json()},
                 hosts=settings.configuration.http.hosts,
                 admin_port=listeners.admin_port,
             )
@@ -101,7 +90,7 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
             for kind in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(kind, stop)
             listeners.listen()
-            asking = asyncio.create_task(_again_and_again(ours, settings, since))
+            asking = asyncio.create_task(reconciling.again_and_again(ours, settings, since))
             asking.add_done_callback(stop)
             await server.serve(sockets=listeners.sockets)
             asking.cancel()
@@ -109,25 +98,11 @@ async def _serve(settings: Settings, since: timedelta | None) -> None:
                 await asking
 
 
-async def _again_and_again(ours: Reconciler, settings: Settings, since: timedelta | None = None) -> NoReturn:
-    """Reconcile now, then every so often and after any time that ingest was down. Raises UnauthorizedError."""
-    while True:
-        began = ours.clock()
-        try:
-            await ours.run(since)
-            since = None
-        except PASSING as error:
-            ours.standing.fault = str(error)
-            log.error("not_reconciled", reason=str(error))
-        every_s = 60 * settings.configuration.reconciler.every_minutes
-        await next_turn(ours.known, began, ours.clock, every_s=every_s)
-
-
 @asynccontextmanager
 async def _reconciling(
-    settings: Settings, *, registry: CollectorRegistry | None = None, told: Told = lambda *_: None
+    settings: Settings, *, registry: CollectorRegistry | None = None, on_progress: OnProgress = lambda *_: None
 ) -> AsyncIterator[tuple[Reconciler, Log]]:
-    """A reconciler that lands what it finds, and its log; where that is in a cluster, another process lands it."""
+    """A reconciler and its log. It lands its events itself, unless the log is on Kafka: then `process` does."""
     if settings.environment.log_is_kafka:
         try:
             log_of_all = event_log.of(settings)
@@ -135,21 +110,21 @@ async def _reconciling(
         except (ValueError, OSError, LogUnavailableError) as error:
             raise ConfigurationError([str(error)]) from None
         try:
-            async with reconciler(settings, log_of_all, registry=registry, told=told) as ours:
+            async with reconciling.reconciler(settings, log_of_all, registry=registry, on_progress=on_progress) as ours:
                 yield ours, log_of_all
         finally:
             await log_of_all.close()
         return
-    async with opened_store(settings, _BOUNDS, _MEMORY) as store:
+    async with store.opened(settings, _NEEDS) as opened_store:
         processor = Processor(
-            reader=store.log,
-            landing=store.landing,
-            publisher=store.publisher,
+            reader=opened_store.log,
+            landing=opened_store.warehouse.landing,
+            publisher=opened_store.warehouse.publisher,
             metrics=ProcessorMetrics(registry or CollectorRegistry()),
         )
 
         async def settle() -> None:
-            landing = asyncio.create_task(asyncio.to_thread(_land, processor, store))
+            landing = asyncio.create_task(asyncio.to_thread(_land, processor, opened_store))
             try:
                 await asyncio.shield(landing)
             except asyncio.CancelledError:
@@ -157,65 +132,17 @@ async def _reconciling(
                 raise
 
         await settle()
-        async with reconciler(settings, store.log, settle=settle, registry=registry, told=told) as ours:
-            yield ours, store.log
+        async with reconciling.reconciler(
+            settings, opened_store.log, settle=settle, registry=registry, on_progress=on_progress
+        ) as ours:
+            yield ours, opened_store.log
 
 
 def _land(processor: Processor, store: Store) -> None:
-    """Land all that the log holds, and show it."""
+    """Land all that the log holds, and publish the replica."""
     while processor.land_next():
         pass
-    store.publisher.publish()
-
-
-@asynccontextmanager
-async def reconciler(
-    settings: Settings,
-    appender: Log,
-    *,
-    settle: Callable[[], Awaitable[None]] | None = None,
-    registry: CollectorRegistry | None = None,
-    standing: Standing | None = None,
-    told: Told = lambda *_: None,
-) -> AsyncIterator[Reconciler]:
-    """The reconciler of these settings, with a client of its own; it tells `registry` how it stands."""
-    configured = settings.configuration
-    known = Warehouse(settings.environment.replica)
-    key = settings.environment.api_key.get_secret_value()
-    async with opened(key=key, base_url=settings.environment.base_url) as client:
-        ours = Reconciler(
-            Api(client, Pace(configured.reconciler.requests_a_minute)),
-            appender,
-            known,
-            settle=settle,
-            clock=SteadyClock(),
-            longest_wait=timedelta(hours=configured.longest_wait_hours),
-            told=told,
-            standing=standing or Standing(),
-        )
-        if registry is not None:
-            registry.register(ReconcilerMetrics(ours.api, ours.standing))
-        try:
-            yield ours
-        finally:
-            known.close()
-
-
-async def every_so_often(settings: Settings, appender: Log, registry: CollectorRegistry, standing: Standing) -> None:
-    """Reconcile on start and then again and again, until it is cancelled.
-
-    A key that is not accepted ends it, with an error in the log: everything else goes on without it.
-    """
-    async with reconciler(settings, appender, registry=registry, standing=standing) as ours:
-        try:
-            await _again_and_again(ours, settings)
-        except ReconcilerError as error:
-            standing.fault = str(error)
-            log.error("reconciliation_stopped", reason=str(error))
-        except Exception as error:
-            standing.fault = f"{type(error).__name__}: see the log"
-            log.exception("reconciliation_stopped")
-            raise
+    store.warehouse.publisher.publish()
 
 
 def _require_key(settings: Settings) -> None:

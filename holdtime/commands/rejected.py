@@ -1,11 +1,11 @@
-"""`holdtime rejected`: what was kept although it is no event, shown safely, and landed again after a fix."""
+"""`holdtime rejected`: records that are no events, shown safely, and landed again after a fix."""
 
 import base64
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -16,15 +16,12 @@ from rich.text import Text
 
 from eventlog.log import DAMAGED
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service.components import require_apart
+from holdtime.service import store
 from processors.landing.landed import Landed
-from processors.landing.landing import Landing
 from processors.landing.reprocess import reprocess
-from processors.replay.migration import open_current
 from reports import humanize
 from warehouse.instants import instant
 from warehouse.query import value
-from warehouse.replica import publish
 
 BEGINNING_BYTES = 60
 BODY_CHARACTERS = 2_000
@@ -56,7 +53,7 @@ limit $most
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ReasonCount:
     """How many records were rejected for one reason, their bytes, and when the first and the last of them came."""
 
     reason: str
@@ -67,7 +64,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RejectedRecord:
     """A rejected record. `body` is its beginning, or all of it where bodies were asked for."""
 
     reason: str
@@ -84,19 +81,21 @@ class Kept:
         return re.sub(r"\d", "#", self.body[:BEGINNING_BYTES].decode(errors="replace"))
 
 
-def reasons(db: duckdb.DuckDBPyConnection, reason: str | None) -> list[Reason]:
-    """What there is by reason, the most frequent first."""
+def reasons(db: duckdb.DuckDBPyConnection, reason: str | None) -> list[ReasonCount]:
+    """Count the rejected records by reason, the most frequent first."""
     rows = db.execute(_REASONS, {"reason": reason}).fetchall()
-    return [Reason(reason, records, size, instant(first), instant(last)) for reason, records, size, first, last in rows]
+    return [
+        ReasonCount(reason, records, size, instant(first), instant(last)) for reason, records, size, first, last in rows
+    ]
 
 
-def newest(db: duckdb.DuckDBPyConnection, reason: str | None, *, most: int, bodies: bool) -> list[Kept]:
+def newest(db: duckdb.DuckDBPyConnection, reason: str | None, *, most: int, bodies: bool) -> list[RejectedRecord]:
     """The newest records; with the whole `body` only if asked for, else with its beginning."""
     rows = db.execute(_ROWS, {"reason": reason, "most": most, "bodies": bodies}).fetchall()
-    return [Kept(row[0], instant(row[1]), *row[2:]) for row in rows]
+    return [RejectedRecord(row[0], instant(row[1]), *row[2:]) for row in rows]
 
 
-def as_json(found: list[Reason], rows: list[Kept], *, bodies: bool) -> str:
+def as_json(found: list[ReasonCount], rows: list[RejectedRecord], *, bodies: bool) -> str:
     """The list for machines. A body that is no UTF-8 is given as base64."""
     return json.dumps(
         {
@@ -135,14 +134,16 @@ def _whole(body: bytes) -> dict[str, str]:
         return {"body_base64": base64.b64encode(body).decode()}
 
 
-def renderable(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bool) -> RenderableType:
+def renderable(found: list[ReasonCount], rows: list[RejectedRecord], zone: ZoneInfo, *, bodies: bool) -> RenderableType:
     """The list for people, in their zone."""
     if not found:
         return Text("Nothing was rejected.", style="green")
     return Group(*_tables(found, rows, zone, bodies=bodies))
 
 
-def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bool) -> Iterator[RenderableType]:
+def _tables(
+    found: list[ReasonCount], rows: list[RejectedRecord], zone: ZoneInfo, *, bodies: bool
+) -> Iterator[RenderableType]:
     summary = Table("Reason", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("Records", "Bytes", "First", "Last"):
         summary.add_column(name, justify="right", no_wrap=True)
@@ -171,27 +172,22 @@ def _tables(found: list[Reason], rows: list[Kept], zone: ZoneInfo, *, bodies: bo
 
 
 def replay(settings: Settings, reason: str | None) -> Iterator[tuple[Landed, int]]:
-    """Land again what was rejected, for one reason or any; yields what became of it so far, and how many there are.
+    """Land rejected records again, of one reason or any; yields the outcome so far, and how many records there are.
 
-    Needs the warehouse to itself. Publishes the replica at the end. Raises ConfigurationError, WarehouseError.
+    Needs the warehouse to itself. At the end it publishes the replica and, from a log on Kafka, the facts that changed.
+    Raises ConfigurationError, WarehouseError.
     """
     environment = settings.environment
     if not environment.warehouse.exists():
         raise ConfigurationError([f"HOLDTIME_WAREHOUSE: {environment.warehouse} does not exist: nothing was rejected"])
-    try:
-        require_apart(environment.warehouse, environment.replica)
-        db = open_current(environment.warehouse, on_progress=lambda _done, _total: None)
-        landing = Landing(db, longest_wait=timedelta(hours=settings.configuration.longest_wait_hours))
-    except ValueError as error:
-        raise ConfigurationError([str(error)]) from None
-    total = value(
-        db,
-        f"select count(*) from rejected where ($reason is null or reason = $reason) and reason <> '{DAMAGED}'",
-        {"reason": reason},
-    )
-    landed = Landed(0, 0, 0, 0, 0, {})
-    for batch in reprocess(db, landing, reason=reason, clock=lambda: datetime.now(UTC)):
-        landed += batch
-        yield landed, total
-    publish(db, environment.warehouse, environment.replica)
-    db.close()
+    with store.opened_warehouse(settings) as warehouse:
+        total = value(
+            warehouse.db,
+            f"select count(*) from rejected where ($reason is null or reason = $reason) and reason <> '{DAMAGED}'",
+            {"reason": reason},
+        )
+        landed = Landed(0, 0, 0, 0, 0, {})
+        for batch in reprocess(warehouse.db, warehouse.landing, reason=reason, clock=lambda: datetime.now(UTC)):
+            landed += batch
+            yield landed, total
+        warehouse.publisher.publish()

@@ -16,7 +16,8 @@ from eventlog.log import (
 )
 from eventlog.sqlite.writer import Bounds
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service.components import opened_store
+from holdtime.service import store
+from holdtime.service.store import Needs
 from ingest.archives import archive, bodies
 from ingest.archives.errors import ArchiveError
 from ingest.webhook import unix_us
@@ -29,18 +30,20 @@ from warehouse.errors import UnavailableError
 
 CHUNK_BODIES = 20_000
 CHUNK_BYTES = 32 << 20
-MOST_FAULTS = 10
+MAX_FAULTS = 10
 """More than these are counted: a zip may hold thousands of files that are no text."""
 
 INTERRUPTED = (LogUnavailableError, duckdb.OperationalError, duckdb.FatalException, UnavailableError, OSError)
-"""What a disk raises that is full or fails."""
+"""Errors of a disk that is full or fails."""
 
-_BOUNDS = Bounds(waiting_records=CHUNK_BODIES, waiting_bytes=CHUNK_BYTES + bodies.BODY_BYTES, group_records=2_000)
+_NEEDS = Needs(
+    bounds=Bounds(waiting_records=CHUNK_BODIES, waiting_bytes=CHUNK_BYTES + bodies.BODY_BYTES, group_records=2_000)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of the bodies so far, and how far into the file they reach (0 where that cannot be said)."""
+    """How the bodies read so far ended, and how many bytes of the file that are (0 where that cannot be said)."""
 
     new: int = 0
     known: int = 0
@@ -70,15 +73,15 @@ def replay(
 ) -> Replayed:
     """Append every body of an archive to the log as an unverified record, and land all of it.
 
-    `name` is for errors, `progress` is told after every chunk. Raises ConfigurationError where log or warehouse cannot
-    be had alone, the archive cannot be read to its end, or none of it is an event; what was read until then has landed,
-    and replaying again does not repeat it.
+    `name` is for errors, `progress` is called after every chunk. Raises ConfigurationError where another process has
+    log or warehouse, the archive cannot be read to its end, or none of its bodies is an event. The bodies before a
+    fault have landed, and land only once however often they are replayed.
     """
     return asyncio.run(_Replay(source, name, progress).run(settings))
 
 
 class _Replay:
-    """One archive on its way to the warehouse, and what was wrong with it."""
+    """One archive on its way to the warehouse, and the faults in it."""
 
     def __init__(self, source: io.BufferedReader, name: str, progress: Callable[[Replayed], None]) -> None:
         self._source = source
@@ -89,29 +92,29 @@ class _Replay:
 
     async def run(self, settings: Settings) -> Replayed:
         chunks = self._chunks()
-        # What is no archive is refused before there is a log or a warehouse; a pipe may let us wait for it.
+        # A file that is no archive is refused before log and warehouse are made; a pipe may keep us waiting.
         first = list(islice(chunks, 1)) if self._source.seekable() else []
         if not first:
             self._complain()
-        async with opened_store(settings, _BOUNDS) as store:
+        async with store.opened(settings, _NEEDS) as opened:
             processor = Processor(
-                reader=store.log,
-                landing=store.landing,
-                publisher=store.publisher,
+                reader=opened.log,
+                landing=opened.warehouse.landing,
+                publisher=opened.warehouse.publisher,
                 metrics=ProcessorMetrics(CollectorRegistry()),
             )
             while processor.land_next():
-                pass  # what was in the log already: it is not ours to count
+                pass  # records that were in the log before: the count leaves them out
             for chunk in chain(first, chunks):
                 now_us = unix_us()
                 records = (Record(body, now_us, Origin.REPLAY, verified=False) for body in chunk)
-                await asyncio.gather(*(store.log.append(record) for record in records))
+                await asyncio.gather(*(opened.log.append(record) for record in records))
                 while landed := processor.land_next():
                     self._replayed = self._replayed.plus(landed, self._position())
                     self._progress(self._replayed)
                 if self._replayed.has_no_event:
                     break
-            store.publisher.publish()
+            opened.warehouse.publisher.publish()
         if self._replayed.has_no_event:
             self._faults.append(
                 f"{self._name}: expected webhook bodies as JSON, one a line, or whole answers of Telnyx's lists; none "
@@ -121,7 +124,7 @@ class _Replay:
         return self._replayed
 
     def _chunks(self) -> Iterator[list[bytes]]:
-        """Yield the bodies, some megabytes at a time; what cannot be read becomes a fault, after what came before."""
+        """Yield the bodies, some megabytes at a time; text that cannot be read becomes a fault."""
         chunk: list[bytes] = []
         size = 0
         for body in self._bodies():
@@ -149,10 +152,10 @@ class _Replay:
             self._faults.append(f"{self._name}: cannot be read: {os_error.line(error)}")
 
     def _complain(self) -> None:
-        """Raise ConfigurationError where there is something to mend."""
+        """Raise ConfigurationError with the faults, if there are any."""
         if not self._faults:
             return
-        shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
+        shown, more = self._faults[:MAX_FAULTS], len(self._faults) - MAX_FAULTS
         if more > 0:
             shown.append(f"{self._name}: {more:,} more files in it could not be read")
         shown[-1] += f"; what was read: {self._replayed}" if self._replayed.bodies else "; nothing was replayed"

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 """How long to wait for the server to be ready, for it to land what it has, and for it to stop."""
 
 
 _NOT_FOR_IT = frozenset(("HOLDTIME_CONFIG", "HOLDTIME_ADMIN_HOST", "HOLDTIME_ADMIN_PORT"))
-"""Variables of whoever starts it that would send our questions elsewhere."""
+"""Variables of this process that would give the server another address than the one asked here."""
 
 
 class ServerError(Exception):
-    """The server did not do what was waited for; the text says what, and where its own words are."""
+    """The server did not get ready, land or stop in time. The text says which, and where its output is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Server:
         """Stop the server cleanly. Raises ServerError unless it exits with 0."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(PATIENCE_S)
+            code = self.process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise self._failed("it did not stop") from None
         if code != 0:
@@ -101,16 +101,16 @@ class Server:
     def _get(self, path: str) -> bytes:
         # It is on this machine: no proxy has anything to do with it.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(self.address + path, timeout=PATIENCE_S) as answer:
+        with direct.open(self.address + path, timeout=TIMEOUT_S) as answer:
             return bytes(answer.read())
 
     def _until(self, what: str, happened: Callable[[], bool]) -> None:
-        give_up = time.monotonic() + PATIENCE_S
+        give_up = time.monotonic() + TIMEOUT_S
         while not happened():
             if self.process.poll() is not None:
                 raise self._failed(f"it ended with exit code {self.process.returncode}")
             if time.monotonic() > give_up:
-                raise self._failed(f"not {what} after {PATIENCE_S:.0f} s")
+                raise self._failed(f"not {what} after {TIMEOUT_S:.0f} s")
             time.sleep(0.05)
 
     def _failed(self, text: str) -> ServerError:

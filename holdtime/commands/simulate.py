@@ -15,17 +15,18 @@ from rich.progress import Progress
 from holdtime.config.settings import ConfigurationError
 from reports.formats import output
 from simulator import (
-    Delivery,
     Faults,
     Plan,
     Posted,
+    SimulatedDelivery,
     Target,
     World,
     deliver,
     post,
 )
 from simulator import simulate as simulated
-from simulator.poster import BROKEN, unreachable
+from simulator.keep_alive import BROKEN
+from simulator.poster import unreachable
 
 _SEED_BYTES = 32
 _MEANINGS = {
@@ -42,11 +43,11 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzin
 
 
 class NothingListensError(ConfigurationError):
-    """Nobody takes deliveries at that URL."""
+    """Nothing listens at that URL."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulationOutcome:
     """What became of a simulation's deliveries."""
 
     posted: Posted
@@ -61,7 +62,7 @@ class Outcome:
 
     @property
     def summary(self) -> list[str]:
-        """Lines for people: what became of all, and of those that were not taken why, by the last answer to each."""
+        """Lines for people: deliveries accepted, given up and forged, and the last answers to those given up."""
         posted = self.posted
         parts = [
             f"[bold]{posted.accepted:,}[/] accepted",
@@ -73,7 +74,7 @@ class Outcome:
 
 
 def untaken(posted: Posted) -> list[str]:
-    """Say of the deliveries that were not taken how many got which answer at last, a line for each answer."""
+    """Count the deliveries that were given up by the last answer to each, a line an answer."""
     return [f"[red]{count:,} given up after[/] {said(status)}" for status, count in posted.refusals.most_common()]
 
 
@@ -118,7 +119,7 @@ class Simulation:
         progress: Progress,
         now: datetime,
         may_be_away: bool = False,
-    ) -> Outcome:
+    ) -> SimulationOutcome:
         """Simulate, then post, showing both. Raises ConfigurationError for an unusable start or URL.
 
         Where nothing listens, too, unless the receiver `may_be_away`: then all deliveries are lost.
@@ -145,28 +146,28 @@ class Simulation:
             ids = [delivery.event_id for delivery in deliveries if not delivery.forged]
             posted = Posted(given_up=ids, refusals=Counter({BROKEN: len(ids)}))
         came = {delivery.event_id for delivery in deliveries} - set(posted.given_up)
-        return Outcome(posted, world, frozenset(event.event_id for event in world.events) - came)
+        return SimulationOutcome(posted, world, frozenset(event.event_id for event in world.events) - came)
 
     def send(
         self,
-        deliveries: list[Delivery],
+        deliveries: list[SimulatedDelivery],
         *,
         url: str,
         progress: Progress,
         rate: float | None = None,
         allow_remote: bool = False,
     ) -> Posted:
-        """Post the deliveries, moving the newest task of `progress` and saying at once what is refused, and why.
+        """Post the deliveries, moving the newest task of `progress` and printing each kind of refusal once.
 
         Raises NothingListensError before any of them is posted; one that goes away later is tried again, as Telnyx
         does.
         """
-        task, told = progress.task_ids[-1], set[int]()
+        task, shown = progress.task_ids[-1], set[int]()
 
         def show(posted: Posted) -> None:
             progress.update(task, completed=posted.settled)
-            for status in posted.refusals.keys() - told:
-                told.add(status)
+            for status in posted.refusals.keys() - shown:
+                shown.add(status)
                 progress.console.print(said(status), soft_wrap=True)
 
         async def sent() -> Posted:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
-    """What a check found. Only `failed` needs somebody now."""
+class Severity(StrEnum):
+    """How a check ended. Only `failed` needs a person now."""
 
     OK = "ok"
     NOTE = "note"
@@ -14,9 +14,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what was found, and what to do about it."""
+    """The result of one check, in words, and what to do about it."""
 
     name: str
-    verdict: Verdict
+    verdict: Severity
     found: str
     do: str = ""

@@ -1,4 +1,4 @@
-"""What the doctor found, for people and for machines."""
+"""The doctor's findings, for people and for machines."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.checks import Check, Severity
 from holdtime.doctor.doctor import Examination
-from holdtime.doctor.open_work import Kind
+from holdtime.doctor.open_work import OpenWork
 from reports import humanize
 
-_MARKS = {Verdict.OK: ("✓", "green"), Verdict.NOTE: ("•", "yellow"), Verdict.FAILED: ("✗", "bold red")}
+_MARKS = {Severity.OK: ("✓", "green"), Severity.NOTE: ("•", "yellow"), Severity.FAILED: ("✗", "bold red")}
 
 
 def as_json(found: Examination) -> str:
@@ -68,11 +68,11 @@ def _check(check: Check) -> Iterator[Text]:
         yield Text(f"{'':<16}-> {check.do}", style="dim")
 
 
-def _kind(kind: Kind, now: datetime, zone: ZoneInfo) -> Iterator[RenderableType]:
+def _kind(kind: OpenWork, now: datetime, zone: ZoneInfo) -> Iterator[RenderableType]:
     if not kind.count:
-        yield Text.assemble(_MARKS[Verdict.OK], f" {kind.name}: none")
+        yield Text.assemble(_MARKS[Severity.OK], f" {kind.name}: none")
         return
-    yield Text.assemble(_MARKS[Verdict.NOTE], (f" {kind.count:,} {kind.name}", "bold"), f": {kind.meaning}")
+    yield Text.assemble(_MARKS[Severity.NOTE], (f" {kind.count:,} {kind.name}", "bold"), f": {kind.meaning}")
     yield Text(f"  -> {kind.do}", style="dim")
     table = Table(f"Since, {zone.key}", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Age", justify="right", no_wrap=True)

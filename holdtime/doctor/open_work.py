@@ -1,4 +1,4 @@
-"""What is not over, as far as anybody has told us: waits, stays and conferences without an end."""
+"""Open work: waits, stays and conferences whose end no event says."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from warehouse.query import value
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that is open. `last_event`, `last_heard_at`: the newest that was heard of its session, if anything."""
+    """One open thing. `last_event` and `last_heard_at` are of its session's newest event, if there is one."""
 
     id: str
     where: str | None
@@ -22,7 +22,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OpenWork:
     """A kind of open work: how many there are, the oldest of them, and what to do about it."""
 
     name: str
@@ -112,7 +112,7 @@ order by since, id
 """
 
 
-def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[Kind]:
+def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[OpenWork]:
     """Every kind of open work, with the `most` oldest items of each."""
     found = []
     for question in _QUESTIONS:
@@ -129,5 +129,5 @@ def kinds(db: duckdb.DuckDBPyConnection, *, most: int) -> list[Kind]:
             Item(each, place, session, instant(since), event, None if heard is None else instant(heard))
             for each, place, session, since, event, heard in rows
         )
-        found.append(Kind(question.name, count, oldest, question.meaning, question.do))
+        found.append(OpenWork(question.name, count, oldest, question.meaning, question.do))
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdtime.config.settings import Environment
 from holdtime.doctor.checks import Check
-from holdtime.doctor.checks import Verdict as Mark
+from holdtime.doctor.checks import Severity as Mark
 from warehouse import damage, locks, os_error
 from warehouse.blocks import UnknownFormatError, mismatches
 from warehouse.connection import require_duckdb
@@ -23,18 +23,18 @@ _MENDS = "`holdtime up` and `process` set it aside and make it anew (docs/operat
 _PUBLISHES = "`holdtime up` and `process` publish a new one from the warehouse"
 
 
-def checks(environment: Environment, *, deep: bool, told: Callable[[str], None]) -> Iterator[Check]:
+def checks(environment: Environment, *, deep: bool, on_progress: Callable[[str], None]) -> Iterator[Check]:
     """The check of the warehouse; that of the replica only where it failed; the files that were set aside, if any.
 
-    With `deep` every column of every table is read, of the replica too; `told` hears their names meanwhile.
+    With `deep` every column of every table is read, of the replica too; `on_progress` gets their names meanwhile.
     """
     try:
-        yield _warehouse(environment.warehouse, deep=deep, told=told)
+        yield _warehouse(environment.warehouse, deep=deep, on_progress=on_progress)
     except OSError as error:
         yield Check("warehouse", Mark.FAILED, os_error.line(error))
         return
     replica = environment.replica
-    if replica.is_file() and (fault := _fault(replica, deep=deep, told=told)) is not None:
+    if replica.is_file() and (fault := _fault(replica, deep=deep, on_progress=on_progress)) is not None:
         yield Check("replica", Mark.FAILED, f"{replica} is damaged: {fault}", _PUBLISHES)
     files = [*damage.aside(environment.warehouse), *damage.aside(replica)]
     if files:
@@ -44,7 +44,7 @@ def checks(environment: Environment, *, deep: bool, told: Callable[[str], None])
         yield Check("set aside", Mark.NOTE, f"{len(files)} damaged files, {size / 1e6:,.1f} MB: {names}", do)
 
 
-def _warehouse(path: Path, *, deep: bool, told: Callable[[str], None]) -> Check:
+def _warehouse(path: Path, *, deep: bool, on_progress: Callable[[str], None]) -> Check:
     if not path.exists():
         return Check("warehouse", Mark.NOTE, f"{path} is not there yet", "`holdtime up` makes it")
     try:
@@ -54,7 +54,7 @@ def _warehouse(path: Path, *, deep: bool, told: Callable[[str], None]) -> Check:
     except WarehouseError as error:
         do = "put a copy of the replica in its place (docs/operations.md, Backup)"
         return Check("warehouse", Mark.FAILED, f"{path} is no DuckDB file: {error}", do)
-    found = verify(path, deep=deep, told=told)
+    found = verify(path, deep=deep, told=on_progress)
     if found.state is State.SOUND and (holder := locks.holder(path)) is not None:  # who only reads lets readers in
         found = Verdict(State.HELD, str(holder), holder.by_holdtime)
     return _read(path, found, deep=deep)
@@ -76,7 +76,7 @@ def _read(path: Path, found: Verdict, *, deep: bool) -> Check:
     return Check("warehouse", Mark.FAILED, found.reason, do)
 
 
-def _fault(path: Path, *, deep: bool, told: Callable[[str], None] = lambda _: None) -> str | None:
+def _fault(path: Path, *, deep: bool, on_progress: Callable[[str], None] = lambda _: None) -> str | None:
     """What is wrong with the file, or None; where a checksum is wrong, DuckDB says whether that block is in use."""
     try:
         require_duckdb(path)
@@ -84,7 +84,7 @@ def _fault(path: Path, *, deep: bool, told: Callable[[str], None] = lambda _: No
             return None
     except (WarehouseError, OSError) as error:
         return str(error)
-    found = verify(path, deep=True, told=told)
+    found = verify(path, deep=True, told=on_progress)
     return found.reason if found.damaged else None
 
 

@@ -1,11 +1,11 @@
-"""How far the numbers of the last days can be trusted: what the doctor says of completeness."""
+"""The checks of completeness: how far the numbers of the last days can be trusted."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import duckdb
 
-from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.checks import Check, Severity
 from reports import humanize
 from warehouse.instants import instant
 from warehouse.query import value
@@ -36,7 +36,7 @@ and payload ->> '$.source' in ('webhook_deliveries', 'call_events')
 
 
 def checks(db: duckdb.DuckDBPyConnection, now: datetime, *, floor: float, reconciles: bool) -> Iterator[Check]:
-    """Say of the last week what is known of it; of reconciling, whether it gets anywhere, where there is a key."""
+    """The completeness of the last week and, where there is a key, whether reconciling keeps up."""
     rows = db.execute(_LAST_DAYS, [(now - timedelta(days=DAYS)).date()]).fetchall()
     yield _completeness(rows, floor, reconciles=reconciles)
     if reconciles:
@@ -58,18 +58,18 @@ def _completeness(rows: list[tuple[str, float | None, int, int, int]], floor: fl
     if unchecked:
         said.append(f"{unchecked} of {len(rows)} days rest on webhooks alone")
     if not said:
-        return Check("completeness", Verdict.OK, f"nothing is known to be missing from the last {DAYS} days")
+        return Check("completeness", Severity.OK, f"nothing is known to be missing from the last {DAYS} days")
     key = "" if reconciles else "set TELNYX_API_KEY; "
     do = f"{key}`holdtime reconcile --once --since {DAYS}d` asks Telnyx; `holdtime report completeness` shows each type"
-    return Check("completeness", Verdict.NOTE, "; ".join(said), do)
+    return Check("completeness", Severity.NOTE, "; ".join(said), do)
 
 
 def _reconciled(db: duckdb.DuckDBPyConnection, now: datetime) -> Check:
     read_us = value(db, _READ_UP_TO)
     do = "start `holdtime up` or `holdtime reconcile`; where one runs, its log says why: look for source_not_read"
     if read_us is None:
-        return Check("reconciler", Verdict.NOTE, "no list of what Telnyx sent was ever read to its end", do)
+        return Check("reconciler", Severity.NOTE, "no list of what Telnyx sent was ever read to its end", do)
     read = f"Telnyx's list of what it sent was read up to {instant(read_us):%Y-%m-%d %H:%M} UTC"
     if now - instant(read_us) > OVERDUE:
-        return Check("reconciler", Verdict.FAILED, f"{read}, and no further", do)
-    return Check("reconciler", Verdict.OK, read)
+        return Check("reconciler", Severity.FAILED, f"{read}, and no further", do)
+    return Check("reconciler", Severity.OK, read)

@@ -23,10 +23,10 @@ from eventlog.sqlite import check as sqlite_check
 from eventlog.sqlite.header import UnusableLogError
 from holdtime.config import settings
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.checks import Check, Severity
 from holdtime.doctor.doctor import Examination
 from holdtime.service import event_log
-from holdtime.service.components import public_keys
+from holdtime.service.requirements import public_keys
 from ingest.signing.signature import Verifier
 
 BATCH_RECORDS = 2_000
@@ -34,7 +34,7 @@ BATCH_RECORDS = 2_000
 
 @dataclass(slots=True)
 class Verified:
-    """What the records of a log came to: how many there are, and of those that count as verified, who signed them.
+    """Counts of a log's records: in all, and of those that count as verified by the key that signed them.
 
     `by_key` counts by the place of the key, the newest 1. `unknown` were signed by none of the keys: one that is no
     longer configured, or nobody. `unsealed` came before the log kept signatures.
@@ -63,7 +63,7 @@ class Verified:
 
 
 def examine(config: Path, *, now: datetime, progress: Callable[[int, int], None]) -> Examination:
-    """Verify the log, and its spool if it has one; `progress` is told how many records were read, and how many are.
+    """Verify the log, and its spool if it has one; `progress` gets how many records were read, and how many there are.
 
     Raises ConfigurationError for what is wrong with the settings.
     """
@@ -87,7 +87,7 @@ def _checks(configured: Settings, progress: Callable[[int, int], None]) -> Itera
 
 def _file(name: str, path: Path, verifier: Verifier, progress: Callable[[int, int], None]) -> Iterator[Check]:
     if not path.exists():
-        yield Check(name, Verdict.NOTE, f"{path} is not there yet")
+        yield Check(name, Severity.NOTE, f"{path} is not there yet")
         return
     found, faults = Verified(), []
     try:
@@ -100,7 +100,7 @@ def _file(name: str, path: Path, verifier: Verifier, progress: Callable[[int, in
         faults.append(str(error))
     yield from _said(name, found)
     do = "`holdtime up` sets the file aside, and goes on with all that can still be read of it"
-    yield from (Check(name, Verdict.FAILED, fault, do) for fault in faults)
+    yield from (Check(name, Severity.FAILED, fault, do) for fault in faults)
 
 
 def _kafka(configured: Settings, verifier: Verifier, progress: Callable[[int, int], None]) -> Iterator[Check]:
@@ -110,7 +110,7 @@ def _kafka(configured: Settings, verifier: Verifier, progress: Callable[[int, in
         _read(log, found, verifier, progress)
     except LogUnavailableError as error:
         yield Check(
-            "log", Verdict.FAILED, f"could not be read to its end: {error}", "see whether the brokers are there"
+            "log", Severity.FAILED, f"could not be read to its end: {error}", "see whether the brokers are there"
         )
     finally:
         asyncio.run(log.close())
@@ -130,26 +130,26 @@ def _read(log: Log, found: Verified, verifier: Verifier, progress: Callable[[int
 
 
 def _said(name: str, found: Verified) -> Iterator[Check]:
-    yield Check(name, Verdict.OK, f"{found.records:,} records were read")
+    yield Check(name, Severity.OK, f"{found.records:,} records were read")
     for place, count in sorted(found.by_key.items()):
-        yield Check("signatures", Verdict.OK, f"{count:,} are key {place}'s")
+        yield Check("signatures", Severity.OK, f"{count:,} are key {place}'s")
     if found.unknown:
         yield Check(
             "signatures",
-            Verdict.FAILED,
+            Severity.FAILED,
             f"{found.unknown:,} records count as verified, and none of the keys signed them: unknown key, or forged",
             "add the keys of that time to TELNYX_PUBLIC_KEY and try again; what is left was changed in the log",
         )
     if found.unsealed:
         yield Check(
-            "signatures", Verdict.NOTE, f"{found.unsealed:,} verified records came before the log kept signatures"
+            "signatures", Severity.NOTE, f"{found.unsealed:,} verified records came before the log kept signatures"
         )
     if found.unverified:
-        yield Check("signatures", Verdict.NOTE, f"{found.unverified:,} records have none: replayed or reconciled")
+        yield Check("signatures", Severity.NOTE, f"{found.unverified:,} records have none: replayed or reconciled")
     if found.damaged:
         yield Check(
             "damage",
-            Verdict.FAILED,
+            Severity.FAILED,
             f"{found.damaged:,} records were lost to damage that is repaired",
             "`holdtime reconcile --once --since` asks Telnyx for them",
         )

@@ -1,1 +1,1 @@
-"""A process that serves: its parts, opened and closed in order, and what keeps them going."""
+"""A process that serves: its components, opened and closed in order, and what keeps them going."""

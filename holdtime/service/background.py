@@ -1,28 +1,37 @@
-"""What runs beside serving, each as a context: it ends when serving has ended."""
+"""Tasks in the background of serving, each as a context: it ends when serving has ended."""
 
 import asyncio
-import importlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from eventlog.log import Log
+from holdtime.config.settings import Settings
 from holdtime.service import event_log
-from holdtime.service.outage import keep_telling
+from holdtime.service.heartbeat import keep_beating
 from holdtime.service.service import Service
 from holdtime.service.steady_clock import SteadyClock
-from reconciler.status import Standing
+from reconciler.status import ReconcilerStatus
 
 
 @asynccontextmanager
 async def scheduling(service: Service) -> AsyncIterator[None]:
-    """Send the summaries that are due, in a thread, where there are any; raise what ended it once all has stopped."""
+    """Send due summaries, in a thread, where there are schedules; raise its error when serving has ended."""
     if not (service.ingests and service.lands and service.settings.configuration.schedule):
         yield
         return
-    from schedules import runner  # noqa: PLC0415 - most of what it needs is needed by nothing else
+    # Nothing else needs what these import.
+    from holdtime.config.schedules import context_of  # noqa: PLC0415
+    from schedules import runner  # noqa: PLC0415
 
     stop = threading.Event()
-    sending = asyncio.create_task(asyncio.to_thread(runner.stand_by, service.settings, stop))
+    context, log_end = context_of(service.settings), event_log.end_of(service.settings)
+    sending = asyncio.create_task(
+        asyncio.to_thread(runner.stand_by, context, stop, log_end=log_end, clock=SteadyClock())
+    )
     try:
         yield
     finally:
@@ -32,17 +41,14 @@ async def scheduling(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def reconciling(service: Service) -> AsyncIterator[None]:
-    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with.
-
-    The SDK is loaded only then: it takes a second.
-    """
-    if not (service.ingests and service.lands and service.settings.environment.api_key.get_secret_value()):
+    """Reconcile meanwhile, where all is done in one process and there is a key to ask Telnyx with."""
+    if service.reconciling is None:
         yield
         return
-    every_so_often = (await asyncio.to_thread(importlib.import_module, "holdtime.commands.reconcile")).every_so_often
-    service.reconciling = Standing()
+    every_so_often = await asyncio.to_thread(_import_every_so_often)
+    components = service.components
     asking = asyncio.create_task(
-        every_so_often(service.settings, service.parts.log, service.parts.registry, service.reconciling)
+        every_so_often(service.settings, components.log, components.registry, service.reconciling)
     )
     try:
         yield
@@ -52,17 +58,25 @@ async def reconciling(service: Service) -> AsyncIterator[None]:
             await asking
 
 
+def _import_every_so_often() -> Callable[
+    [Settings, Log, CollectorRegistry, ReconcilerStatus], Coroutine[Any, Any, None]
+]:
+    from holdtime.service.reconciling import every_so_often  # noqa: PLC0415 - the SDK takes a second to load
+
+    return every_so_often
+
+
 @asynccontextmanager
-async def telling(service: Service) -> AsyncIterator[None]:
-    """Tell meanwhile that an ingest is here, where nobody else could know: before a log on Kafka."""
+async def beating(service: Service) -> AsyncIterator[None]:
+    """Leave the heartbeat of an ingest, before a log on Kafka."""
     if service.lands or not (service.ingests and service.settings.environment.log_is_kafka):
         yield
         return
     from eventlog.kafka.liveness import KafkaLiveness  # noqa: PLC0415 - only those who use Kafka wait for its import
 
-    to = service.parts.log
+    to = service.components.log
     liveness = KafkaLiveness(event_log.connection_of(service.settings), on_beat=to.confirm_writable)
-    beating = asyncio.create_task(keep_telling(liveness, to, clock=SteadyClock()))
+    beating = asyncio.create_task(keep_beating(liveness, to, clock=SteadyClock()))
     try:
         yield
     finally:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from eventlog.kafka import address as kafka_address
-from eventlog.log import Log
+from eventlog.log import Log, LogExtent, LogUnavailableError
 from eventlog.sqlite.log import SqliteLog
 from eventlog.sqlite.writer import Bounds
-from holdtime.config.settings import Kafka, Settings
+from holdtime.config.configuration import Kafka
+from holdtime.config.settings import Settings
 from holdtime.service import tracing
+from schedules import freshness
+from schedules.freshness import LogEnd
 
 if TYPE_CHECKING:
     from eventlog.kafka.connection import Connection
 
-# What speaks Kafka is imported where Kafka is: it takes longer than all the rest together.
+# The client of Kafka is imported only for a log on Kafka: that takes longer than all other imports together.
 # ruff: noqa: PLC0415
 
 _DAY_MS = 86_400_000
@@ -37,6 +41,23 @@ def of(settings: Settings, *, bounds: Bounds | None = None, on_commit: Callable[
             return KafkaLog(connection)
         return SpooledLog(connection, SqliteLog(kafka.spool, bounds=bounds, on_commit=on_commit))
     return SqliteLog(environment.log_path, bounds=bounds, on_commit=on_commit)
+
+
+def end_of(settings: Settings) -> LogEnd:
+    """Return how to ask the log for its end, from a process that may not write it."""
+    if not settings.environment.log_is_kafka:
+        return freshness.log_end(settings.environment.log_path)
+
+    def end() -> LogExtent | None:
+        log = of(settings)
+        try:
+            return LogExtent.of(log)
+        except LogUnavailableError:
+            return None
+        finally:
+            asyncio.run(log.close())
+
+    return end
 
 
 def connection_of(settings: Settings) -> Connection:
@@ -64,7 +85,7 @@ def connection_of(settings: Settings) -> Connection:
 
 
 def _require_private(servers: tuple[str, ...], kafka: Kafka) -> None:
-    """Phone numbers go over this wire: in the clear only where nobody else listens, or on purpose."""
+    """Raise ValueError where phone numbers would go in the clear to another machine, unless the settings allow it."""
     remote = [server for server in servers if not kafka_address.is_loopback(server)]
     if remote and not kafka.tls and not kafka.allow_plaintext:
         raise ValueError(

@@ -1,65 +1,58 @@
-"""Opening the warehouse for landing: at once, or after whatever keeps it away; mended where it is damaged."""
+"""Opening the warehouse for writing: at once or later, brought up to date, and mended where it is damaged."""
 
-import asyncio
-import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import structlog
 
-from eventlog.batch import Positions
-from eventlog.log import (
-    DAMAGED,
-    Log,
-    LogUnavailableError,
-    Record,
-    ResumableLog,
-)
-from holdtime.config.settings import (
-    Configuration,
-    ConfigurationError,
-    Settings,
-)
+from eventlog.log import Log
+from holdtime.config.settings import Configuration, Settings
+from holdtime.service.facts import publishes_facts
 from processors.landing.landing import Landing
 from processors.replay.migration import open_current
 from warehouse import damage, queue_definitions, wal
 from warehouse.database import LANDING_MEMORY, open_writer
 from warehouse.errors import DamagedError, LockedError, OutdatedError, UnavailableError, explained
 from warehouse.queue_definitions import QueueDefinition
+from warehouse.replica import Publisher
 
 logger = structlog.get_logger("warehouse")
 
-COMPARED = 200
-"""So many records of a log that have landed say whether it is the log that the warehouse was made from."""
-
-_ASK_FOR_LOST = "what an older log held after that is lost: `holdtime reconcile --once --since 24h` asks Telnyx for it"
+Stack = ExitStack | AsyncExitStack
 
 
 @dataclass(frozen=True, slots=True)
-class Warehouse:
-    """A warehouse that is ours alone."""
+class OpenWarehouse:
+    """A warehouse that this process alone writes, and how its replica is published."""
 
     db: duckdb.DuckDBPyConnection
     landing: Landing
+    publisher: Publisher
+
+
+def log_migration(done: int, total: int) -> None:
+    """Say in the log how far a migration is, in parts."""
+    logger.info("warehouse_migrating", done=done, total=total)
 
 
 def open_now(
     settings: Settings,
-    stack: AsyncExitStack,
+    stack: Stack,
     *,
     lands: bool,
     waits: list[str],
     makes: bool = False,
     log: Log | None = None,
-) -> Warehouse | None:
+) -> OpenWarehouse | None:
     """Open the warehouse if that can be done at once; None where landing waits for it, and deliveries are taken.
 
-    That is where somebody holds it, the disk cannot serve now, it is damaged, or has to be brought up to date; `waits`
-    gets why. A `log` that is new has to go on after what the warehouse has landed, so there is no waiting then. With
-    `makes` a new warehouse is made, if there is no replica of an older one. Raises WarehouseError and ValueError for
-    what a person must put right.
+    Landing waits where another process holds the warehouse, its disk cannot serve now, it is damaged, or it has to be
+    brought up to date; `waits` gets the reason. A new `log` has to go on after the landed positions, so it never waits.
+    With `makes` a new warehouse is made, if there is no replica of an older one. Raises WarehouseError and ValueError
+    for faults that a person must mend.
     """
     paths = settings.environment
     is_there = paths.warehouse.is_file()
@@ -71,13 +64,14 @@ def open_now(
     if has_past and not is_there:
         return None
     try:
-        return _opened(open_writer(paths.warehouse), settings, stack, _incomplete(settings))
+        unread = _unread_wal_bytes(settings)
+        return _landing_in(_prepared(open_writer(paths.warehouse), settings, stack, unread), settings)
     except (LockedError, DamagedError, OutdatedError, UnavailableError) as error:
         waits.append(str(error))
         return None
 
 
-def open_mended(settings: Settings, stack: AsyncExitStack) -> Warehouse:
+def open_mended(settings: Settings, stack: Stack) -> OpenWarehouse:
     """Open the warehouse after mending, making or bringing it up to date, as need be. Raises WarehouseError."""
     if not settings.environment.warehouse.exists():
         recover(settings)
@@ -102,124 +96,84 @@ def recover(settings: Settings, *, insists: bool = False) -> bool:
     return True
 
 
-def open_warehouse(settings: Settings, stack: AsyncExitStack, memory_limit: str = LANDING_MEMORY) -> Warehouse:
+def open_warehouse(
+    settings: Settings,
+    stack: Stack,
+    *,
+    memory_limit: str = LANDING_MEMORY,
+    on_migration: Callable[[int, int], None] = log_migration,
+) -> OpenWarehouse:
     """Open the warehouse, brought up to date if need be, until the stack ends. Raises WarehouseError, ValueError."""
-
-    def told(done: int, total: int) -> None:
-        logger.info("warehouse_migrating", done=done, total=total)
-
-    left = _incomplete(settings)
-    with explained(settings.environment.warehouse):
-        db = open_current(settings.environment.warehouse, on_progress=told, memory_limit=memory_limit)
-    return _opened(db, settings, stack, left)
+    return _landing_in(_current(settings, stack, memory_limit, on_migration), settings)
 
 
-def _opened(db: duckdb.DuckDBPyConnection, settings: Settings, stack: AsyncExitStack, left: int) -> Warehouse:
-    try:
-        with explained(settings.environment.warehouse):
-            landing = landing_of(db, settings)
-            queue_definitions.put(db, _definitions(settings.configuration))
-    except BaseException:
-        db.close()  # what holds the file keeps this very process from opening it again
-        raise
+def open_database(
+    settings: Settings,
+    stack: Stack,
+    *,
+    memory_limit: str = LANDING_MEMORY,
+    bulk: bool = False,
+    on_migration: Callable[[int, int], None] = log_migration,
+) -> duckdb.DuckDBPyConnection:
+    """Open the same file for a process that lands nothing. Raises WarehouseError, ValueError."""
+    return _current(settings, stack, memory_limit, on_migration, bulk=bulk)
+
+
+def _current(
+    settings: Settings,
+    stack: Stack,
+    memory_limit: str,
+    on_migration: Callable[[int, int], None],
+    *,
+    bulk: bool = False,
+) -> duckdb.DuckDBPyConnection:
+    unread = _unread_wal_bytes(settings)
+    path = settings.environment.warehouse
+    with explained(path):
+        db = open_current(path, on_progress=on_migration, memory_limit=memory_limit, bulk=bulk)
+    return _prepared(db, settings, stack, unread)
+
+
+def _prepared(
+    db: duckdb.DuckDBPyConnection, settings: Settings, stack: Stack, unread_wal_bytes: int
+) -> duckdb.DuckDBPyConnection:
+    """Close the connection when the stack ends, and write the definitions of queues that the settings hold."""
+    with _closed_after_error(db), explained(settings.environment.warehouse):
+        queue_definitions.put(db, _definitions(settings.configuration))
     stack.callback(db.close)
-    if left:
+    if unread_wal_bytes:
         why = "the process that wrote it was killed, or it is damaged: what it held lands again from the log"
-        logger.warning("warehouse_wal_incomplete", bytes=left, reason=why)
-    return Warehouse(db, landing)
+        logger.warning("warehouse_wal_incomplete", bytes=unread_wal_bytes, reason=why)
+    return db
+
+
+def _landing_in(db: duckdb.DuckDBPyConnection, settings: Settings) -> OpenWarehouse:
+    """Return the landing, which notes changed facts where the settings want them published. Raises ValueError."""
+    paths = settings.environment
+    longest_wait = timedelta(hours=settings.configuration.longest_wait_hours)
+    with _closed_after_error(db), explained(paths.warehouse):
+        landing = Landing(db, longest_wait=longest_wait, publishes=publishes_facts(settings))
+    return OpenWarehouse(db, landing, Publisher(db, paths.warehouse, paths.replica))
+
+
+@contextmanager
+def _closed_after_error(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()  # an open file keeps this very process from opening it again
+        raise
 
 
 def _definitions(configured: Configuration) -> tuple[QueueDefinition, ...]:
-    """What the views judge visits by. Raises ValueError where a queue's date is none."""
+    """Return the definitions of queues for the views. Raises ValueError where a queue's date is none."""
     from holdtime.config.queue_policies import definitions  # noqa: PLC0415 - polars is large, and landing needs none of it
 
     return definitions(configured)
 
 
-def _incomplete(settings: Settings) -> int:
-    """How many bytes of the warehouse's write-ahead log DuckDB will pass over without a word."""
+def _unread_wal_bytes(settings: Settings) -> int:
+    """Count the bytes of the warehouse's write-ahead log that DuckDB will skip without an error."""
     path = settings.environment.warehouse
     with explained(path):
         return wal.unread_bytes(wal.beside(path)) if path.is_file() else 0
-
-
-def longest_wait(settings: Settings) -> timedelta:
-    """How long a visit may last."""
-    return timedelta(hours=settings.configuration.longest_wait_hours)
-
-
-def landing_of(db: duckdb.DuckDBPyConnection, settings: Settings) -> Landing:
-    """The landing as the settings want it: where changed facts are published, it notes them. Raises ValueError."""
-    return Landing(db, longest_wait=longest_wait(settings), publishes=tells_facts(settings))
-
-
-def tells_facts(settings: Settings) -> bool:
-    """Whether changed facts are published."""
-    return settings.environment.log_is_kafka and settings.configuration.kafka.facts
-
-
-async def agree(log: Log, landing: Landing) -> None:
-    """Require that the warehouse was made from this log, and have a log that lost its end go on after what has landed.
-
-    Raises ConfigurationError; of a cluster that is away there is nothing to be said yet.
-    """
-    try:
-        ends = await asyncio.to_thread(log.end)
-    except LogUnavailableError:
-        return
-    landed = landing.positions()
-    if (file := log.resumable()) is not None and landed.get(file.PARTITION):
-        await _agree_with_file(file, landing, end=ends.get(file.PARTITION, 0), landed=landed[file.PARTITION])
-        ends = await asyncio.to_thread(log.end)
-    if short := ends_before(log, ends, landed):
-        partition = short[0]
-        raise ConfigurationError(
-            [
-                f"HOLDTIME_LOG ends at position {ends.get(partition, 'none')}"
-                + (f" of partition {partition}" if partition else "")
-                + f", but the warehouse has landed up to {landed[partition]}: expected the log that it was made from, "
-                "or a new one; put that log back, or move this one away"
-            ]
-        )
-
-
-async def _agree_with_file(log: ResumableLog, landing: Landing, *, end: int, landed: int) -> None:
-    is_same = await asyncio.to_thread(_is_same, log, landing, min(end, landed)) if end else None
-    if is_same is False:
-        raise ConfigurationError(
-            [
-                "HOLDTIME_LOG holds other records than those that landed in HOLDTIME_WAREHOUSE from its positions, "
-                f"up to {min(end, landed)}: expected the log that the warehouse was made from; put that log back, or "
-                "name this log's own warehouse"
-            ]
-        )
-    if end >= landed:
-        return
-    is_cut = bool(is_same) or await asyncio.to_thread(log.may_go_on)
-    if is_cut or not end:
-        await log.continue_after(landed)
-        logger.warning("log_begins_anew", after=landed, do=_ASK_FOR_LOST)
-    if is_cut:
-        now_us = time.time_ns() // 1000
-        await log.append(Record(b"", now_us, verified=False, rejection=DAMAGED))  # for all that may be lost
-
-
-def _is_same(log: ResumableLog, landing: Landing, end: int) -> bool | None:
-    """Whether the log's last records up to `end` are those that landed from there; None where none can be compared."""
-    try:
-        last = log.read({log.PARTITION: max(0, end - COMPARED)}, COMPARED)
-    except LogUnavailableError:
-        return None
-    columns = (last.offsets, last.bodies, last.rejections)
-    held = {offset: body for offset, body, rejection in zip(*columns, strict=True) if rejection is None}
-    try:
-        landed = landing.bodies_at(log.PARTITION, list(held))
-    except duckdb.Error:
-        return None  # where the warehouse is damaged, landing meets that as well, and has it mended
-    return all(held[offset] == body for offset, body in landed.items()) if landed else None
-
-
-def ends_before(log: Log, ends: Positions, landed: Positions) -> list[int]:
-    """The partitions that end before what has landed of them: it is another log, or has lost what it had confirmed."""
-    ours = sorted(partition for partition in landed if log.owns(partition))
-    return [partition for partition in ours if ends.get(partition, -1) < landed[partition]]

@@ -1,4 +1,4 @@
-"""The service: what a process that serves does with the log and the warehouse, and how far it is."""
+"""A process that serves: whether it is ready, and its status."""
 
 import threading
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ import structlog
 
 from eventlog.log import LogExtent, LogUnavailableError
 from holdtime.config.settings import Settings
-from holdtime.service.components import Parts
+from holdtime.service.components import Components
 from holdtime.service.steady_clock import SteadyClock
 from holdtime.service.supervisor import DRAIN, Supervisor
-from reconciler.status import Standing
+from reconciler.status import ReconcilerStatus
 from warehouse.errors import Trouble
 
 __all__ = ["DRAIN", "Service"]
@@ -21,32 +21,34 @@ log = structlog.get_logger("holdtime")
 
 @dataclass(slots=True)
 class Service:
-    """What this process does, and how far it is."""
+    """One process: whether it ingests, lands or both, and how far it is."""
 
     settings: Settings
-    parts: Parts
+    components: Components
     ingests: bool
     lands: bool
     stop: threading.Event = field(default_factory=threading.Event)
     clock: SteadyClock = field(default_factory=SteadyClock)
     supervisor: Supervisor = field(init=False)
-    reconciling: Standing | None = None
+    reconciling: ReconcilerStatus | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Nothing lands yet."""
-        parts = self.parts
+        """Nothing lands yet. One process that does everything reconciles too, where it has a key to ask Telnyx with."""
+        has_key = bool(self.settings.environment.api_key.get_secret_value())
+        self.reconciling = ReconcilerStatus() if self.ingests and self.lands and has_key else None
+        components = self.components
         self.supervisor = Supervisor(
-            self.settings, parts.log, parts.processor_metrics, self.ingests, self.stop, self.clock
+            self.settings, components.log, components.processor_metrics, self.ingests, self.stop, self.clock
         )
 
     def unready(self) -> str | None:
-        """Why nothing should be sent here now, or None. Deliveries only need the log: landing may be away."""
-        if self.ingests and self.parts.log.unavailable:
-            return self.parts.log.unavailable
+        """Say why no request should come here now, or None. Deliveries only need the log: landing may be away."""
+        if self.ingests and self.components.log.unavailable:
+            return self.components.log.unavailable
         if not self.lands:
             return None
         away = self.supervisor.away
-        if self.ingests and (away is not None or self.parts.warehouse is None):
+        if self.ingests and (away is not None or self.components.warehouse is None):
             return None
         if away is not None:
             return _reason(away.why, away.reason, by_holdtime=away.by_holdtime)
@@ -60,7 +62,7 @@ class Service:
         progress, away = self.supervisor.progress, self.supervisor.away
         held = lag = None
         try:
-            extent = LogExtent.of(self.parts.log)
+            extent = LogExtent.of(self.components.log)
             held, lag = extent.held, extent.lag(progress.landed if progress else {})
         except LogUnavailableError as error:
             log.warning("log_unreadable", reason=str(error))
@@ -73,15 +75,15 @@ class Service:
             "replica_failing": progress.unpublished if progress else None,
             "standby": away is not None and away.why is Trouble.HELD,
             "landing_away": away and {"why": away.why, "reason": away.reason, "since": _iso(away.since)},
-            "deliveries": self.parts.refusals.status() if self.ingests else None,
-            "damaged_records": self.parts.processor_metrics.damaged_records if self.lands else None,
-            "set_aside": [str(path) for path in self.parts.log.set_aside()],
-            "reconciler": self.reconciling.status() if self.reconciling else None,
+            "deliveries": self.components.refusals.status() if self.ingests else None,
+            "damaged_records": self.components.processor_metrics.damaged_records if self.lands else None,
+            "set_aside": [str(path) for path in self.components.log.set_aside()],
+            "reconciler": self.reconciling.as_json() if self.reconciling else None,
         }
 
     async def process(self) -> None:
-        """Land until told to stop, as soon as the warehouse is ours, and again after whatever ended landing."""
-        await self.supervisor.run(self.parts.warehouse)
+        """Land until the stop is set, from when the warehouse is free, and again after any error."""
+        await self.supervisor.run(self.components.warehouse)
 
 
 def _reason(why: Trouble, reason: str, *, by_holdtime: bool) -> str:

@@ -1,14 +1,10 @@
 """Keeping landing going: whatever ends it, the warehouse is opened anew, and landing resumes by itself."""
 
 import asyncio
-import faulthandler
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -16,71 +12,48 @@ import structlog
 
 from eventlog.log import (
     Log,
-    LogExtent,
     LogUnavailableError,
     Record,
 )
-from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service import event_log
-from holdtime.service.opening import (
-    Warehouse,
-    agree,
-    ends_before,
-    open_warehouse,
-    recover,
-    tells_facts,
-)
+from holdtime.config.settings import Settings
+from holdtime.service import facts
+from holdtime.service.landing_state import EXPLAINED, Away, LandingState
+from holdtime.service.landing_watch import LandingWatch
+from holdtime.service.log_match import check_log_matches
+from holdtime.service.opening import OpenWarehouse, open_warehouse, recover
 from holdtime.service.outage import outage
 from holdtime.service.steady_clock import SteadyClock
-from holdtime.service.watchdog import Watchdog
 from processors.app import Processor
 from processors.metrics import ProcessorMetrics
-from processors.outbox.outbox import Change
 from processors.progress import Progress
-from warehouse.errors import LockedError, Trouble, WarehouseError, described, trouble
-from warehouse.replica import Publisher
+from warehouse.errors import LockedError, Trouble, WarehouseError, trouble
 
 DRAIN = timedelta(seconds=10)
 """How long a stop waits for what is in flight, and then for what the log still holds."""
 
 AGAIN_S = 0.5
-AGAIN_AT_MOST_S = 5.0
+MAX_AGAIN_S = 5.0
 """How soon after a failure the warehouse is opened anew: twice as long each time, up to this; and never so often that
 it takes more than a tenth of the time.
 """
 
-LONGEST_PAUSE_S = 300.0
+MAX_PAUSE_S = 300.0
 
-TURN_S = 1.0
+LOCK_POLL_S = 1.0
 """How often a process looks whether another one still has the warehouse."""
 
 SETTLED_S = 60.0
 """Landing that went on for so long had overcome what had ended it before."""
 
-WATCH_S = 2.0
-
-EXPLAINED = (WarehouseError, ConfigurationError, ValueError, OSError, duckdb.Error)
-"""Errors whose text says what is wrong; of others the log gets the stack."""
-
 log = structlog.get_logger("holdtime")
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """Why nothing lands, in a word and in a line, and since when (UTC)."""
-
-    why: Trouble
-    reason: str
-    since: datetime
-    by_holdtime: bool = False
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Lands what the log holds until `stop` is set, in a thread; after any error it opens the warehouse anew.
+    """Lands the log's records until `stop` is set, in a thread; after any error it opens the warehouse anew.
 
-    Ingest never depends on it: deliveries wait in the log. `processor` is there while landing goes on, `away` while
-    it does not; `progress` says how far it is, or was.
+    Ingest never depends on it: deliveries wait in the log. `processor` is set while landing goes on, `away` while it
+    does not; `progress` is that of the last processor.
     """
 
     settings: Settings
@@ -91,18 +64,26 @@ class Supervisor:
     clock: SteadyClock
     processor: Processor | None = None
     progress: Progress | None = None
-    away: Away | None = None
+    _state: LandingState = field(init=False)
     _began: tuple[datetime, datetime | None] | None = None
     _outage: Record | None = None
     _failures: int = 0
     _suspicions: int = 0
 
+    def __post_init__(self) -> None:
+        self._state = LandingState(self.settings.environment.warehouse, self.metrics)
+
+    @property
+    def away(self) -> Away | None:
+        """Why nothing lands; None while landing goes on."""
+        return self._state.away
+
     async def look_back(self) -> None:
-        """Note when a delivery came last, before this process takes any: from then on none could."""
+        """Note when the last delivery came, before this process takes any: since then ingest was down."""
         heard_at = await asyncio.to_thread(self.log.last_received_at) if self.ingests else None
         self._began = datetime.now(UTC), heard_at
 
-    async def run(self, opened: Warehouse | None) -> None:
+    async def run(self, opened: OpenWarehouse | None) -> None:
         """Land, first into `opened` where it is open already. Returns when told to stop, whatever ends landing."""
         while not self.stop.is_set():
             began = time.monotonic()
@@ -112,7 +93,7 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - handed on: ingest goes on whatever ends landing
                 opened = None
                 if self.stop.is_set():
-                    log.error("not_landed", reason=self._described(error))
+                    log.error("not_landed", reason=self._state.described(error))
                     return
                 lasted_s = time.monotonic() - began
                 if self.processor is not None and lasted_s > SETTLED_S:
@@ -122,10 +103,10 @@ class Supervisor:
             await asyncio.to_thread(self.stop.wait, pause_s)
 
     async def _after(self, error: Exception) -> float:
-        """Say what happened, mend what can be mended; returns after how many seconds to try again."""
-        self._say_away(error)
+        """Note the error and mend the warehouse, if it is damaged; returns the seconds to wait before the next try."""
+        self._state.fail(error)
         if isinstance(error, LockedError):
-            return TURN_S
+            return LOCK_POLL_S
         began = time.monotonic()
         if trouble(error) is Trouble.DAMAGED:
             try:
@@ -133,9 +114,9 @@ class Supervisor:
                     return 0.0
                 self._suspicions += 1
             except (WarehouseError, OSError, duckdb.Error) as refusal:
-                self._say_away(refusal)
+                self._state.fail(refusal)
         took_s = time.monotonic() - began
-        pause_s = max(min(AGAIN_S * 2.0 ** min(self._failures, 9), AGAIN_AT_MOST_S), min(10 * took_s, LONGEST_PAUSE_S))
+        pause_s = max(min(AGAIN_S * 2.0 ** min(self._failures, 9), MAX_AGAIN_S), min(10 * took_s, MAX_PAUSE_S))
         if self.away is not None:
             unforeseen = None if isinstance(error, EXPLAINED) or self._failures else error
             why, reason = self.away.why, self.away.reason
@@ -151,19 +132,18 @@ class Supervisor:
             self.metrics.recovered.inc()
         return mended
 
-    async def _land(self, opened: Warehouse | None) -> None:
+    async def _land(self, opened: OpenWarehouse | None) -> None:
         async with AsyncExitStack() as stack:
             warehouse = opened or await self._open(stack)
             stack.callback(warehouse.db.close)
             self._look_for_outage(warehouse)
-            await self._tell_outage()
-            paths = self.settings.environment
+            await self._append_outage()
             processor = Processor(
                 reader=self.log,
                 landing=warehouse.landing,
-                publisher=Publisher(warehouse.db, paths.warehouse, paths.replica),
+                publisher=warehouse.publisher,
                 metrics=self.metrics,
-                publish_changes=await self._fact_stream(stack),
+                publish_changes=await facts.open_stream(self.settings, stack),
                 keep_landed=timedelta(days=self.settings.configuration.keep_log_days),
                 clock=self.clock,
                 progress=self.progress or Progress(),
@@ -172,27 +152,30 @@ class Supervisor:
             self.processor = processor
             self.metrics.standby.set(0)
             if self.away is not None and self.away.why is Trouble.HELD:
-                self._say_back("taking_over")
-            watching = asyncio.create_task(self._watch(processor))
+                self._state.resume("taking_over")
+            watch = LandingWatch(
+                self.log, processor.progress, self._state, self.metrics, self.clock, self.ingests, self.stop, DRAIN
+            )
+            watching = asyncio.create_task(watch.run(before_each=self._append_outage))
             try:
                 await asyncio.to_thread(processor.run, self.stop, drain_for=DRAIN)
             finally:
                 watching.cancel()
 
-    async def _open(self, stack: AsyncExitStack) -> Warehouse:
+    async def _open(self, stack: AsyncExitStack) -> OpenWarehouse:
         if not self.settings.environment.warehouse.exists():
             await asyncio.to_thread(self._recover)
         warehouse = await asyncio.to_thread(open_warehouse, self.settings, stack)
-        await agree(self.log, warehouse.landing)
+        await check_log_matches(self.log, warehouse.landing)
         return warehouse
 
-    def _look_for_outage(self, warehouse: Warehouse) -> None:
-        """Once: see since when nobody had been here to take deliveries, if this process does that."""
+    def _look_for_outage(self, warehouse: OpenWarehouse) -> None:
+        """Once, in a process that takes deliveries: find the outage before its start."""
         if self.ingests and self._began is not None:
             (started, heard_at), self._began = self._began, None
             self._outage = outage(warehouse.db, started, heard_at=heard_at)
 
-    async def _tell_outage(self) -> None:
+    async def _append_outage(self) -> None:
         if self._outage is None:
             return
         try:
@@ -201,82 +184,3 @@ class Supervisor:
             log.warning("outage_not_told", reason=str(error))  # the next look tries again
         else:
             self._outage = None
-
-    async def _fact_stream(self, stack: AsyncExitStack) -> Callable[[list[Change]], None] | None:
-        if not tells_facts(self.settings):
-            return None
-        from processors.outbox.fact_stream import FactStream  # noqa: PLC0415 - only those who use Kafka wait for its import
-
-        stream = FactStream(event_log.connection_of(self.settings))
-        await stream.start()
-        stack.push_async_callback(stream.close)
-        return stream.publish
-
-    def _say_away(self, error: Exception) -> None:
-        held, why = isinstance(error, LockedError), trouble(error)
-        if held and (self.away is None or self.away.why is not Trouble.HELD):
-            log.info("standing_by", reason=str(error))
-        since = self.away.since if self.away is not None else datetime.now(UTC)
-        by_holdtime = isinstance(error, LockedError) and error.by_holdtime
-        self.away = Away(why, self._described(error), since, by_holdtime)
-        self.metrics.standby.set(int(held))
-        self.metrics.landing_away(why)
-
-    def _say_back(self, event: str = "landing_again") -> None:
-        self.away = None
-        self.metrics.landing_away(None)
-        log.info(event)
-
-    def _described(self, error: Exception) -> str:
-        if isinstance(error, ConfigurationError):
-            return str(error)
-        text = described(error, self.settings.environment.warehouse)
-        return text if isinstance(error, EXPLAINED) else f"{text} ({type(error).__name__})"
-
-    async def _watch(self, processor: Processor) -> None:
-        """Keep the lag's metric true, and see whether landing is stuck or the log has lost what landed."""
-        watchdog = Watchdog()
-        stuck_at: float | None = None
-        reached = dict(processor.progress.landed)
-        while True:
-            await asyncio.sleep(WATCH_S)
-            await self._tell_outage()
-            if stuck_at is not None and self.stop.is_set() and time.monotonic() - stuck_at > DRAIN.total_seconds():
-                os._exit(1)  # all else has stopped, and a thread that is stuck would keep the process for ever
-            done = dict(processor.progress.landed)  # before the log's end is: what lands meanwhile is not beyond it
-            try:
-                extent = await asyncio.to_thread(LogExtent.of, self.log)
-            except LogUnavailableError:
-                watchdog.excuse()
-                continue
-            short = ends_before(self.log, extent.ends, done)
-            if watchdog.has_lost(short):
-                # What comes now gets positions that have landed, and would be passed over: starting again says so.
-                log.error("log_ends_before_landed", partitions=short)
-                os._exit(1)
-            self.metrics.clock_off.set(self.clock.off().total_seconds())
-            lag = extent.lag(done)
-            landed = extent.held - lag
-            self.metrics.lag.set(lag)
-            if processor.progress.replica_at:
-                self.metrics.replica_at.set(processor.progress.replica_at.timestamp())
-            publishing = processor.progress.publishing
-            if watchdog.is_stuck(landed, lag, time.monotonic(), publishing=publishing):
-                stuck_at, reached = stuck_at or time.monotonic(), done
-                self._say_stuck(landed, lag, watchdog.patience)
-            elif self.away is not None and (lag == 0 or done != reached):  # opened anew is not yet landing
-                stuck_at = None
-                self._say_back()
-
-    def _say_stuck(self, landed: int, lag: int, patience: timedelta) -> None:
-        """Print where every thread is; a process that only lands ends, so that another one takes over."""
-        if self.away is not None and self.away.why is Trouble.STUCK:
-            return
-        log.error("no_progress", landed=landed, lag=lag, patience_s=patience.total_seconds())
-        if sys.__stderr__ is not None:
-            faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
-        if not self.ingests:
-            os._exit(1)  # a thread that is stuck would keep any gentler end waiting
-        reason = f"nothing has landed for {patience}: deliveries are taken; restart this process when it suits"
-        self.away = Away(Trouble.STUCK, reason, datetime.now(UTC))
-        self.metrics.landing_away(Trouble.STUCK)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from faststream.specification import Specification
 
 ELSEWHERE = ("kafka.example:9092",)
-"""What stands for the cluster's address where the log is a file: the topics are the same wherever they are."""
+"""The cluster's address in the document where the log is a file: the topics are the same there."""
 
 
 class Topics:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @cache
 def middlewares() -> tuple[Any, ...]:
-    """What every broker of this process gets. Spans go to where OpenTelemetry's own environment variables say.
+    """Return the middlewares of every broker of this process. OpenTelemetry's variables say where spans go.
 
     Raises ValueError where the extra is not installed.
     """

@@ -1,10 +1,10 @@
-"""A watch over the processor: says when it no longer gets anywhere, and when the log has lost what landed."""
+"""When a processor is stuck, and when the log has lost records that landed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-PATIENCE = timedelta(minutes=2)
+TIMEOUT = timedelta(minutes=2)
 
 SHORT_LOOKS = 5
 """So often in a row a log has to look as if it had lost something: a new leader may know less for a moment."""
@@ -12,38 +12,38 @@ SHORT_LOOKS = 5
 
 @dataclass(slots=True)
 class Watchdog:
-    """Told how far landing is, says when it is stuck: records come in, and for `patience` not one has landed.
+    """A processor is stuck when records come in and for `timeout` none has landed.
 
-    A log that cannot be asked says nothing: whoever waits for it is not stuck, and starting anew would not help.
+    While the log cannot be asked, landing waits for it: that is not stuck, and a restart would not help.
     """
 
-    patience: timedelta = PATIENCE
+    timeout: timedelta = TIMEOUT
     _landed: int = -1
     _lag: int = 0
     _since: float = 0.0
     _short_for: int = 0
 
     def is_stuck(self, landed: int, lag: int, now_s: float, *, publishing: bool = False) -> bool:
-        """Say whether the position has stood still too long while the lag grew; `now_s` of a clock that never jumps.
+        """Whether the position has not moved for too long while the lag grew; `now_s` is of a clock that never jumps.
 
         While the replica is published nothing lands, and a large warehouse takes its time to copy.
         """
         if publishing:
-            self.excuse()
+            self.reset()
             return False
         if landed != self._landed or 0 in {lag, self._lag}:
             self._landed, self._lag, self._since = landed, lag, now_s
             return False
-        return lag > self._lag and now_s - self._since > self.patience.total_seconds()
+        return lag > self._lag and now_s - self._since > self.timeout.total_seconds()
 
-    def excuse(self) -> None:
+    def reset(self) -> None:
         """Begin to watch anew."""
         self._landed = -1
 
     def has_lost(self, short: Sequence[int]) -> bool:
-        """Say whether the log has lost what landed; `short` are the partitions that just ended before it, if any did.
+        """Whether the log has lost records up to a landed position; `short` are the partitions that now end before it.
 
-        What comes then gets positions that have landed, and would be passed over.
+        New records of such a log get positions that have landed, and would be skipped.
         """
         self._short_for = self._short_for + 1 if short else 0
         return self._short_for >= SHORT_LOOKS

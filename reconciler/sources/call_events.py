@@ -7,7 +7,7 @@ from typing import Any
 from reconciler import windows
 from reconciler.api import PAGE
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     original,
 )
@@ -26,17 +26,17 @@ class CallEvents:
         """The originals of the last day, then leg by leg."""
         reach = asking.now - REACH
         # A gap that lies further back than the list goes will never be closed: nothing is read again for its sake.
-        complete = [each for each in windows.merged(asking.known.completed(self.name, asking.now)) if each.end > reach]
+        complete = [each for each in windows.merged(asking.seen.completed(self.name, asking.now)) if each.end > reach]
         start = max(windows.begin(complete, now=asking.now, since=asking.since), reach)
         async for found in self._listed(asking, {"occurred_at": {"gte": start.isoformat()}}):
             yield found
         if (window := windows.closed(start, asking.now)) is not None:
             yield window
-        for leg_id in asking.known.open_legs(asking.now, reach):
+        for leg_id in asking.seen.open_legs(asking.now, reach):
             async for found in self._listed(asking, {"leg_id": leg_id}):
                 yield found
 
-    async def _listed(self, asking: Asking, wanted: Any) -> AsyncIterator[list[Found]]:
+    async def _listed(self, asking: Asking, wanted: Any) -> AsyncIterator[list[FoundEvent]]:
         pages = asking.api.pages(
             self.name,
             lambda number: asking.api.client.call_events.with_raw_response.list(
@@ -48,7 +48,7 @@ class CallEvents:
             yield [found for found in originals if found is not None]
 
 
-def _original(item: Any, asking: Asking) -> Found | None:
+def _original(item: Any, asking: Asking) -> FoundEvent | None:
     metadata = item.get("metadata")
     event = metadata.get("event") if isinstance(metadata, dict) else None
     return original(event, otherwise=instant(item, "event_timestamp") or asking.now)

@@ -8,7 +8,7 @@ from reconciler import windows
 from reconciler.api import PAGE
 from reconciler.errors import UnaskableError
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     observed,
     text,
@@ -29,13 +29,13 @@ class Conferences:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """The listed ones, then one by one."""
-        complete = asking.known.completed(self.name, asking.now)
+        complete = asking.seen.completed(self.name, asking.now)
         start = windows.begin(complete, now=asking.now, since=asking.since)
         listed: set[str] = set()
         async for items in listed_since(asking, start):
             listed |= {item["id"] for item in items}
             yield [found for item in items if (found := _state(item)) is not None]
-        for conference_id in asking.known.open_conferences(asking.now):
+        for conference_id in asking.seen.open_conferences(asking.now):
             if conference_id not in listed:
                 item = await retrieved(asking, conference_id)
                 if item is not None and (found := _state(item)) is not None:
@@ -67,7 +67,7 @@ async def retrieved(asking: Asking, conference_id: str) -> Mapping[str, Any] | N
         return None
 
 
-def _state(item: Mapping[str, Any]) -> Found | None:
+def _state(item: Mapping[str, Any]) -> FoundEvent | None:
     created_at, conference_id = instant(item, "created_at"), text(item, "id")
     if conference_id is None or created_at is None:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 from reconciler import windows
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     observed,
     text,
@@ -26,7 +26,7 @@ class DetailRecords:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """Conferences, then people."""
-        complete = asking.known.completed(self.name, asking.now)
+        complete = asking.seen.completed(self.name, asking.now)
         start = windows.begin(complete, now=asking.now, since=asking.since)
         for record_type, ends in (("conference", "ended_at"), ("conference-participant", "left_at")):
             wanted: Any = {"record_type": record_type, ends: {"gte": start.isoformat()}}
@@ -44,7 +44,7 @@ class DetailRecords:
             yield window
 
 
-def _conference(item: Mapping[str, Any]) -> Found | None:
+def _conference(item: Mapping[str, Any]) -> FoundEvent | None:
     started_at, ended_at, conference_id = instant(item, "started_at"), instant(item, "ended_at"), text(item, "id")
     at = started_at or ended_at
     if conference_id is None or at is None:
@@ -61,7 +61,7 @@ def _conference(item: Mapping[str, Any]) -> Found | None:
     )
 
 
-def _participant(item: Mapping[str, Any]) -> Found | None:
+def _participant(item: Mapping[str, Any]) -> FoundEvent | None:
     joined_at, left_at = instant(item, "joined_at"), instant(item, "left_at")
     at = joined_at or left_at
     if text(item, "conference_id") is None or text(item, "call_leg_id") is None or at is None:

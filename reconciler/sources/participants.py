@@ -14,7 +14,7 @@ from reconciler.errors import (
     UnaskableError,
 )
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     observed,
     text,
@@ -34,7 +34,7 @@ class Participants:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """Conference by conference, of those that are listed."""
-        complete = asking.known.completed(self.name, asking.now)
+        complete = asking.seen.completed(self.name, asking.now)
         start = windows.begin(complete, now=asking.now, since=asking.since)
         all_of_them = DetailRecords.name in asking.useless
         if Conferences.name in asking.useless:
@@ -48,7 +48,7 @@ class Participants:
         if (window := windows.closed(start, asking.now)) is not None:
             yield window
 
-    async def _of(self, asking: Asking, conference: Mapping[str, Any]) -> AsyncIterator[list[Found]]:
+    async def _of(self, asking: Asking, conference: Mapping[str, Any]) -> AsyncIterator[list[FoundEvent]]:
         conference_id = conference["id"]
         api = asking.api
         pages = api.pages(
@@ -79,7 +79,7 @@ class Participants:
         return item if single is None else single
 
 
-def _state(conference: Mapping[str, Any], item: Mapping[str, Any]) -> Found | None:
+def _state(conference: Mapping[str, Any], item: Mapping[str, Any]) -> FoundEvent | None:
     at = instant(conference, "created_at")
     if at is None or not (text(item, "call_leg_id") or text(item, "call_control_id")):
         return None

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.api import PAGE
 from reconciler.errors import UnansweredError, UnaskableError
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     observed,
     text,
@@ -22,7 +22,7 @@ from reconciler.seen_events import Waiting
 from reconciler.sources import Asking, Finds
 from reconciler.transport import MAX_TARGET_BYTES
 
-MOST_QUEUES = 10_000
+MAX_QUEUES = 10_000
 QUEUE = "reconciler.queue.observed"
 CALL = "reconciler.queue.call.observed"
 
@@ -43,8 +43,8 @@ class Queues:
         async for items in pages:
             yield [size for item in items if (size := _queue(item)) is not None]
             names += [name for item in items if (name := text(item, "name")) and len(name) <= MAX_TARGET_BYTES]
-            if len(names) > MOST_QUEUES:
-                raise UnansweredError(f"{self.name}: more than {MOST_QUEUES:,} queues, which no account has")
+            if len(names) > MAX_QUEUES:
+                raise UnansweredError(f"{self.name}: more than {MAX_QUEUES:,} queues, which no account has")
         for name in names:
             with suppress(UnaskableError):
                 async for found in self._waiting(asking, name, present):
@@ -52,7 +52,9 @@ class Queues:
         async for found in self._gone(asking, present, set(names)):
             yield found
 
-    async def _waiting(self, asking: Asking, name: str, present: set[tuple[str, str]]) -> AsyncIterator[list[Found]]:
+    async def _waiting(
+        self, asking: Asking, name: str, present: set[tuple[str, str]]
+    ) -> AsyncIterator[list[FoundEvent]]:
         api = asking.api
         pages = api.pages(
             self.name,
@@ -65,10 +67,10 @@ class Queues:
 
     async def _gone(
         self, asking: Asking, present: set[tuple[str, str]], listed: set[str]
-    ) -> AsyncIterator[list[Found]]:
-        """The visits that nobody has ended and that are not in their queue: asked for once more, each by itself."""
+    ) -> AsyncIterator[list[FoundEvent]]:
+        """The visits without an end that their queue did not list: each is asked for by itself."""
         api, asked = asking.api, set(listed)
-        for visit in asking.known.waiting(asking.now):
+        for visit in asking.seen.waiting(asking.now):
             if (visit.queue, visit.call_control_id) in present:
                 continue
             try:
@@ -95,7 +97,7 @@ class Queues:
                 yield [_left(visit, asking.clock())]
 
 
-def _queue(item: Mapping[str, Any]) -> Found | None:
+def _queue(item: Mapping[str, Any]) -> FoundEvent | None:
     at, name = instant(item, "updated_at") or instant(item, "created_at"), text(item, "name")
     if at is None or name is None:
         return None
@@ -103,7 +105,7 @@ def _queue(item: Mapping[str, Any]) -> Found | None:
     return observed(QUEUE, at, {"queue": name, **sizes, **texts(item, "updated_at")})
 
 
-def _there(item: Mapping[str, Any], queue: str, asking: Asking) -> Found | None:
+def _there(item: Mapping[str, Any], queue: str, asking: Asking) -> FoundEvent | None:
     """That a call waits; told anew only once so much time has passed that somebody must have said it again.
 
     `seen_at` is the last whole step after `enqueued_at`: the call waited then, for it waits now.
@@ -117,7 +119,7 @@ def _there(item: Mapping[str, Any], queue: str, asking: Asking) -> Found | None:
     return observed(CALL, seen_at, {**texts(item, *names), **said})
 
 
-def _left(visit: Waiting, now: datetime) -> Found:
+def _left(visit: Waiting, now: datetime) -> FoundEvent:
     """That a call is gone. It is dated by its enqueue, so that it is found with the visit that it is about."""
     said = {
         "call_control_id": visit.call_control_id,

@@ -6,7 +6,7 @@ from typing import Any
 from reconciler import windows
 from reconciler.api import PAGE
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     observed,
     text,
@@ -25,7 +25,7 @@ class Recordings:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """All that are complete."""
-        complete = asking.known.completed(self.name, asking.now)
+        complete = asking.seen.completed(self.name, asking.now)
         start = windows.begin(complete, now=asking.now, since=asking.since)
         bounds: Any = {"created_at": {"gte": start.isoformat(), "lte": asking.now.isoformat()}}
         pages = asking.api.pages(
@@ -40,7 +40,7 @@ class Recordings:
             yield window
 
 
-def _state(item: Mapping[str, Any]) -> Found | None:
+def _state(item: Mapping[str, Any]) -> FoundEvent | None:
     at = instant(item, "recording_ended_at") or instant(item, "recording_started_at")
     if at is None or text(item, "id") is None or item.get("status") not in (None, "completed"):
         return None

@@ -1,6 +1,6 @@
 """The sources there are, in the order in which they are asked: original bodies, then times, then states."""
 
-from reconciler.sources import Source
+from reconciler.sources import EventSource
 from reconciler.sources.call_events import CallEvents
 from reconciler.sources.conferences import Conferences
 from reconciler.sources.detail_records import DetailRecords
@@ -9,5 +9,5 @@ from reconciler.sources.queues import Queues
 from reconciler.sources.recordings import Recordings
 from reconciler.sources.webhook_deliveries import WebhookDeliveries
 
-ORIGINALS: tuple[Source, ...] = (WebhookDeliveries(), CallEvents())
-STATES: tuple[Source, ...] = (DetailRecords(), Conferences(), Participants(), Queues(), Recordings())
+ORIGINALS: tuple[EventSource, ...] = (WebhookDeliveries(), CallEvents())
+STATES: tuple[EventSource, ...] = (DetailRecords(), Conferences(), Participants(), Queues(), Recordings())

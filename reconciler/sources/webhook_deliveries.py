@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from reconciler import windows
 from reconciler.api import PAGE
 from reconciler.found import (
-    Found,
+    FoundEvent,
     instant,
     original,
 )
@@ -22,7 +22,7 @@ class WebhookDeliveries:
 
     async def read(self, asking: Asking) -> AsyncIterator[Finds]:
         """The originals, hour by hour."""
-        complete = asking.known.completed(self.name, asking.now)
+        complete = asking.seen.completed(self.name, asking.now)
         start = windows.begin(complete, now=asking.now, since=asking.since)
         for window in windows.cut(start, asking.now):
             bounds = {"gte": window.start.isoformat(), "lte": window.end.isoformat()}
@@ -38,7 +38,7 @@ class WebhookDeliveries:
                 yield window
 
 
-def _original(item: object, window: windows.Window) -> Found | None:
+def _original(item: object, window: windows.Window) -> FoundEvent | None:
     if not isinstance(item, dict):
         return None
     return original(item.get("webhook"), otherwise=instant(item, "started_at") or window.start)

@@ -1,4 +1,4 @@
-"""What an account at Telnyx holds: the simulated world, as far as it has happened by now, and what commands added."""
+"""An account at Telnyx: the simulated world as far as it has happened by now, and what commands added."""
 
 import bisect
 import random
@@ -20,8 +20,8 @@ from simulator.telnyx import Desk, Event
 from simulator.world import World
 
 NEVER = 1 << 62
-"""When something ends of which nobody knows the end yet, in microseconds."""
-LONGEST_CONFERENCE_US = 4 * 3_600_000_000
+"""The end, in microseconds, of a leg or conference whose end is not known yet."""
+MAX_CONFERENCE_US = 4 * 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Flags:
 class Account:
     """The state behind the API. `now` is Unix time in microseconds; nothing after it is shown.
 
-    `lost` are the ids of webhooks that were never taken; `hear` is told of each webhook that a command causes.
+    `lost` are the ids of webhooks that were never taken; `hear` gets each webhook that a command causes.
     """
 
     plan: Plan
@@ -75,9 +75,17 @@ class Account:
             self._by_session[leg.session_id].add(leg.leg_id)
 
     @classmethod
-    def of(cls, world: World, *, now: Callable[[], int], lost: Collection[str] = frozenset()) -> Self:
+    def of(
+        cls,
+        world: World,
+        *,
+        now: Callable[[], int],
+        lost: Collection[str] = frozenset(),
+        hear: Callable[[Event], None] = lambda _: None,
+    ) -> Self:
         """The account whose calls were those of `world`."""
-        return cls(world.plan, world.history, list(world.events), now, lost, rng=random.Random(f"{world.seed}/api"))
+        rng = random.Random(f"{world.seed}/api")
+        return cls(world.plan, world.history, list(world.events), now, lost, hear=hear, rng=rng)
 
     @classmethod
     def empty(cls, plan: Plan, *, now: Callable[[], int], seed: int = 0) -> Self:
@@ -115,9 +123,7 @@ class Account:
         """The names of all queues that ever held somebody; an empty one is forgotten after a while, as at Telnyx."""
         now = self.now()
         recent = {
-            each.queue
-            for each in self.history.visits
-            if each.enqueued <= now and _left(each) > now - LONGEST_CONFERENCE_US
+            each.queue for each in self.history.visits if each.enqueued <= now and _left(each) > now - MAX_CONFERENCE_US
         }
         return sorted(recent)
 

@@ -1,4 +1,4 @@
-"""The API over HTTP: who may ask, how often, and what goes wrong on the way."""
+"""The API over HTTP: its keys, its limits, and the faults of the network."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from simulator.api import resources
+from simulator.api import resources, webhooks
 from simulator.api.account import Account
 from simulator.api.errors import ApiError
 from simulator.api.manners import Manners
 from simulator.api.resources import Resource
 from simulator.telnyx import Event
 
-MOST = 250
-MOST_DETAIL_RECORDS = 50
+MAX_ITEMS = 250
+MAX_DETAIL_RECORDS = 50
 _DAY_US = 86_400_000_000
 
 Query = Mapping[str, str]
@@ -53,7 +53,7 @@ class Lists:
     def _deliveries(self, events: Sequence[Event]) -> list[Resource]:
         lost, to = self.account.lost, self.account.plan.delivered_to
         return [
-            resources.webhook_delivery(each, delivered=each.event_id not in lost, delivered_to=to) for each in events
+            webhooks.webhook_delivery(each, delivered=each.event_id not in lost, delivered_to=to) for each in events
         ]
 
     def call_events(self, query: Query) -> Resource:
@@ -91,7 +91,7 @@ class Lists:
             query,
             last - first,
             lambda start, end: [
-                resources.call_event(each, delivered=each.event_id not in lost, delivered_to=to)
+                webhooks.call_event(each, delivered=each.event_id not in lost, delivered_to=to)
                 for each in events[first + start : first + end]
             ],
         )
@@ -156,7 +156,7 @@ class Lists:
             self.found.clear()
             self.found[asked] = self._detail_records(query)
         found = self.found[asked]
-        return _page(query, len(found), lambda start, end: found[start:end], most=MOST_DETAIL_RECORDS)
+        return _page(query, len(found), lambda start, end: found[start:end], most=MAX_DETAIL_RECORDS)
 
     def _detail_records(self, query: Query) -> list[Resource]:
         kind, now = query.get("filter[record_type]"), self.account.now()
@@ -186,7 +186,7 @@ class Lists:
         return found
 
 
-def _page(query: Query, total: int, items: Callable[[int, int], list[Resource]], *, most: int = MOST) -> Resource:
+def _page(query: Query, total: int, items: Callable[[int, int], list[Resource]], *, most: int = MAX_ITEMS) -> Resource:
     """One page, with the meta that tells how many there are."""
     number, size = _whole(query, "page[number]", 1), min(_whole(query, "page[size]", 20), most)
     start = (number - 1) * size

@@ -3,13 +3,12 @@
 Sources: the OpenAPI description's schemas of the same names. Detail records write whole seconds with an offset.
 """
 
-import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from simulator.api.account import (
-    LONGEST_CONFERENCE_US,
+    MAX_CONFERENCE_US,
     NEVER,
     Account,
 )
@@ -20,7 +19,7 @@ from simulator.history import (
     Stay,
     Visit,
 )
-from simulator.telnyx import Event, stamp
+from simulator.payloads import stamp
 
 _US = 1_000_000
 _DENVER = timezone(timedelta(hours=-6))
@@ -55,7 +54,7 @@ def conference(account: Account, room: Conference) -> Resource:
         "record_type": "conference",
         "name": account.names.get(room.conference_id, f"room-{room.conference_id[:8]}"),
         "created_at": ms(room.created),
-        "expires_at": ms(room.created + LONGEST_CONFERENCE_US),
+        "expires_at": ms(room.created + MAX_CONFERENCE_US),
         "updated_at": ms(room.ended if over else max([room.created, *moves])),
         "status": "completed" if over else "in_progress" if moves else "init",
         "end_reason": None if not over else "ended_via_api" if via_api else room.end_reason,
@@ -204,7 +203,7 @@ def conference_record(account: Account, room: Conference) -> Resource:
         "name": account.names.get(room.conference_id, f"room-{room.conference_id[:8]}"),
         "started_at": with_offset(room.created),
         "ended_at": with_offset(room.ended),
-        "expires_at": with_offset(room.created + LONGEST_CONFERENCE_US),
+        "expires_at": with_offset(room.created + MAX_CONFERENCE_US),
         "call_sec": (room.ended - room.created) // _US,
         "participant_call_sec": sum(seconds),
         "participant_count": len(seconds),
@@ -238,60 +237,4 @@ def participant_record(room: Conference, stay: Stay) -> Resource:
         "rate_measured_in": "minutes",
         "currency": "USD",
         "user_id": an_id("user"),
-    }
-
-
-def original(event: Event) -> Resource:
-    """The webhook's event, without what is around it."""
-    body = json.loads(event.body)
-    inner: Resource = body.get("data", body)
-    return inner
-
-
-def call_event(event: Event, *, delivered: bool, delivered_to: str) -> Resource:
-    """A CallEvent with the original in it."""
-    told = original(event)
-    payload = told.get("payload", {})
-    return {
-        "record_type": "call_event",
-        "type": "webhook",
-        "name": told["event_type"],
-        "event_timestamp": stamp(event.at),
-        "call_leg_id": payload.get("call_leg_id"),
-        "call_session_id": payload.get("call_session_id"),
-        "organization_id": None,
-        "user_id": an_id("user"),
-        "metadata": {
-            "attempt": 1,
-            "delivered_to": delivered_to,
-            "event": told,
-            "status": "delivered" if delivered else "failed",
-        },
-    }
-
-
-def webhook_delivery(event: Event, *, delivered: bool, delivered_to: str) -> Resource:
-    """A delivery with its attempts, newest first."""
-    status = "delivered" if delivered else "failed"
-    until = event.at + 40_000
-    return {
-        "id": an_id("delivery", event.event_id),
-        "record_type": "webhook_delivery",
-        "user_id": an_id("user"),
-        "status": status,
-        "started_at": ms(event.at),
-        "finished_at": ms(until),
-        "attempts": [
-            {
-                "status": status,
-                "started_at": ms(event.at),
-                "finished_at": ms(until),
-                "errors": [] if delivered else [75499],
-                "http": {
-                    "request": {"url": delivered_to, "headers": [["Accept", "*/*"]]},
-                    "response": {"status": 200 if delivered else 503, "headers": [], "body": ""},
-                },
-            }
-        ],
-        "webhook": original(event),
     }

@@ -21,7 +21,7 @@ from nacl.signing import SigningKey
 
 from processors.landing.landing import Landing
 from schedules.ledger import Ledger
-from schedules.record import Kind, Run
+from schedules.record import RunKind, ScheduledRun
 from tests.support.builders import (
     a_batch,
     a_call,
@@ -80,7 +80,7 @@ class Center:
     def states(self) -> tuple[str, list[tuple[str, int]]]:
         """How far the run is, and each delivery with its attempts, as they are written down just now."""
         with Ledger.reading(self.folder / "data" / "schedules.sqlite") as ledger:
-            run = ledger.last("daily", Kind.CRON)
+            run = ledger.last("daily", RunKind.CRON)
             return (
                 ("none", []) if run is None else (run.state, [(d.state, d.attempts) for d in ledger.deliveries(run.id)])
             )
@@ -268,9 +268,9 @@ def test_beside_the_reconciler_a_run_is_sent_within_seconds(center: Center, tmp_
         except OSError:
             return None
 
-    def last() -> Run | None:
+    def last() -> ScheduledRun | None:
         with Ledger.reading(tmp_path / "data" / "schedules.sqlite") as ledger:
-            return ledger.last("daily", Kind.CRON)
+            return ledger.last("daily", RunKind.CRON)
 
     center.start("simulate", "--hours", "0.2", "--drops", "1", "--api", "--api-port", str(api))
     until(lambda: listens(api), lambda: "nothing listens")

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from simulator import (
-    Delivery,
+    SimulatedDelivery,
     World,
     deliver,
 )
@@ -26,7 +26,7 @@ from tests.support.worlds import a_quiet_world, truth_of
 from warehouse import wal
 from warehouse.blocks import mismatches
 
-Halves = tuple[World, tuple[list[Delivery], list[Delivery]]]
+Halves = tuple[World, tuple[list[SimulatedDelivery], list[SimulatedDelivery]]]
 
 
 def flip(path: Path, at: int) -> None:

@@ -1,18 +1,17 @@
 """From signed deliveries to the replica, over a real broker and through the loss of processes."""
 
 import asyncio
-import json
 import signal
 from pathlib import Path
 
 import duckdb
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from processors.facts import FACTS
 from simulator import Faults, deliver
 from tests.support.center import ROUGH, Center
 from tests.support.kafka.cluster import Cluster
+from tests.support.kafka.facts import latest_told
 from tests.support.kafka.node import Node, Nodes
 from tests.support.waiting import until
 from tests.support.worlds import a_quiet_world, truth_of
@@ -83,22 +82,6 @@ def rows_in(folder: Path) -> dict[str, list[str]]:
 
 def has_landed(node: Node) -> bool:
     return bool(node.status()["landed"])
-
-
-async def latest_told(servers: str, topic: str) -> list[dict[str, object]]:
-    """What somebody who keeps the last record of each key holds at the end."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        partitions = consumer.assignment()
-        ends = await consumer.end_offsets(partitions)
-        latest: dict[bytes, bytes | None] = {}
-        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
-            for records in (await consumer.getmany(timeout_ms=1_000)).values():
-                latest.update((record.key, record.value) for record in records)
-        return [json.loads(value) for value in latest.values() if value is not None]
-    finally:
-        await consumer.stop()
 
 
 @pytest.mark.parametrize("spooled", [True, False], ids=["with a spool", "without a spool"])

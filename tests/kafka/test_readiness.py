@@ -13,7 +13,7 @@ from eventlog.kafka.liveness import KafkaLiveness
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import Layout
 from eventlog.log import LogUnavailableError
-from holdtime.service.outage import keep_telling
+from holdtime.service.heartbeat import keep_beating
 from tests.support.logs import an_event
 from tests.support.waiting import until_async
 
@@ -36,7 +36,7 @@ def test_an_ingest_that_is_sent_nothing_is_ready_again_once_it_could_tell_that_i
         log = KafkaLog(connection, deadline_s=0)
         liveness = KafkaLiveness(connection, on_beat=log.confirm_writable)
         await failed_once(log)
-        telling = asyncio.create_task(keep_telling(liveness, log))
+        telling = asyncio.create_task(keep_beating(liveness, log))
         try:
             await until_async(lambda: not log.unavailable, lambda: log.unavailable)
         finally:

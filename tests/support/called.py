@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from holdtime.service.allocator import (
     CACHE,
-    MOST,
+    MAX_BLOCKS,
     TUNABLES,
 )
 from tests.support.call_values import SECRET
@@ -153,7 +153,7 @@ def _be(box: Path, asked: dict[str, Any]) -> None:
         os.chdir(box / "work")
         if asked["toml"] is not None:
             Path("holdtime.toml").write_bytes(base64.b64decode(asked["toml"]))
-        kept = {"PATH": os.environ["PATH"], TUNABLES: f"{CACHE}={MOST}"}  # or it would start itself anew
+        kept = {"PATH": os.environ["PATH"], TUNABLES: f"{CACHE}={MAX_BLOCKS}"}  # or it would start itself anew
         os.environ.clear()
         os.environ.update({**kept, "HOME": str(box / "home"), "TMPDIR": str(box / "tmp"), **asked["environment"]})
         sys.argv = ["holdtime", *asked["arguments"]]

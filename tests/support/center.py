@@ -20,10 +20,10 @@ from nacl.signing import SigningKey
 
 from simulator import (
     TABLES,
-    Delivery,
     Faults,
     Posted,
     Retries,
+    SimulatedDelivery,
     post,
 )
 from tests.support.waiting import PATIENCE_S, until
@@ -104,7 +104,9 @@ class Center:
         self.server.send_signal(kind)
         return self.server.wait(PATIENCE_S)
 
-    async def post(self, deliveries: list[Delivery], *, progress: Callable[[Posted], None] | None = None) -> Posted:
+    async def post(
+        self, deliveries: list[SimulatedDelivery], *, progress: Callable[[Posted], None] | None = None
+    ) -> Posted:
         """Post all of it, as Telnyx does but for patience."""
         url = f"http://127.0.0.1:{self.port}/webhooks/telnyx"
         return await post(deliveries, url=url, key=KEY, retries=UNTIL_TAKEN, progress=progress)

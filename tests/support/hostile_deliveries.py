@@ -9,8 +9,8 @@ import duckdb
 from holdtime.commands.server import Server, ServerError
 from holdtime.commands.simulate import Simulation
 from simulator import (
-    Delivery,
     Retries,
+    SimulatedDelivery,
     post,
 )
 from tests.support.hostile import drawn
@@ -21,7 +21,7 @@ ONCE = Retries(limit=0)
 
 def faults_over_http(folder: Path, *, seed: int, bodies: int) -> list[str]:
     """Post the hostile bodies of a seed; say in words what went otherwise than it must. Once a folder."""
-    deliveries = [Delivery(0, each.name, 1, False, each.body) for each in drawn(seed, range(bodies))]
+    deliveries = [SimulatedDelivery(0, each.name, 1, False, each.body) for each in drawn(seed, range(bodies))]
     simulation = Simulation.prepare(folder / "key")
     try:
         with Server.started(folder, public_key=simulation.public_key) as server:

@@ -12,7 +12,7 @@ from telnyx import AsyncTelnyx
 from reconciler.api import Api
 from reconciler.pace import Pace
 from reconciler.reconciler import Reconciler
-from reconciler.seen_events import Warehouse as KnownWarehouse
+from reconciler.seen_events import ReplicaEvents
 from simulator.api import application
 from tests.support.generated import Generated
 from tests.support.mangled import Mangling
@@ -75,7 +75,7 @@ def reconciled(
             max_retries=0,
             http_client=httpx.AsyncClient(transport=nonsense),
         )
-        known = KnownWarehouse(folder / "replica.duckdb")
+        known = ReplicaEvents(folder / "replica.duckdb")
         pace = Pace(PLENTY, sleep=_never_mind, clock=Clock())
         async with client:
             while nonsense.pages < pages:

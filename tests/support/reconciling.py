@@ -13,9 +13,9 @@ from eventlog.log import Record
 from processors.landing.landing import Landing
 from reconciler.api import Api
 from reconciler.pace import Pace
-from reconciler.reconciler import Outcome, Reconciler
-from reconciler.seen_events import Warehouse as KnownWarehouse
-from reconciler.status import Standing
+from reconciler.reconciler import Reconciler, SourceOutcome
+from reconciler.seen_events import ReplicaEvents as KnownWarehouse
+from reconciler.status import ReconcilerStatus
 from simulator import World
 from simulator.api import Account, Manners
 from simulator.telnyx import Event
@@ -44,7 +44,7 @@ class Center:
     warehouse: Warehouse = field(init=False)
     appended: list[Record] = field(default_factory=list)
     api: Api = field(init=False)
-    standing: Standing = field(init=False)
+    status: ReconcilerStatus = field(init=False)
     _waiting: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,17 +78,17 @@ class Center:
         *,
         since: timedelta | None = None,
         pace: Pace | None = None,
-    ) -> list[Outcome]:
+    ) -> list[SourceOutcome]:
         """One run, by the clock of the center; `appended` holds afterwards what it published."""
         self.appended = []
 
-        async def run() -> list[Outcome]:
+        async def run() -> list[SourceOutcome]:
             known = KnownWarehouse(self.folder / "replica.duckdb")
             try:
                 async with sdk(account, manners) as client:
                     api = Api(client, pace or Pace(PLENTY))
                     ours = Reconciler(api, self, known, settle=self.settle, clock=lambda: self.at)
-                    self.api, self.standing = api, ours.standing
+                    self.api, self.status = api, ours.status
                     return await ours.run(since)
             finally:
                 known.close()

@@ -15,7 +15,7 @@ from processors.metrics import ProcessorMetrics
 from reconciler.api import Api
 from reconciler.metrics import ReconcilerMetrics
 from reconciler.sources.registry import ORIGINALS, STATES
-from reconciler.status import SourceStanding, Standing
+from reconciler.status import ReconcilerStatus, SourceStatus
 
 DOCS = Path(__file__).parents[3] / "docs"
 RULES: list[dict[str, Any]] = [
@@ -30,7 +30,7 @@ def samples() -> dict[str, list[dict[str, str]]]:
     IngestMetrics(registry)
     HttpMetrics(registry)
     ProcessorMetrics(registry)
-    standing = Standing({source.name: SourceStanding() for source in ORIGINALS + STATES})
+    standing = ReconcilerStatus({source.name: SourceStatus() for source in ORIGINALS + STATES})
     registry.register(ReconcilerMetrics(Api(AsyncTelnyx(api_key="none is asked")), standing))
     found: dict[str, list[dict[str, str]]] = {}
     for family in text_string_to_metric_families(generate_latest(registry).decode()):

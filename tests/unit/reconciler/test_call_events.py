@@ -9,7 +9,7 @@ import pytest
 from telnyx import AsyncTelnyx
 
 from reconciler.api import Api
-from reconciler.seen_events import Warehouse
+from reconciler.seen_events import ReplicaEvents
 from reconciler.sources import Asking
 from reconciler.sources.call_events import REACH, CallEvents
 from reconciler.windows import Window
@@ -29,7 +29,7 @@ def begun(folder: Path, *complete: Window) -> datetime:
 
     async def read() -> None:
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        known = Warehouse(folder / "replica.duckdb")
+        known = ReplicaEvents(folder / "replica.duckdb")
         async with AsyncTelnyx(api_key="K", base_url="http://telnyx.invalid/v2", http_client=http) as client:
             async for _ in CallEvents().read(Asking(Api(client), known, NOON, lambda: NOON)):
                 pass

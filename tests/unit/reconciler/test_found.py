@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.found import original
-from reconciler.seen_events import Warehouse
+from reconciler.seen_events import ReplicaEvents
 from tests.support.builders import NOON
 from tests.support.reconciling import Center
 
@@ -67,7 +67,7 @@ def test_what_says_no_time_is_known_again_by_its_id_however_late_it_was_found(tm
     assert found is not None
     center.warehouse.land_bodies([found.body], origin="reconciler", now=center.at, received=center.at)
     center.publish()
-    known = Warehouse(tmp_path / "replica.duckdb")
-    assert known.unknown([found]) == []
+    known = ReplicaEvents(tmp_path / "replica.duckdb")
+    assert known.unseen([found]) == []
     known.close()
     center.close()

@@ -15,7 +15,7 @@ from telnyx import AsyncTelnyx
 from reconciler.api import ATTEMPTS, Api
 from reconciler.errors import (
     ForbiddenError,
-    RefusedError,
+    QuestionRefusedError,
     UnansweredError,
     UnauthorizedError,
 )
@@ -123,7 +123,8 @@ def test_failures_are_asked_again_ever_more_slowly_and_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, UnauthorizedError), (403, ForbiddenError), (400, RefusedError), (422, RefusedError)]
+    ("status", "error"),
+    [(401, UnauthorizedError), (403, ForbiddenError), (400, QuestionRefusedError), (422, QuestionRefusedError)],
 )
 def test_what_another_attempt_cannot_mend_is_not_tried_again(status: int, error: type[Exception]) -> None:
     requests = 0

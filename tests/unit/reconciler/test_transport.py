@@ -17,8 +17,8 @@ import pytest
 
 from reconciler.api import Api, opened
 from reconciler.errors import (
+    QuestionRefusedError,
     ReconcilerError,
-    RefusedError,
     UnansweredError,
     UnaskableError,
 )
@@ -60,7 +60,9 @@ def test_a_redirect_is_an_error_that_says_so_and_the_key_reaches_nobody_else(sta
     with a_server(answering(200, PAGE)) as (other, stolen):
         for target in (f"http://127.0.0.1:{other}/", "/v2/elsewhere", "//127.0.0.1:1/"):
             with a_server(answering(status, b"", Location=target)) as (port, asked):
-                with pytest.raises(RefusedError, match=rf"a redirect \({status}\), which is not followed: check"):
+                with pytest.raises(
+                    QuestionRefusedError, match=rf"a redirect \({status}\), which is not followed: check"
+                ):
                     ask(port)
                 ((request, headers),) = asked
                 assert (request, headers["Authorization"]) == ("GET /v2/queues?page%5Bnumber%5D=1", f"Bearer {KEY}")
@@ -73,12 +75,12 @@ def test_gzip_is_taken_and_other_encodings_are_not() -> None:
     for encoding in ("br", "zstd", "deflate", "gzip, gzip"):
         with (
             a_server(answering(200, zlib.compress(PAGE), Content_Encoding=encoding)) as (port, _),
-            pytest.raises(RefusedError, match="an encoding that was not asked for"),
+            pytest.raises(QuestionRefusedError, match="an encoding that was not asked for"),
         ):
             ask(port)
     with (
         a_server(answering(200, b"no gzip", Content_Encoding="gzip")) as (port, _),
-        pytest.raises(RefusedError, match="cannot be inflated"),
+        pytest.raises(QuestionRefusedError, match="cannot be inflated"),
     ):
         ask(port)
 
@@ -111,7 +113,7 @@ def test_neither_a_bomb_nor_an_endless_answer_takes_memory() -> None:
         ended = subprocess.run([sys.executable, "-c", GROWTH, *urls], capture_output=True, text=True, check=True)
     *said, grown_mb = ended.stdout.splitlines()
     too_large = (
-        "RefusedError queues: expected an answer of Telnyx's API, came more than 8 MiB, which is not read: "
+        "QuestionRefusedError queues: expected an answer of Telnyx's API, came more than 8 MiB, which is not read: "
         "check TELNYX_BASE_URL"
     )
     assert said == [too_large] * 3
@@ -157,7 +159,7 @@ def test_a_charset_changes_nothing(charset: str, status: int) -> None:
         if status == 200:
             assert ask(port) == [{"name": "support"}]
         else:
-            with pytest.raises(RefusedError, match="no reason given"):
+            with pytest.raises(QuestionRefusedError, match="no reason given"):
                 ask(port)
 
 

@@ -4,9 +4,9 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from holdtime.service.outage import between
-from reconciler.seen_events import Warehouse
-from reconciler.turns import LOOK_S, next_turn
+from reconciler.outage import between
+from reconciler.seen_events import ReplicaEvents
+from reconciler.turns import POLL_S, next_turn
 from tests.support.builders import NOON
 from tests.support.reconciling import Center
 
@@ -20,7 +20,7 @@ def slept(center: Center) -> float:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    known = Warehouse(center.folder / "replica.duckdb")
+    known = ReplicaEvents(center.folder / "replica.duckdb")
     asyncio.run(next_turn(known, NOON, lambda: NOON + timedelta(hours=1), every_s=HOUR_S, sleep=sleep))
     known.close()
     return sum(waits)
@@ -43,5 +43,5 @@ def test_an_outage_that_ended_since_is_due_at_once_and_one_before_is_not(tmp_pat
     assert slept(center) == HOUR_S
     center.warehouse.land_bodies([since.body], origin="reconciler", now=NOON)
     center.publish()
-    assert slept(center) == LOOK_S
+    assert slept(center) == POLL_S
     center.close()

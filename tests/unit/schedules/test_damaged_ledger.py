@@ -14,14 +14,14 @@ from eventlog.sqlite import salvage
 from schedules import ledger as ledger_module
 from schedules.ledger import Ledger, LedgerError
 from schedules.record import (
-    Kind,
+    DeliveryState,
     RunId,
+    RunKind,
     RunState,
-    State,
 )
 
 NOW = datetime(2026, 3, 30, 4, tzinfo=UTC)
-RUN = RunId("daily", Kind.CRON, NOW)
+RUN = RunId("daily", RunKind.CRON, NOW)
 FIRST_VERSION = """
 create table schedules (name text not null primary key, times text not null, since_us integer not null) without rowid;
 create table runs (schedule text not null, kind text not null, due_us integer not null, started_us integer not null,
@@ -49,7 +49,7 @@ def sent(ledger: Ledger, run: RunId = RUN) -> None:
     ledger.decide(run, b"words", [("ann", "recipients 1"), ("bob", "recipients 2")], NOW)
     for each in ("ann", "bob"):
         ledger.attempt(run, each, NOW)
-        ledger.settle(run, each, State.SENT, "", NOW)
+        ledger.settle(run, each, DeliveryState.SENT, "", NOW)
     ledger.end(run, RunState.DONE)
     ledger.since("daily", "0 8 * * *", NOW + timedelta(hours=1))
 
@@ -60,7 +60,7 @@ def test_what_was_written_is_whole_also_after_rows_were_replaced_and_forgotten(
     monkeypatch.setattr(ledger_module, "KEPT_RUNS", 1)
     with contextlib.closing(Ledger(path)) as ledger:
         sent(ledger)
-        sent(ledger, RunId("daily", Kind.CRON, NOW + timedelta(days=401)))  # forgets the first
+        sent(ledger, RunId("daily", RunKind.CRON, NOW + timedelta(days=401)))  # forgets the first
     with capture_logs() as said, contextlib.closing(Ledger(path)) as ledger:
         assert ledger.run(RUN) is None
     assert said == []
@@ -140,4 +140,4 @@ def test_no_flipped_bit_makes_a_run_begin_twice_or_goes_untold(tmp_path: Path, f
 
 def ledger_says_pending(folder: Path) -> bool:
     with contextlib.closing(Ledger(folder / "schedules.sqlite")) as ledger:
-        return any(each.state is not State.SENT for each in ledger.deliveries(RUN))
+        return any(each.state is not DeliveryState.SENT for each in ledger.deliveries(RUN))

@@ -9,14 +9,10 @@ from pydantic import SecretStr
 
 from schedules import recipients
 from schedules.content import Attachment, Message
-from schedules.delivery import (
-    Outcome,
-    Result,
-    send,
-    write,
-)
+from schedules.delivery import send, write
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
-from schedules.record import Kind, RunId
+from schedules.record import RunId, RunKind
 from tests.support.post import (
     GONE,
     SILENT,
@@ -25,8 +21,8 @@ from tests.support.post import (
     a_web_server,
 )
 
-RUN = RunId("daily", Kind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
-LATER = RunId("daily", Kind.CRON, datetime(2026, 3, 31, 4, tzinfo=UTC))
+RUN = RunId("daily", RunKind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
+LATER = RunId("daily", RunKind.CRON, datetime(2026, 3, 31, 4, tzinfo=UTC))
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MESSAGE = Message(
     "daily: Service levels, März",
@@ -44,7 +40,7 @@ def those(*urls: str) -> list[Recipient]:
 
 def test_a_mail_says_all_of_it_and_has_the_files() -> None:
     with a_mail_server() as server:
-        assert send(those(server.url("ann@example.com"))[0], MESSAGE, RUN) == Outcome(Result.SENT)
+        assert send(those(server.url("ann@example.com"))[0], MESSAGE, RUN) == SendOutcome(SendResult.SENT)
     (mail,) = server.came
     assert server.to == [["ann@example.com"]]
     assert (mail["Subject"], mail["To"]) == (MESSAGE.subject, "ann@example.com")
@@ -79,7 +75,7 @@ def test_copies_go_with_the_first_address_only() -> None:
     with a_mail_server() as server:
         more = "&cc=boss@example.com&bcc=archive@example.com"
         for recipient in those(server.url("ann@example.com", "bob@example.com", more=more)):
-            assert send(recipient, MESSAGE, RUN).result is Result.SENT
+            assert send(recipient, MESSAGE, RUN).result is SendResult.SENT
     assert [sorted(to) for to in server.to] == [
         ["ann@example.com", "archive@example.com", "boss@example.com"],
         ["bob@example.com"],
@@ -89,13 +85,13 @@ def test_copies_go_with_the_first_address_only() -> None:
 @pytest.mark.parametrize(
     ("answer", "result", "reason"),
     [
-        ("451 not now", Result.REFUSED, "the mail server answered 451"),
-        ("554 no", Result.REFUSED, "the mail server answered 554"),
-        (GONE, Result.UNCLEAR, "closed the connection, and it may have been taken"),
-        (SILENT, Result.UNCLEAR, "closed the connection, and it may have been taken"),
+        ("451 not now", SendResult.REFUSED, "the mail server answered 451"),
+        ("554 no", SendResult.REFUSED, "the mail server answered 554"),
+        (GONE, SendResult.UNCLEAR, "closed the connection, and it may have been taken"),
+        (SILENT, SendResult.UNCLEAR, "closed the connection, and it may have been taken"),
     ],
 )
-def test_what_a_mail_server_does_with_the_mail_says_what_is_known(answer: str, result: Result, reason: str) -> None:
+def test_what_a_mail_server_does_with_the_mail_says_what_is_known(answer: str, result: SendResult, reason: str) -> None:
     with a_mail_server(answer) as server:
         outcome = send(those(server.url("ann@example.com"))[0], MESSAGE, RUN)
     assert len(server.came) == 1
@@ -108,22 +104,22 @@ def test_an_address_that_is_refused_is_refused_and_a_copy_that_was_taken_leaves_
         server.refused = {"ann@example.com": "550 who is that"}
         alone = send(those(server.url("ann@example.com"))[0], MESSAGE, RUN)
         copied = send(those(server.url("ann@example.com", more="&cc=boss@example.com"))[0], MESSAGE, RUN)
-    assert alone == Outcome(Result.REFUSED, "the mail server answered 550")
-    assert copied.result is Result.UNCLEAR
+    assert alone == SendOutcome(SendResult.REFUSED, "the mail server answered 550")
+    assert copied.result is SendResult.UNCLEAR
     assert server.to == [["boss@example.com"]]
 
 
 def test_where_nothing_listens_nothing_was_sent() -> None:
     port = a_free_port()
     for url in (f"mailto://127.0.0.1:{port}/?from=a@example.com&to=b@example.com", f"json://127.0.0.1:{port}/"):
-        assert send(those(url)[0], MESSAGE, RUN).result is Result.REFUSED
+        assert send(those(url)[0], MESSAGE, RUN).result is SendResult.REFUSED
 
 
 def test_a_webhook_gets_the_text_the_files_and_a_key_that_is_the_same_for_the_same_run() -> None:
     with a_web_server() as server:
         (hook,) = those(server.url())
         for run in (RUN, RUN, LATER):
-            assert send(hook, MESSAGE, run) == Outcome(Result.SENT)
+            assert send(hook, MESSAGE, run) == SendOutcome(SendResult.SENT)
     assert (server.came[0]["title"], server.came[0]["message"]) == (MESSAGE.subject, MESSAGE.text.rstrip())
     assert [each["filename"] for each in server.came[0]["attachments"]] == ["daily.csv", "daily.xlsx"]
     first, again, later = (headers["Idempotency-Key"] for headers in server.headers)
@@ -133,16 +129,16 @@ def test_a_webhook_gets_the_text_the_files_and_a_key_that_is_the_same_for_the_sa
 @pytest.mark.parametrize(
     ("answer", "result", "reason"),
     [
-        (500, Result.REFUSED, "it answered with status 500"),
-        (429, Result.REFUSED, "it answered with status 429"),
-        (404, Result.REFUSED, "it answered with status 404"),
-        (502, Result.UNCLEAR, "it answered with status 502, and it may have been taken"),
-        (504, Result.UNCLEAR, "it answered with status 504, and it may have been taken"),
-        (SILENT, Result.UNCLEAR, "no answer came in time, and it may have been taken"),
-        (GONE, Result.UNCLEAR, "the connection broke before an answer came, and it may have been taken"),
+        (500, SendResult.REFUSED, "it answered with status 500"),
+        (429, SendResult.REFUSED, "it answered with status 429"),
+        (404, SendResult.REFUSED, "it answered with status 404"),
+        (502, SendResult.UNCLEAR, "it answered with status 502, and it may have been taken"),
+        (504, SendResult.UNCLEAR, "it answered with status 504, and it may have been taken"),
+        (SILENT, SendResult.UNCLEAR, "no answer came in time, and it may have been taken"),
+        (GONE, SendResult.UNCLEAR, "the connection broke before an answer came, and it may have been taken"),
     ],
 )
-def test_what_a_web_server_answers_says_what_is_known(answer: int | str, result: Result, reason: str) -> None:
+def test_what_a_web_server_answers_says_what_is_known(answer: int | str, result: SendResult, reason: str) -> None:
     with a_web_server(answer) as server:
         outcome = send(those(server.url())[0], MESSAGE, RUN)
     assert len(server.came) == 1
@@ -155,7 +151,7 @@ def test_a_service_that_posts_twice_and_fails_half_way_leaves_a_doubt(monkeypatc
     with a_web_server(200, 500) as server:
         monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{server.port}/hook")
         outcome = send(those(f"discord://{'1' * 18}/{'t' * 64}")[0], MESSAGE, RUN)
-    assert outcome.result is Result.UNCLEAR
+    assert outcome.result is SendResult.UNCLEAR
 
 
 def test_no_outcome_shows_anything_secret() -> None:

@@ -24,9 +24,9 @@ from schedules import (
     sender,
 )
 from schedules.content import Message
-from schedules.delivery import Outcome, Result
+from schedules.outcome import SendOutcome, SendResult
 from schedules.recipients import Recipient
-from schedules.record import Kind, RunId
+from schedules.record import RunId, RunKind
 from tests.support.answers import (
     Answer,
     a_server,
@@ -37,7 +37,7 @@ from tests.support.answers import (
 )
 from tests.support.post import a_mail_server
 
-RUN = RunId("daily", Kind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
+RUN = RunId("daily", RunKind.CRON, datetime(2026, 3, 30, 4, tzinfo=UTC))
 MESSAGE = Message("daily", "Offered  1,234\n", "<p>Offered</p>")
 _HEX = "a1b2c3d4" * 4
 SHAPES = (
@@ -108,7 +108,7 @@ def test_no_service_of_any_kind_follows_a_redirect_or_takes_a_bomb(
                 outcome = delivery.send(recipient, MESSAGE, RUN)
                 if len(asked) > before:
                     reached += 1
-                    assert outcome.result is not Result.SENT, plugin
+                    assert outcome.result is not SendResult.SENT, plugin
                     assert says in outcome.reason, plugin
         assert not stolen
     assert reached > 80
@@ -155,11 +155,11 @@ def test_a_redirected_hook_is_refused_and_its_token_stays_here() -> None:
             url = f"json://user:CANARY@127.0.0.1:{port}/x?+X-Token=CANARY&redirect=yes"
             recipient = a_recipient(url)
             assert recipient is not None
-            outcome = sender.sent(recipient, MESSAGE, RUN)
+            outcome = sender.send(recipient, MESSAGE, RUN)
         ((_, headers),) = asked
     assert headers["X-Token"] == "CANARY"
     assert not stolen
-    assert outcome.result is Result.REFUSED
+    assert outcome.result is SendResult.REFUSED
     assert outcome.reason.startswith("it answered with a redirect (307), which is not followed")
     assert "CANARY" not in repr(outcome)
 
@@ -169,10 +169,10 @@ def test_one_that_trickles_is_ended_and_leaves_a_doubt() -> None:
     with a_server(trickling(let_go)) as (port, asked):
         recipient = a_recipient(f"json://127.0.0.1:{port}/")
         assert recipient is not None
-        outcome = sender.sent(recipient, MESSAGE, RUN, deadline_s=3)
+        outcome = sender.send(recipient, MESSAGE, RUN, deadline_s=3)
         let_go.set()
     assert len(asked) == 1
-    assert outcome == Outcome(Result.UNCLEAR, "no whole answer came within 3 s, and it may have been taken")
+    assert outcome == SendOutcome(SendResult.UNCLEAR, "no whole answer came within 3 s, and it may have been taken")
 
 
 GROWTH = """
@@ -181,13 +181,13 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from schedules import recipients, sender
 from schedules.content import Message
-from schedules.record import Kind, RunId
+from schedules.record import RunKind, RunId
 
 if __name__ == "__main__":
-    run, said = RunId("daily", Kind.CRON, datetime(2026, 3, 30, tzinfo=UTC)), []
+    run, said = RunId("daily", RunKind.CRON, datetime(2026, 3, 30, tzinfo=UTC)), []
     for url in sys.argv[1:]:
         (to,), _ = recipients.found([SecretStr(url)], {}, where="recipients")
-        outcome = sender.sent(to, Message("a", "b", "c"), run, deadline_s=30)
+        outcome = sender.send(to, Message("a", "b", "c"), run, deadline_s=30)
         said.append([outcome.result, outcome.reason, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024])
     print(json.dumps(said))
 """
@@ -219,7 +219,7 @@ def test_a_mail_server_whose_greeting_never_ends_takes_no_more_than_the_process_
         threading.Thread(target=greet, args=(listener,), daemon=True).start()
         recipient = a_recipient(f"mailto://127.0.0.1:{listener.getsockname()[1]}/?from=a@example.com&to=b@example.com")
         assert recipient is not None
-        outcome = sender.sent(recipient, MESSAGE, RUN)
+        outcome = sender.send(recipient, MESSAGE, RUN)
     assert outcome.reason == "the process that sends it ended with code 1, and it may have been taken"
 
 
@@ -227,10 +227,10 @@ def test_the_process_that_sends_has_all_that_it_needs_and_says_what_is_known(mon
     with a_mail_server("250 taken", "451 not now") as server:
         recipient = a_recipient(server.url("ann@example.com"))
         assert recipient is not None
-        assert sender.sent(recipient, MESSAGE, RUN) == Outcome(Result.SENT)
-        assert sender.sent(recipient, MESSAGE, RUN) == Outcome(Result.REFUSED, "the mail server answered 451")
+        assert sender.send(recipient, MESSAGE, RUN) == SendOutcome(SendResult.SENT)
+        assert sender.send(recipient, MESSAGE, RUN) == SendOutcome(SendResult.REFUSED, "the mail server answered 451")
     assert [mail["Subject"] for mail in server.came] == ["daily", "daily"]
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert (
-        sender.sent(recipient, MESSAGE, RUN).reason == "no process could be started for it: No such file or directory"
+        sender.send(recipient, MESSAGE, RUN).reason == "no process could be started for it: No such file or directory"
     )

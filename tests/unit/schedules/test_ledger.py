@@ -14,15 +14,15 @@ from schedules.ledger import (
 from schedules.lock import TakenError, locked
 from schedules.record import (
     FOLDER,
-    Kind,
+    DeliveryState,
     RunId,
+    RunKind,
     RunState,
-    State,
 )
 
 NOW = datetime(2026, 3, 30, 4, tzinfo=UTC)
-RUN = RunId("daily", Kind.CRON, NOW)
-MANUAL = RunId("daily", Kind.NOW, NOW)
+RUN = RunId("daily", RunKind.CRON, NOW)
+MANUAL = RunId("daily", RunKind.NOW, NOW)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "schedules.sqlite"
 
 
-def states(ledger: Ledger, run: RunId = RUN) -> dict[str, State]:
+def states(ledger: Ledger, run: RunId = RUN) -> dict[str, DeliveryState]:
     return {each.recipient: each.state for each in ledger.deliveries(run)}
 
 
@@ -45,7 +45,7 @@ def test_a_run_is_begun_once(path: Path) -> None:
     ledger = begun(path)
     assert not ledger.begin(RUN, NOW)
     assert not Ledger(path).begin(RUN, NOW + timedelta(hours=1))
-    assert states(ledger) == {"ann": State.PENDING, "bob": State.PENDING, FOLDER: State.PENDING}
+    assert states(ledger) == {"ann": DeliveryState.PENDING, "bob": DeliveryState.PENDING, FOLDER: DeliveryState.PENDING}
 
 
 def test_what_was_begun_and_has_no_result_is_in_doubt_for_whoever_comes_next(path: Path) -> None:
@@ -53,19 +53,19 @@ def test_what_was_begun_and_has_no_result_is_in_doubt_for_whoever_comes_next(pat
     ledger.attempt(RUN, "ann", NOW)
     ledger.attempt(RUN, FOLDER, NOW)  # never closed: the process is gone
     after = Ledger(path)
-    after.recover((Kind.CRON,), "it crashed", NOW)
+    after.recover((RunKind.CRON,), "it crashed", NOW)
     # Files can be written again without harm.
-    assert states(after) == {"ann": State.DOUBTFUL, "bob": State.PENDING, FOLDER: State.PENDING}
+    assert states(after) == {"ann": DeliveryState.DOUBTFUL, "bob": DeliveryState.PENDING, FOLDER: DeliveryState.PENDING}
     assert [each.reason for each in after.deliveries(RUN) if each.recipient == "ann"] == ["it crashed"]
-    (unfinished,) = after.unfinished(Kind.CRON)
+    (unfinished,) = after.unfinished(RunKind.CRON)
     assert (unfinished.id, unfinished.state, unfinished.message) == (RUN, RunState.SENDING, b"words")
 
 
 def test_what_another_kind_of_process_sends_just_now_is_left_alone(path: Path) -> None:
     ledger = begun(path, MANUAL)
     ledger.attempt(MANUAL, "ann", NOW)
-    Ledger(path).recover((Kind.CRON, Kind.NOTICE), "it crashed", NOW)
-    assert states(ledger, MANUAL)["ann"] is State.SENDING
+    Ledger(path).recover((RunKind.CRON, RunKind.NOTICE), "it crashed", NOW)
+    assert states(ledger, MANUAL)["ann"] is DeliveryState.SENDING
 
 
 def test_an_attempt_is_on_the_disk_before_it_is_made(path: Path) -> None:
@@ -83,13 +83,13 @@ def test_what_was_sent_is_forgotten_and_that_it_was_is_not(path: Path) -> None:
     ledger = begun(path)
     for each in ("ann", "bob", FOLDER):
         ledger.attempt(RUN, each, NOW)
-        ledger.settle(RUN, each, State.SENT, "", NOW)
+        ledger.settle(RUN, each, DeliveryState.SENT, "", NOW)
     ledger.end(RUN, RunState.DONE)
     run = ledger.run(RUN)
     assert run is not None
     assert (run.state, run.message) == (RunState.DONE, None)
-    assert set(states(ledger).values()) == {State.SENT}
-    assert ledger.unfinished(*Kind) == []
+    assert set(states(ledger).values()) == {DeliveryState.SENT}
+    assert ledger.unfinished(*RunKind) == []
 
 
 def test_a_schedule_misses_nothing_from_before_it_was_known_or_had_other_times(path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_schedule_misses_nothing_from_before_it_was_known_or_had_other_times(p
 def test_a_clock_that_jumps_makes_nobody_forget_what_was_sent(path: Path) -> None:
     ledger = begun(path)
     later = NOW + 2 * KEPT
-    assert ledger.begin(RunId("daily", Kind.CRON, later), later)
+    assert ledger.begin(RunId("daily", RunKind.CRON, later), later)
     assert not ledger.begin(RUN, NOW)
 
 
@@ -113,7 +113,7 @@ def test_runs_are_forgotten_after_a_year_and_some_when_there_are_many(
 ) -> None:
     monkeypatch.setattr("schedules.ledger.KEPT_RUNS", 1)
     ledger = begun(path)
-    assert ledger.begin(RunId("daily", Kind.CRON, NOW + KEPT + timedelta(days=1)), NOW + KEPT + timedelta(days=1))
+    assert ledger.begin(RunId("daily", RunKind.CRON, NOW + KEPT + timedelta(days=1)), NOW + KEPT + timedelta(days=1))
     assert ledger.run(RUN) is None
     assert ledger.deliveries(RUN) == []
 
@@ -143,10 +143,10 @@ def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: byte
 
 
 def test_one_process_sends_at_a_time_and_each_kind_for_itself(path: Path) -> None:
-    with locked(path, Kind.CRON):
-        with pytest.raises(TakenError, match=r"sends from .* already"), locked(path, Kind.CRON):
+    with locked(path, RunKind.CRON):
+        with pytest.raises(TakenError, match=r"sends from .* already"), locked(path, RunKind.CRON):
             pass
-        with locked(path, Kind.NOW):
+        with locked(path, RunKind.NOW):
             pass
-    with locked(path, Kind.CRON):
+    with locked(path, RunKind.CRON):
         pass

@@ -9,34 +9,36 @@ import pytest
 from structlog.testing import capture_logs
 
 from eventlog.log import LogExtent
+from holdtime.config.schedules import context_of
 from holdtime.config.settings import (
     Configuration,
     Environment,
     Settings,
 )
 from processors.landing.landing import Landing
-from reconciler.seen_events import Warehouse
+from reconciler.seen_events import ReplicaEvents
 from reports.errors import SourceError
 from schedules import (
     compose,
     delivery,
     render_process,
 )
-from schedules.compose import Asked
+from schedules.compose import MessageRequest
 from schedules.content import Message
-from schedules.dispatch import Pace, Sending
+from schedules.context import Context
+from schedules.dispatch import Dispatcher, Waits
 from schedules.ledger import Ledger
 from schedules.record import (
-    Kind,
+    DeliveryState,
     RunId,
+    RunKind,
     RunState,
-    State,
 )
 from schedules.render_process import ChildDiedError
-from schedules.run import CRASHED, Runs
-from schedules.runner import MOST_UNDER_WAY, Runner
+from schedules.run import CRASHED, RunPerformer
+from schedules.runner import MAX_UNDER_WAY, Runner
 from schedules.schedule import Schedule
-from schedules.status import standings
+from schedules.status import statuses
 from tests.support.builders import (
     NOON,
     a_batch,
@@ -88,22 +90,21 @@ class Place:
     def path(self) -> Path:
         return self.folder / "schedules.sqlite"
 
-    def settings(self, *schedules: Schedule) -> Settings:
+    def context(self, *schedules: Schedule) -> Context:
         environment = Environment.model_validate({"HOLDTIME_REPLICA": self.replica, "HOLDTIME_SCHEDULES": self.path})
-        return Settings(
-            environment=environment, configuration=Configuration(timezone="Europe/Athens", schedule=schedules)
-        )
+        configuration = Configuration(timezone="Europe/Athens", schedule=schedules)
+        return context_of(Settings(environment=environment, configuration=configuration))
 
     def runner(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
         """A process that runs the schedules, which have been known for some time."""
         ledger = Ledger(self.path)
         for each in schedules:
             ledger.since(each.name, str(each.times("Europe/Athens")), known or self.now - timedelta(hours=1))
-        pace = Pace(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05)
-        sending = Sending(
-            self.settings(*schedules), ledger, clock=lambda: self.now, pace=pace, environ={}, send=delivery.send
+        waits = Waits(look_s=0.02, retry_first_s=0.02, retry_most_s=0.05)
+        sending = Dispatcher(
+            self.context(*schedules), ledger, clock=lambda: self.now, waits=waits, environ={}, send=delivery.send
         )
-        return Runner(Runs(sending, lambda: None if self.log_end is None else LogExtent(self.log_end, 1)))
+        return Runner(RunPerformer(sending, lambda: None if self.log_end is None else LogExtent(self.log_end, 1)))
 
     def run(self, *schedules: Schedule, known: datetime | None = None) -> Runner:
         """A process that does all that is due, and then ends."""
@@ -111,10 +112,12 @@ class Place:
         runner._resume()
         runner.begin_due()
         runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
         return runner
 
-    def came_to(self, due: datetime = DUE, kind: Kind = Kind.CRON) -> tuple[RunState | None, dict[str, State]]:
+    def came_to(
+        self, due: datetime = DUE, kind: RunKind = RunKind.CRON
+    ) -> tuple[RunState | None, dict[str, DeliveryState]]:
         with Ledger.reading(self.path) as ledger:
             run = ledger.run(RunId("daily", kind, due))
             return None if run is None else run.state, {
@@ -143,7 +146,7 @@ def a_schedule(*recipients: str, **changed: object) -> Schedule:
 def test_a_summary_says_the_headline_and_all_that_it_rests_on(place: Place) -> None:
     with a_mail_server() as server:
         place.run(a_schedule(server.url("ann@example.com"), formats=["csv", "html", "json", "table"]))
-    assert place.came_to() == (RunState.DONE, {"recipients 1 (mailto)": State.SENT})
+    assert place.came_to() == (RunState.DONE, {"recipients 1 (mailto)": DeliveryState.SENT})
     (mail,) = server.came
     assert mail["Subject"] == "daily: Service levels, yesterday (2026-02-03 00:00 to 2026-02-04 00:00)"
     page = mail.get_body(("plain",))
@@ -170,7 +173,7 @@ def test_every_format_that_there_is_can_be_sent(place: Place) -> None:
     from reports.formats import FORMATS
 
     place.run(a_schedule(folder=str(place.folder / "out"), formats=list(FORMATS)))
-    assert place.came_to() == (RunState.DONE, {"folder": State.SENT})
+    assert place.came_to() == (RunState.DONE, {"folder": DeliveryState.SENT})
     written = [path for path in (place.folder / "out").iterdir() if "summary" not in path.name]
     assert len(written) == len(FORMATS)
     assert all(path.stat().st_size for path in written)
@@ -238,7 +241,7 @@ def test_a_clock_that_jumps_makes_up_at_most_one_run_and_none_is_sent_twice_or_l
             else:
                 runner.begin_due()
                 runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
     came = [came["title"].partition("(")[2] for came in server.came]
     assert len(set(came)) == len(came)
     honest = [f"2026-02-{day:02} 00:00 to 2026-02-{day + 1:02} 00:00)" for day in (3, 6, 7)]
@@ -272,14 +275,14 @@ def test_what_may_have_arrived_is_not_sent_again_and_the_others_are_told(place: 
     assert len(web.came) == 1
     assert place.came_to() == (
         RunState.FAILED,
-        {"recipients 1 (mailto)": State.SENT, "recipients 2 (json)": State.DOUBTFUL},
+        {"recipients 1 (mailto)": DeliveryState.SENT, "recipients 2 (json)": DeliveryState.DOUBTFUL},
     )
     _, notice = mail.came
     assert notice["Subject"] == "daily: could not be sent to everybody"
     page = notice.get_body(("plain",))
     assert page is not None
     assert "recipients 2 (json): doubtful; the connection broke" in page.get_content()
-    (standing,) = standings(place.settings(a_schedule(web.url())), place.now)
+    (standing,) = statuses(place.context(a_schedule(web.url())), place.now)
     (trouble,) = standing.troubles()
     assert trouble.startswith("daily, 2026-02-04 07:00: may not have been sent to recipients 2 (json): the connection")
 
@@ -290,10 +293,10 @@ def test_what_fails_for_too_long_is_given_up_and_told_to_those_who_are_there_for
         schedule = a_schedule(nowhere, on_failure=[ops.url()], retry_minutes=0.001)
         place.run(schedule)
         place.run(schedule)
-    assert place.came_to() == (RunState.FAILED, {"recipients 1 (json)": State.FAILED})
+    assert place.came_to() == (RunState.FAILED, {"recipients 1 (json)": DeliveryState.FAILED})
     (told,) = ops.came
     assert "recipients 1 (json): failed; nothing listens there." in told["message"]
-    assert place.came_to(kind=Kind.NOTICE) == (RunState.DONE, {"on_failure 1 (json)": State.SENT})
+    assert place.came_to(kind=RunKind.NOTICE) == (RunState.DONE, {"on_failure 1 (json)": DeliveryState.SENT})
 
 
 def test_one_who_cannot_be_reached_holds_up_nobody_else(place: Place) -> None:
@@ -305,7 +308,7 @@ def test_one_who_cannot_be_reached_holds_up_nobody_else(place: Place) -> None:
         stopped(runner)
     state, deliveries = place.came_to()
     assert state is RunState.SENDING
-    assert deliveries == {"recipients 1 (json)": State.PENDING, "recipients 2 (json)": State.SENT}
+    assert deliveries == {"recipients 1 (json)": DeliveryState.PENDING, "recipients 2 (json)": DeliveryState.SENT}
 
 
 def test_a_stop_leaves_the_rest_to_the_next_process_with_the_same_words(place: Place) -> None:
@@ -325,13 +328,13 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
     with a_web_server() as crashed, a_web_server() as other:
         schedule = a_schedule(crashed.url(), other.url())
         with closing(Ledger(place.path)) as ledger:  # what the process that is gone had written down
-            run = RunId("daily", Kind.CRON, DUE)
+            run = RunId("daily", RunKind.CRON, DUE)
             runner = place.runner(schedule)
             ledger.begin(run, place.now)
-            to = [(each.key, each.label) for each in runner.runs.sending.reachable(schedule)]
+            to = [(each.key, each.label) for each in runner.runs.dispatcher.reachable(schedule)]
             ledger.decide(run, _words(place, schedule), to, place.now)
             ledger.attempt(run, to[0][0], place.now)
-            runner.runs.sending.ledger.close()
+            runner.runs.dispatcher.ledger.close()
         place.run(schedule)
         place.run(schedule)
     assert crashed.came == []
@@ -340,11 +343,15 @@ def test_a_crash_between_sending_and_recording_is_a_doubt_and_no_second_sending(
         "daily: could not be sent to everybody",
     ]
     assert CRASHED in other.came[1]["message"]
-    assert place.came_to()[1] == {"recipients 1 (json)": State.DOUBTFUL, "recipients 2 (json)": State.SENT}
+    assert place.came_to()[1] == {
+        "recipients 1 (json)": DeliveryState.DOUBTFUL,
+        "recipients 2 (json)": DeliveryState.SENT,
+    }
 
 
 def _words(place: Place, schedule: Schedule) -> bytes:
-    return compose.made(Asked(place.settings(schedule), schedule, DUE, place.now, LogExtent({}, 1))).packed()
+    wanted = MessageRequest(place.context(schedule), schedule, DUE, place.now, LogExtent({}, 1))
+    return compose.message_of(wanted).packed()
 
 
 def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
@@ -358,7 +365,7 @@ def test_a_run_waits_until_its_period_has_landed(place: Place) -> None:
         assert place.came_to() == (RunState.WAITING, {})
         place.log_end = {0: 1}
         runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
     (came,) = server.came
     assert "NOT COMPLETE" not in came["title"]
 
@@ -379,7 +386,7 @@ def test_runs_that_are_due_while_one_waits_are_made_too_and_say_that_they_waited
         assert server.came == []
         place.log_end = {0: 1}
         runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
     assert all(place.came_to(DUE + n * hour)[0] is RunState.DONE for n in range(3))
     assert len(server.came) == 3
     for came in server.came:
@@ -405,7 +412,7 @@ def test_runs_that_nobody_began_are_named_by_the_next_one(place: Place) -> None:
         for days in (2, 6, 7):
             place.now = DUE + days * DAY
             place.run(schedule)
-        standing = standings(place.settings(schedule), place.now)[0]
+        standing = statuses(place.context(schedule), place.now)[0]
     first, one, three, none = (came["message"] for came in server.came)
     assert "missed" not in first + none
     assert "The run before it, of 2026-02-05 07:00, was missed" in one
@@ -414,7 +421,7 @@ def test_runs_that_nobody_began_are_named_by_the_next_one(place: Place) -> None:
     place.now = DUE + 9 * DAY
     with a_web_server() as server:
         place.run(a_schedule(server.url()))
-        standing = standings(place.settings(a_schedule(server.url())), place.now)[0]
+        standing = statuses(place.context(a_schedule(server.url())), place.now)[0]
     assert standing.missed is not None
     assert standing.missed.count == 1
 
@@ -423,21 +430,21 @@ def test_of_too_many_under_way_the_next_is_missed_and_named(place: Place) -> Non
     place.log_end = {0: 1_000}
     with a_web_server() as server:
         runner = place.runner(a_schedule(server.url(), cron="0 * * * *", patience_minutes=6_000))
-        for _ in range(MOST_UNDER_WAY + 3):
+        for _ in range(MAX_UNDER_WAY + 3):
             runner.begin_due()
             place.now += timedelta(hours=1)
-        assert len(runner._active) == MOST_UNDER_WAY
+        assert len(runner._active) == MAX_UNDER_WAY
         place.log_end = {0: 1}
         runner.join()
         runner.begin_due()
         runner.join()
-        runner.runs.sending.ledger.close()
-    assert len(server.came) == MOST_UNDER_WAY + 1
+        runner.runs.dispatcher.ledger.close()
+    assert len(server.came) == MAX_UNDER_WAY + 1
     assert "3 runs before it were missed" in server.came[-1]["message"]
 
 
 def test_what_waits_in_this_process_and_what_reads_the_replica_beside_it_are_in_nobodys_way(place: Place) -> None:
-    known = Warehouse(place.replica)
+    known = ReplicaEvents(place.replica)
     assert known.open_conferences(NOON) == []  # the replica is open now, with the reconciler's settings
     with a_web_server() as server:
         place.run(a_schedule(server.url(), patience_minutes=0))
@@ -467,7 +474,7 @@ def test_when_patience_is_over_it_is_sent_and_says_that_it_is_not_complete(place
         runner.begin_due()
         place.now += timedelta(minutes=31)
         runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
     (came,) = server.came
     assert came["title"].endswith(", NOT COMPLETE")
     assert (
@@ -496,36 +503,36 @@ def test_a_run_that_cannot_be_made_fails_and_is_told(place: Place) -> None:
 def test_a_run_whose_making_fails_is_tried_again(place: Place) -> None:
     with a_web_server() as server:
         runner = place.runner(a_schedule(server.url()))
-        made, tried = runner.runs.make, []
+        made, tried = runner.runs.compose, []
 
-        def fragile(asked: Asked) -> Message:
+        def fragile(asked: MessageRequest) -> Message:
             tried.append(asked)
             if len(tried) == 1:
                 raise ChildDiedError("killed for its memory")
             return made(asked)
 
-        runner.runs.make = fragile
+        runner.runs.compose = fragile
         runner.begin_due()
         runner.join()
-        runner.runs.sending.ledger.close()
+        runner.runs.dispatcher.ledger.close()
     assert (len(tried), len(server.came)) == (2, 1)
     assert place.came_to()[0] is RunState.DONE
 
 
 def test_a_message_that_another_process_makes_is_the_same(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    asked = Asked(place.settings(schedule), schedule, DUE, place.now, LogExtent({0: 11}, 1), ("It waited.",))
-    assert render_process.made(asked) == compose.made(asked)
+    asked = MessageRequest(place.context(schedule), schedule, DUE, place.now, LogExtent({0: 11}, 1), ("It waited.",))
+    assert render_process.message_of(asked) == compose.message_of(asked)
     place.replica = place.folder / "nothing.duckdb"
     with pytest.raises(SourceError, match="is not there yet"):
-        render_process.made(Asked(place.settings(schedule), schedule, DUE, place.now, None))
+        render_process.message_of(MessageRequest(place.context(schedule), schedule, DUE, place.now, None))
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_and_then_told(place: Place) -> None:
     (place.folder / "out").touch()
     with a_web_server() as server:
         place.run(a_schedule(server.url(), folder=str(place.folder / "out"), retry_minutes=0.001))
-    assert place.came_to()[1] == {"folder": State.FAILED, "recipients 1 (json)": State.SENT}
+    assert place.came_to()[1] == {"folder": DeliveryState.FAILED, "recipients 1 (json)": DeliveryState.SENT}
     assert "folder: failed; the folder cannot be written: Not a directory." in server.came[-1]["message"]
 
 
@@ -540,7 +547,7 @@ def test_who_is_not_configured_any_more_gets_nothing(place: Place) -> None:
         place.run(a_schedule(server.url("other")))
         titles = [came["title"] for came in server.came]
     assert titles == [titles[0], "daily: could not be sent to everybody"]
-    assert sorted(place.came_to()[1].values()) == [State.FAILED, State.SENT]
+    assert sorted(place.came_to()[1].values()) == [DeliveryState.FAILED, DeliveryState.SENT]
 
 
 def test_a_run_whose_schedule_is_gone_ends(place: Place) -> None:
@@ -557,16 +564,16 @@ def test_a_run_whose_schedule_is_gone_ends(place: Place) -> None:
 
 def test_what_nobody_runs_is_overdue(place: Place) -> None:
     schedule = a_schedule(folder=str(place.folder / "out"))
-    place.runner(schedule, known=DUE - DAY / 2).runs.sending.ledger.close()
-    settings = place.settings(schedule)
-    assert [*standings(settings, DUE + timedelta(minutes=1))[0].troubles()] == []
-    (trouble,) = standings(settings, DUE + timedelta(minutes=5))[0].troubles()
+    place.runner(schedule, known=DUE - DAY / 2).runs.dispatcher.ledger.close()
+    context = place.context(schedule)
+    assert [*statuses(context, DUE + timedelta(minutes=1))[0].troubles()] == []
+    (trouble,) = statuses(context, DUE + timedelta(minutes=5))[0].troubles()
     assert trouble == "daily: has been due since 2026-02-04 07:00, and nobody runs it"
 
 
 def stopped(runner: Runner) -> None:
     """End the process as SIGTERM does."""
-    runner.runs.sending.stop.set()
+    runner.runs.dispatcher.stop.set()
     runner.join()
-    runner.runs.sending.drain(timedelta(seconds=5))
-    runner.runs.sending.ledger.close()
+    runner.runs.dispatcher.drain(timedelta(seconds=5))
+    runner.runs.dispatcher.ledger.close()

@@ -10,11 +10,11 @@ import pytest
 from nacl.signing import SigningKey
 
 from simulator import (
-    Delivery,
     Faults,
     Plan,
     Posted,
     Retries,
+    SimulatedDelivery,
     deliver,
     post,
     simulate,
@@ -29,7 +29,7 @@ Answer = Callable[[dict[str, str], bytes], int | None]
 """What the server answers to a request: a status, or None to break the connection."""
 
 
-def some_deliveries(count: int, faults: Faults | None = None) -> list[Delivery]:
+def some_deliveries(count: int, faults: Faults | None = None) -> list[SimulatedDelivery]:
     start = datetime(2026, 3, 2, 15, tzinfo=UTC)
     world = simulate(Plan.medium(), seed=1, start=start, duration=timedelta(hours=1))
     return deliver(world.events[:count], faults or Faults())

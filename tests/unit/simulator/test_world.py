@@ -10,7 +10,7 @@ from simulator import (
     Plan,
     Queue,
     QueueVisit,
-    Service,
+    TalkTime,
     World,
     demo,
     simulate,
@@ -189,7 +189,7 @@ def test_the_demo_is_over_before_its_end() -> None:
 def test_hours_are_local_and_staff_come_and_go() -> None:
     day = tuple(60.0 if 9 <= hour < 17 else 0.0 for hour in range(24))
     agents = tuple(3 if 9 <= hour < 17 else 0 for hour in range(24))
-    queue = Queue("day", day, agents, Service(60), mean_patience_s=None)
+    queue = Queue("day", day, agents, TalkTime(60), mean_patience_s=None)
     plan = Plan((queue,), time_zone="Asia/Kathmandu")  # 5:45 ahead of UTC
     world = simulate(plan, seed=1, start=datetime(2026, 3, 1, tzinfo=UTC), duration=timedelta(days=2))
     minutes = [visit.enqueued_at.hour * 60 + visit.enqueued_at.minute for visit in world.truth.queue_visits]

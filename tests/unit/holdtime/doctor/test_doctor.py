@@ -22,7 +22,7 @@ from rich.console import Console
 from eventlog.log import Record
 from eventlog.sqlite.log import SqliteLog
 from holdtime.doctor import findings
-from holdtime.doctor.checks import Check, Verdict
+from holdtime.doctor.checks import Check, Severity
 from holdtime.doctor.doctor import Examination, examine
 from processors.landing.landing import Landing
 from schedules.ledger import Ledger
@@ -119,14 +119,14 @@ def test_before_anything_ever_ran_there_is_nothing_wrong_and_nothing_made(place:
     found = place.examined()
     assert not found.failed
     assert {check.name: check.verdict for check in found.checks} == {
-        "configuration": Verdict.OK,
-        "keys": Verdict.OK,
-        "log": Verdict.NOTE,
-        "warehouse": Verdict.NOTE,
-        "server": Verdict.NOTE,
-        "replica": Verdict.NOTE,
+        "configuration": Severity.OK,
+        "keys": Severity.OK,
+        "log": Severity.NOTE,
+        "warehouse": Severity.NOTE,
+        "server": Severity.NOTE,
+        "replica": Severity.NOTE,
     }
-    assert all(check.do for check in found.checks if check.verdict is not Verdict.OK)
+    assert all(check.do for check in found.checks if check.verdict is not Severity.OK)
     assert [each.name for each in place.folder.iterdir()] == ["holdtime.toml"]
 
 
@@ -141,12 +141,12 @@ def test_every_fault_of_the_configuration_is_a_failed_check(place: Place, monkey
     place.path("holdtime.toml").write_text("keep_log_days = -1\nweather = 1\n")
     monkeypatch.setenv("HOLDTIME_HTTP_PORT", "many")
     found = place.examined()
-    assert [(check.name, check.verdict) for check in found.checks] == [("configuration", Verdict.FAILED)] * 3
+    assert [(check.name, check.verdict) for check in found.checks] == [("configuration", Severity.FAILED)] * 3
 
 
 def test_two_files_that_are_one_fail(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDTIME_REPLICA", str(place.path("warehouse.duckdb")))
-    assert place.check("files").verdict is Verdict.FAILED
+    assert place.check("files").verdict is Severity.FAILED
 
 
 SCHEDULE = '[[schedule]]\nname = "daily"\ncron = "0 7 * * *"\nreport = "sla"\nrecipients = ["env:TEAM_MAIL"]\n'
@@ -157,7 +157,7 @@ def test_a_schedule_that_is_well_says_when_it_comes_next(place: Place, monkeypat
     monkeypatch.setenv("HOLDTIME_SCHEDULES", str(place.path("schedules.sqlite")))
     monkeypatch.setenv("TEAM_MAIL", "json://127.0.0.1:9/hook")
     check = place.check("schedules", now=NOON)
-    assert (check.verdict, check.found) == (Verdict.OK, "1, the next is daily at 2026-02-04 07:00 (UTC)")
+    assert (check.verdict, check.found) == (Severity.OK, "1, the next is daily at 2026-02-04 07:00 (UTC)")
     assert not place.path("schedules.sqlite").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_schedule_that_nobody_runs_or_whom_nobody_can_tell_fails(
     with closing(Ledger(place.path("schedules.sqlite"))) as ledger:
         ledger.since("daily", "0 7 * * * in UTC", NOON - timedelta(days=1))
     found = [check for check in place.examined(now=NOON).checks if check.name == "schedules"]
-    assert [check.verdict for check in found] == [Verdict.FAILED] * 2
+    assert [check.verdict for check in found] == [Severity.FAILED] * 2
     assert "environment variable TEAM_MAIL, which is not set" in found[0].found
     assert found[1].found == "daily: has been due since 2026-02-03 07:00, and nobody runs it"
     assert "holdtime schedule" in found[1].do
@@ -184,17 +184,17 @@ def test_a_queue_that_is_named_and_that_no_event_names_is_a_note_with_what_is_me
     )
     place.landed(a_call("ann").queued(at=NOON).answered(after=10))
     first, second = (check for check in place.examined().checks if check.name == "queues")
-    assert first.verdict == second.verdict == Verdict.NOTE
+    assert first.verdict == second.verdict == Severity.NOTE
     assert first.found == "[[queue]]: no queue is called 'Support'; there is 'support', and names are exact"
     assert second.found == "schedule daily: no queue is called 'nigth'; there is 'support'"
     place.path("holdtime.toml").write_text('[[queue]]\nname = "support"\n')
-    assert place.check("queues") == Check("queues", Verdict.OK, "1 named in the configuration, none of them unknown")
+    assert place.check("queues") == Check("queues", Severity.OK, "1 named in the configuration, none of them unknown")
 
 
 @pytest.mark.parametrize("name", ["log.sqlite", "warehouse.duckdb", "replica.duckdb"])
 def test_a_file_that_is_something_else_fails_and_stays(place: Place, name: str) -> None:
     place.path(name).write_bytes(b"somebody's diary " * 100)
-    assert place.check(name.partition(".")[0]).verdict is Verdict.FAILED
+    assert place.check(name.partition(".")[0]).verdict is Severity.FAILED
     assert place.path(name).read_bytes() == b"somebody's diary " * 100
 
 
@@ -212,8 +212,8 @@ def test_what_has_not_landed_fails_only_when_it_had_time_to(place: Place) -> Non
         place.check("lag", now=LATER + timedelta(seconds=9)),
         place.check("lag", now=LATER + timedelta(hours=1)),
     )
-    assert (soon.verdict, soon.found[:9]) == (Verdict.OK, "2 records")
-    assert (late.verdict, late.found[:9]) == (Verdict.FAILED, "2 records")
+    assert (soon.verdict, soon.found[:9]) == (Severity.OK, "2 records")
+    assert (late.verdict, late.found[:9]) == (Severity.FAILED, "2 records")
     assert "holdtime up" in late.do
 
 
@@ -225,12 +225,12 @@ def test_a_log_that_ends_before_the_warehouse_fails(place: Place) -> None:
 
 def test_a_log_without_a_replica_fails(place: Place) -> None:
     place.logged(1)
-    assert place.check("replica").verdict is Verdict.FAILED
+    assert place.check("replica").verdict is Severity.FAILED
 
 
 def test_a_clock_that_was_set_back_fails(place: Place) -> None:
     place.landed(a_call().queued(at=NOON))
-    assert place.check("clock").verdict is Verdict.OK
+    assert place.check("clock").verdict is Severity.OK
     assert "the last landing said 2026-02-03 13:00:00" in place.check("clock", now=LATER - timedelta(hours=1)).found
 
 
@@ -238,24 +238,24 @@ def test_a_clock_that_is_behind_fails_and_one_event_from_the_future_does_not(pla
     call = a_call().queued(at=NOON).answered(after=10).talked(10)
     future = a_call("bob").queued(at=NOON + timedelta(days=30))
     place.landed(call, future, received=NOON + timedelta(seconds=21))
-    assert place.check("clock").verdict is Verdict.OK
+    assert place.check("clock").verdict is Severity.OK
     place.path("warehouse.duckdb").unlink()
     place.landed(call, future, received=NOON - timedelta(seconds=60))
     check = place.check("clock")
-    assert (check.verdict, "before they happened" in check.found) == (Verdict.FAILED, True)
+    assert (check.verdict, "before they happened" in check.found) == (Severity.FAILED, True)
 
 
 def test_what_was_rejected_is_a_note_and_what_was_stale_has_a_way_back(place: Place) -> None:
     place.landed(b"not json", b"[]")
     check = place.check("rejected")
-    assert (check.verdict, check.found) == (Verdict.NOTE, "1 no_event_id, 1 not_json")
+    assert (check.verdict, check.found) == (Severity.NOTE, "1 no_event_id, 1 not_json")
     assert "stale" not in check.do
 
 
 def test_what_is_known_to_be_missing_is_a_note_with_what_to_do(place: Place) -> None:
     place.landed(list(a_call().queued(at=NOON).answered(after=10))[1:], down(NOON, NOON + timedelta(minutes=30)))
     check = place.check("completeness")
-    assert check.verdict is Verdict.NOTE
+    assert check.verdict is Severity.NOTE
     assert check.found == (
         "below the floor of 98.0 %: 2026-02-03 50.0 %; 1 contradictions; ingest was down for 30 min; "
         "1 of 1 days rest on webhooks alone"
@@ -269,11 +269,11 @@ def test_days_that_were_compared_with_telnyxs_lists_and_lack_nothing_are_well(
     monkeypatch.setenv("TELNYX_API_KEY", "K")
     told = Event("room", "conference.created", NOON, {"conference_id": "room"})
     place.landed(told, read(NOON - timedelta(hours=1), NOON))
-    assert place.check("completeness").verdict is Verdict.OK
+    assert place.check("completeness").verdict is Severity.OK
     check = place.check("reconciler")
-    assert (check.verdict, check.found[-16:]) == (Verdict.OK, "2026-02-03 12:00 UTC"[-16:])
+    assert (check.verdict, check.found[-16:]) == (Severity.OK, "2026-02-03 12:00 UTC"[-16:])
     late = place.check("reconciler", now=NOON + timedelta(hours=7))
-    assert (late.verdict, "source_not_read" in late.do) == (Verdict.FAILED, True)
+    assert (late.verdict, "source_not_read" in late.do) == (Severity.FAILED, True)
 
 
 def test_where_there_is_a_key_and_nothing_was_ever_read_it_is_said(
@@ -281,7 +281,7 @@ def test_where_there_is_a_key_and_nothing_was_ever_read_it_is_said(
 ) -> None:
     monkeypatch.setenv("TELNYX_API_KEY", "K")
     place.landed(a_call().queued(at=NOON))
-    assert place.check("reconciler").verdict is Verdict.NOTE
+    assert place.check("reconciler").verdict is Severity.NOTE
 
 
 def down(start: datetime, end: datetime) -> Event:
@@ -295,12 +295,12 @@ def read(start: datetime, end: datetime) -> Event:
 
 def test_an_id_that_came_with_two_contents_is_a_note(place: Place) -> None:
     place.landed(a_call().queued(at=NOON))
-    assert place.check("contradictions").verdict is Verdict.OK
+    assert place.check("contradictions").verdict is Severity.OK
     place.path("warehouse.duckdb").unlink()
     (told,) = a_call().queued(at=NOON)
     place.landed(told, told.saying(queue="another"))
     check = place.check("contradictions")
-    assert (check.verdict, check.found[:8]) == (Verdict.NOTE, "1 events")
+    assert (check.verdict, check.found[:8]) == (Severity.NOTE, "1 events")
 
 
 def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,14 +314,14 @@ def test_a_server_that_answers_is_named_and_somebody_else_too(place: Place, monk
     with answering(b"<html>") as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
         check = place.check("server")
-    assert (check.verdict, "something else answers" in check.found) == (Verdict.NOTE, True)
+    assert (check.verdict, "something else answers" in check.found) == (Severity.NOTE, True)
 
 
 def test_a_server_that_does_not_land_answers_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(json.dumps({"lag_events": None, "deliveries": deliveries()}).encode()) as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
         assert place.check("server").found == f"answers at http://127.0.0.1:{port}"
-        assert place.check("deliveries").verdict is Verdict.OK
+        assert place.check("deliveries").verdict is Severity.OK
 
 
 def deliveries(
@@ -343,26 +343,30 @@ def deliveries(
 @pytest.mark.parametrize(
     ("came", "verdict", "found"),
     [
-        (deliveries(), Verdict.OK, "0 accepted since 2026-02-03 12:34 UTC, none refused"),
-        (deliveries(accepted=5_000), Verdict.OK, "5,000 accepted since 2026-02-03 12:34 UTC, none refused"),
+        (deliveries(), Severity.OK, "0 accepted since 2026-02-03 12:34 UTC, none refused"),
+        (deliveries(accepted=5_000), Severity.OK, "5,000 accepted since 2026-02-03 12:34 UTC, none refused"),
         (
             deliveries(refused=384),
-            Verdict.FAILED,
+            Severity.FAILED,
             "384 deliveries were refused since 2026-02-03 12:34 UTC, none accepted",
         ),
-        (deliveries(accepted=1, refused=384, lately=0), Verdict.FAILED, "1 accepted"),
-        (deliveries(refused=3), Verdict.NOTE, "3 refused that none of our keys signed"),
-        (deliveries(refused=384, timely=4, lately=4), Verdict.NOTE, "384 refused"),  # recorded long ago, and sent again
-        (deliveries(accepted=5_000, refused=10**6, lately=2), Verdict.NOTE, "1,000,000 refused"),
+        (deliveries(accepted=1, refused=384, lately=0), Severity.FAILED, "1 accepted"),
+        (deliveries(refused=3), Severity.NOTE, "3 refused that none of our keys signed"),
+        (
+            deliveries(refused=384, timely=4, lately=4),
+            Severity.NOTE,
+            "384 refused",
+        ),  # recorded long ago, and sent again
+        (deliveries(accepted=5_000, refused=10**6, lately=2), Severity.NOTE, "1,000,000 refused"),
         (
             deliveries(accepted=5_000, refused=384),
-            Verdict.NOTE,
+            Severity.NOTE,
             "since the last that was signed by our key, accepted at",
         ),
     ],
 )
 def test_many_refusals_are_a_fault_only_where_hardly_anything_was_accepted(
-    place: Place, monkeypatch: pytest.MonkeyPatch, came: dict[str, object], verdict: Verdict, found: str
+    place: Place, monkeypatch: pytest.MonkeyPatch, came: dict[str, object], verdict: Severity, found: str
 ) -> None:
     with answering(json.dumps({"lag_events": 0, "deliveries": came}).encode()) as port:
         monkeypatch.setenv("HOLDTIME_HTTP_PORT", str(port))
@@ -452,7 +456,7 @@ def test_a_damaged_block_is_found_wherever_it_is(place: Place, name: str, *, dee
         file.write_bytes(content)
         flip(file, at)
         examined = examine(place.path("holdtime.toml"), now=LATER, most=5, deep=deep)
-        failed = {check.name for check in examined.checks if check.verdict is Verdict.FAILED}
+        failed = {check.name for check in examined.checks if check.verdict is Severity.FAILED}
         assert failed in ({name}, set())
         found += name in failed
     assert found > 2
@@ -461,7 +465,7 @@ def test_a_damaged_block_is_found_wherever_it_is(place: Place, name: str, *, dee
 def test_a_read_of_everything_says_what_it_reads(place: Place) -> None:
     place.landed(a_call().queued(at=NOON).answered(after=41).talked(300), received=LATER)
     read: list[str] = []
-    examined = examine(place.path("holdtime.toml"), now=LATER, most=5, deep=True, told=read.append)
+    examined = examine(place.path("holdtime.toml"), now=LATER, most=5, deep=True, on_progress=read.append)
     assert not examined.failed
     assert read.count("stored_events.body") == 2, "of the warehouse, and of the replica"
     assert next(check.found for check in examined.checks if check.name == "warehouse").endswith("every value read")
@@ -499,6 +503,6 @@ def test_another_program_that_holds_the_warehouse_is_named(place: Place, holds: 
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"1\n"
         found = place.check("warehouse")
-    assert found.verdict is Verdict.FAILED
+    assert found.verdict is Severity.FAILED
     assert f"process {holder.pid} (python" in found.found
     assert "close it there" in found.do

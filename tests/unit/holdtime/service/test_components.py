@@ -21,7 +21,7 @@ from eventlog.sqlite.log import SqliteLog
 from holdtime.config import settings
 from holdtime.config.settings import ConfigurationError
 from holdtime.service.components import opened
-from holdtime.service.opening import ends_before
+from holdtime.service.log_match import ends_before
 from processors.landing.landing import Landing
 from tests.support.builders import a_batch
 from warehouse.database import SCHEMA_VERSION, open_writer
@@ -89,6 +89,9 @@ def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_som
         async with opened(settings.load()) as parts:
             assert await append(parts.log) == 7
             return (await asyncio.to_thread(parts.log.read, {SqliteLog.PARTITION: 5}, 9)).rejections
+        async with opened(settings.load()) as components:
+            assert await append(components.log) == 7
+            return (await asyncio.to_thread(components.log.read, {SqliteLog.PARTITION: 5}, 9)).rejections
 
     assert asyncio.run(scenario()) == [DAMAGED, None]
 
@@ -97,8 +100,8 @@ def test_a_new_log_goes_on_after_what_the_warehouse_has_landed(folder: Path) -> 
     landed_up_to(500)
 
     async def scenario() -> int:
-        async with opened(settings.load()) as parts:
-            return await append(parts.log)
+        async with opened(settings.load()) as components:
+            return await append(components.log)
 
     assert asyncio.run(scenario()) == 501
 
@@ -134,6 +137,10 @@ def test_a_log_that_was_damaged_goes_on_after_the_warehouse_and_the_loss_is_in_i
                 await append(parts.log)
                 assert len(parts.log.set_aside()) == 1
                 batch = parts.log.read({SqliteLog.PARTITION: 500}, 10)
+            async with opened(settings.load()) as components:
+                await append(components.log)
+                assert len(components.log.set_aside()) == 1
+                batch = components.log.read({SqliteLog.PARTITION: 500}, 10)
         return batch.offsets, batch.rejections
 
     assert asyncio.run(scenario()) == ([501, 502, 503], [DAMAGED, None, None])
@@ -165,9 +172,9 @@ def test_an_older_warehouse_is_brought_up_to_date(folder: Path) -> None:
     shutil.copy(OLDER, folder / "data" / "warehouse.duckdb")
 
     async def scenario() -> tuple[int, int]:
-        async with opened(settings.load()) as parts:
-            assert parts.warehouse is not None
-            return value(parts.warehouse.db, "select schema_version from warehouse"), await append(parts.log)
+        async with opened(settings.load()) as components:
+            assert components.warehouse is not None
+            return value(components.warehouse.db, "select schema_version from warehouse"), await append(components.log)
 
     version, position = asyncio.run(scenario())
     assert version == SCHEMA_VERSION

@@ -34,8 +34,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @asynccontextmanager
 async def serving(prepare: Callable[[Service], object] = lambda _: None) -> AsyncIterator[Service]:
     """All of `up` but HTTP; told to stop, and waited for, at the end."""
-    async with opened(settings.load()) as parts:
-        service = Service(settings.load(), parts, ingests=True, lands=True)
+    async with opened(settings.load()) as components:
+        service = Service(settings.load(), components, ingests=True, lands=True)
         prepare(service)
         await service.supervisor.look_back()
         task = asyncio.create_task(service.process())
@@ -48,7 +48,7 @@ async def serving(prepare: Callable[[Service], object] = lambda _: None) -> Asyn
 
 async def append(service: Service) -> None:
     for body in bodies(a_call().queued(at=NOON).answered(after=41).talked(300)):
-        await service.parts.log.append(Record(body, microseconds(NOON)))
+        await service.components.log.append(Record(body, microseconds(NOON)))
 
 
 def remove_warehouse() -> None:
@@ -58,8 +58,8 @@ def remove_warehouse() -> None:
 
 def test_an_error_that_nobody_foresaw_keeps_no_delivery_away_and_is_there_to_read(folder: Path) -> None:
     def break_landing(service: Service) -> None:
-        assert service.parts.warehouse is not None
-        service.parts.warehouse.db.execute("drop table queue_visits")
+        assert service.components.warehouse is not None
+        service.components.warehouse.db.execute("drop table queue_visits")
 
     async def scenario() -> None:
         async with serving(break_landing) as service:
@@ -70,7 +70,7 @@ def test_an_error_that_nobody_foresaw_keeps_no_delivery_away_and_is_there_to_rea
             away = service.status()["landing_away"]
             assert isinstance(away, dict)
             assert "queue_visits" in away["reason"]
-            assert service.parts.registry.get_sample_value("holdtime_landing_away", {"why": away["why"]}) == 1.0
+            assert service.components.registry.get_sample_value("holdtime_landing_away", {"why": away["why"]}) == 1.0
 
     asyncio.run(scenario())
 

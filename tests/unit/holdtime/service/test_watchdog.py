@@ -11,7 +11,7 @@ def stuck(*seen: tuple[int, int, float] | None) -> list[bool]:
     said = []
     for look in seen:
         if look is None:
-            watchdog.excuse()
+            watchdog.reset()
         else:
             said.append(watchdog.is_stuck(*look))
     return said

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from reconciler.metrics import METRICS, ReconcilerMetrics
 from reconciler.pace import Pace
-from reconciler.status import SourceStanding, Standing
+from reconciler.status import ReconcilerStatus, SourceStatus
 from simulator.api import Manners
 from tests.support.reconciling import PLENTY, Center
 from tests.support.worlds import a_world
@@ -27,7 +27,7 @@ def test_every_metric_has_its_meaning_and_the_numbers_are_those_of_the_run(tmp_p
         )
     }
     registry = CollectorRegistry()
-    registry.register(ReconcilerMetrics(center.api, center.standing))
+    registry.register(ReconcilerMetrics(center.api, center.status))
     assert {family.name: family.documentation for family in registry.collect()} == {
         metric.name: metric.meaning for metric in METRICS
     }
@@ -44,22 +44,22 @@ def test_every_metric_has_its_meaning_and_the_numbers_are_those_of_the_run(tmp_p
     assert number("source_success_timestamp_seconds", source="recordings") == 0
     assert number("source_success_timestamp_seconds", source="queues") == AFTERWARDS.timestamp()
     assert number("success_timestamp_seconds") == AFTERWARDS.timestamp()
-    assert list(center.standing.status()["skipped"]) == ["recordings"]  # type: ignore[call-overload]
+    assert list(center.status.as_json()["skipped"]) == ["recordings"]  # type: ignore[call-overload]
     center.close()
 
 
 def test_a_run_in_which_a_source_failed_is_no_success_and_one_that_may_not_be_used_is_no_failure() -> None:
-    standing = Standing({"queues": SourceStanding(), "recordings": SourceStanding(fault="403", forbidden=True)})
-    standing.sources["queues"].fault = "no answer"
-    standing.end(AFTERWARDS)
-    assert standing.succeeded_at is None
-    standing.sources["queues"].fault = None
-    standing.end(AFTERWARDS)
-    assert standing.succeeded_at == AFTERWARDS
-    assert standing.status()["skipped"] == {"recordings": "403"}
+    status = ReconcilerStatus({"queues": SourceStatus(), "recordings": SourceStatus(fault="403", forbidden=True)})
+    status.sources["queues"].fault = "no answer"
+    status.end(AFTERWARDS)
+    assert status.succeeded_at is None
+    status.sources["queues"].fault = None
+    status.end(AFTERWARDS)
+    assert status.succeeded_at == AFTERWARDS
+    assert status.as_json()["skipped"] == {"recordings": "403"}
 
 
 def test_nothing_that_may_be_used_is_no_success() -> None:
-    standing = Standing({"queues": SourceStanding(fault="403", forbidden=True)})
-    standing.end(AFTERWARDS)
-    assert standing.succeeded_at is None
+    status = ReconcilerStatus({"queues": SourceStatus(fault="403", forbidden=True)})
+    status.end(AFTERWARDS)
+    assert status.succeeded_at is None

@@ -11,8 +11,8 @@ import pytest
 
 from eventlog.log import LogExtent, Record
 from eventlog.sqlite.log import SqliteLog
-from holdtime.service.outage import between
 from processors.landing.landing import Landing
+from reconciler.outage import between
 from reconciler.windows import Window
 from schedules.freshness import (
     lacking,

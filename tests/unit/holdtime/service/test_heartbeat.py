@@ -14,11 +14,8 @@ from eventlog.log import (
     LogUnavailableError,
     Record,
 )
-from holdtime.service.outage import (
-    NOTICED,
-    between,
-    keep_telling,
-)
+from holdtime.service.heartbeat import keep_beating
+from reconciler.outage import MIN_OUTAGE, between
 from tests.support.builders import NOON
 
 MINUTE = timedelta(minutes=1)
@@ -76,7 +73,7 @@ def told(
         raise _EndError
 
     ticks = clock()
-    telling = keep_telling(place, cast("Log", place), clock=lambda: next(ticks), elapsed=elapsed, every_s=0)
+    telling = keep_beating(place, cast("Log", place), clock=lambda: next(ticks), elapsed=elapsed, every_s=0)
     with pytest.raises((_EndError, RuntimeError)):
         asyncio.run(telling)
     return place.down
@@ -89,7 +86,7 @@ def test_the_first_one_ever_tells_of_no_outage() -> None:
 def test_one_that_comes_after_a_time_without_any_tells_that_time_once() -> None:
     place = Place(NOON)
     assert told(place, (NOON + 9 * MINUTE, {}), (NOON + 10 * MINUTE, {})) == [(NOON, NOON + 9 * MINUTE)]
-    assert told(place, (NOON + 10 * MINUTE + NOTICED / 2, {})) == [(NOON, NOON + 9 * MINUTE)]
+    assert told(place, (NOON + 10 * MINUTE + MIN_OUTAGE / 2, {})) == [(NOON, NOON + 9 * MINUTE)]
 
 
 def test_one_that_is_joined_by_another_tells_nothing() -> None:
@@ -105,7 +102,7 @@ def test_what_cannot_be_told_is_told_later() -> None:
 
 def test_time_in_which_a_spool_took_webhooks_is_no_outage() -> None:
     moments = [(NOON + nth * MINUTE, {"away": 0 < nth < 30}) for nth in range(31)]
-    assert all(later - earlier < NOTICED for (earlier, _), (later, _) in pairwise(moments))
+    assert all(later - earlier < MIN_OUTAGE for (earlier, _), (later, _) in pairwise(moments))
     assert told(Place(NOON), *moments) == []
 
 

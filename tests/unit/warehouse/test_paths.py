@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdtime.config.paths import database, expanded
+from warehouse.paths import database, expanded
 
 ME = pwd.getpwuid(os.geteuid())
 
