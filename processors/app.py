@@ -21,7 +21,7 @@ from processors.metrics import ProcessorMetrics
 from processors.outbox.outbox import Change
 from processors.outbox.relay import Relay
 from processors.progress import Duty, Progress
-from processors.publishing import Publisher, Publishing
+from processors.publishing import Publishing, ReplicaPublisher
 from warehouse.database import ROW_GROUP_SIZE
 
 MAX_RECORDS = 4 * ROW_GROUP_SIZE
@@ -50,7 +50,7 @@ class Processor:
 
     reader: LogReader
     landing: Landing
-    publisher: Publisher
+    publisher: ReplicaPublisher
     metrics: ProcessorMetrics
     publish_changes: Callable[[list[Change]], None] | None = None
     publish_every: timedelta = timedelta(seconds=2)

@@ -24,8 +24,8 @@ AGAIN_AT_MOST = timedelta(seconds=5)
 log = structlog.get_logger("processor")
 
 
-class Publisher(Protocol):
-    """Puts out the replica in two steps (`warehouse.replica.Publisher`)."""
+class ReplicaPublisher(Protocol):
+    """Publishes the replica in two steps; `warehouse.replica.Publisher` does."""
 
     def copy(self) -> None:
         """Copy the warehouse as it is, in landing's thread. Raises OSError, duckdb.Error, DamagedError."""
@@ -48,7 +48,7 @@ class Publishing:
     At most a tenth of the time goes into it.
     """
 
-    publisher: Publisher
+    publisher: ReplicaPublisher
     progress: Progress
     metrics: ProcessorMetrics
     clock: Callable[[], datetime]

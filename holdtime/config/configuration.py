@@ -45,11 +45,11 @@ Zone = Annotated[str, AfterValidator(_time_zone)]
 Variant = Annotated[str, AfterValidator(_variant)]
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ServiceLevel(Section):
+class ServiceLevel(ConfigSection):
     """`[service_level]`: which service level the reports show first."""
 
     threshold_secs: Seconds = 20
@@ -58,7 +58,7 @@ class ServiceLevel(Section):
     variant: Variant = "short_abandons_excluded"
 
 
-class QueueTerms(Section):
+class QueueTerms(ConfigSection):
     """`[[queue]]`: what holds for one queue from a date on, in the queue's time zone. Left open, it stays as before."""
 
     name: str = Field(min_length=1)
@@ -72,7 +72,7 @@ class QueueTerms(Section):
     holidays: tuple[Annotated[date, Strict()], ...] | None = None
 
 
-class Kafka(Section):
+class Kafka(ConfigSection):
     """`[kafka]`: how the log on Kafka is reached and kept; nothing of it matters to a log in a file."""
 
     tls: bool = False
@@ -88,20 +88,20 @@ class Kafka(Section):
     tracing: bool = False
 
 
-class Completeness(Section):
+class Completeness(ConfigSection):
     """`[completeness]`: below which score figures are marked."""
 
     floor: float = Field(default=0.98, ge=0, le=1)
 
 
-class Reconciliation(Section):
+class Reconciliation(ConfigSection):
     """`[reconciler]`: how often Telnyx is asked what the webhooks missed, and how gently."""
 
     every_minutes: float = Field(default=60, ge=1, le=24 * 60)
     requests_a_minute: int = Field(default=240, ge=1, le=100_000)
 
 
-class Http(Section):
+class Http(ConfigSection):
     """`[http]`: how many may connect, and under which names the pages are served."""
 
     connections: int | None = Field(default=None, ge=8, le=1_000_000)
@@ -109,7 +109,7 @@ class Http(Section):
     hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")], ...] = ()
 
 
-class Configuration(Section):
+class Configuration(ConfigSection):
     """`holdtime.toml`, all of it optional."""
 
     timezone: Zone = "UTC"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from holdtime.config import configuration as file
 from holdtime.config import environment as variables
-from holdtime.config.configuration import CONFIG_FILE, Configuration, Section
+from holdtime.config.configuration import CONFIG_FILE, ConfigSection, Configuration
 from holdtime.config.environment import Environment
 from holdtime.config.faults import ConfigurationError, fault_lines
 from warehouse import os_error
@@ -16,7 +16,7 @@ from warehouse import os_error
 __all__ = ["CONFIG_FILE", "Configuration", "ConfigurationError", "Environment", "Settings", "load"]
 
 
-class Settings(Section):
+class Settings(ConfigSection):
     """Everything that is configured."""
 
     environment: Environment

@@ -28,7 +28,7 @@ from processors.landing.landed import Landed
 from processors.landing.landing import Landing
 from processors.landing.prepared import Prepared
 from processors.metrics import ProcessorMetrics
-from processors.publishing import Publisher
+from processors.publishing import ReplicaPublisher
 from tests.support.builders import (
     LATER,
     NOON,
@@ -73,7 +73,7 @@ class Center:
         *,
         reader: LogReader | None = None,
         landing: Landing | None = None,
-        publisher: Publisher | None = None,
+        publisher: ReplicaPublisher | None = None,
         publish_every: timedelta = timedelta(0),
         keep_landed: timedelta = timedelta(days=7),
     ) -> Processor:
