@@ -96,7 +96,7 @@ class WebhookEndpoint:
         """Return the delivery that the head begins, or the answer that refuses it."""
         headers = self._judge(head)
         if isinstance(headers, DeliveryOutcome):
-            return self._ended(headers)
+            return self._end(headers)
         return WebhookDelivery(self, headers)
 
     async def take(self, body: bytes, headers: SignatureHeaders) -> Answer:
@@ -104,7 +104,7 @@ class WebhookEndpoint:
         # Small bodies are bounded by number. Large ones, which Telnyx hardly sends, are bounded by bytes as well.
         size = len(body) if len(body) > _SMALL_BYTES else 0
         if self.in_flight >= self._max_in_flight or (size and self.held_bytes + size > self._max_held_bytes):
-            return self._ended(DeliveryOutcome.OVERLOADED)
+            return self._end(DeliveryOutcome.OVERLOADED)
         self.in_flight += 1
         self.held_bytes += size
         try:
@@ -115,13 +115,13 @@ class WebhookEndpoint:
         finally:
             self.in_flight -= 1
             self.held_bytes -= size
-        return self._ended(outcome)
+        return self._end(outcome)
 
     def cut_off(self, outcome: DeliveryOutcome) -> None:
         """Count a delivery whose body never became complete."""
         self._metrics.delivery_ended(outcome)
 
-    def _ended(self, outcome: DeliveryOutcome) -> Answer:
+    def _end(self, outcome: DeliveryOutcome) -> Answer:
         self._metrics.delivery_ended(outcome)
         return ANSWERS[outcome]
 

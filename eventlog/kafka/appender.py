@@ -60,7 +60,7 @@ class KafkaAppender:
 
     async def start(self) -> None:
         """Begin to connect; raise UnusableTopicError where the cluster answers and its topics lose records."""
-        first = self._connecting = self._begin(self._connect())
+        first = self._connecting = self._start_task(self._connect())
         done, _ = await asyncio.wait([first], timeout=_START_S)
         if done and first.exception() is not None:
             self._connecting.cancel()
@@ -95,9 +95,9 @@ class KafkaAppender:
                     record.body, to.topic, key=to.key, headers=headers(record, to), correlation_id=to.event_id or "none"
                 )
         except TimeoutError:
-            self._failed(broker, f"Kafka did not confirm a record within {self._deadline_s} s", fatal=False)
+            self._fail(broker, f"Kafka did not confirm a record within {self._deadline_s} s", fatal=False)
         except FAILURES as error:
-            self._failed(broker, f"Kafka: {type(error).__name__}", fatal=not _is_passing(error))
+            self._fail(broker, f"Kafka: {type(error).__name__}", fatal=not _is_passing(error))
         else:
             self.unavailable = self._failed_at = None
             self._succeeded_at = time.monotonic()
@@ -115,7 +115,7 @@ class KafkaAppender:
             self.unavailable = self._failed_at = None
             log.info("log_available")
 
-    def _failed(self, broker: KafkaBroker, reason: str, *, fatal: bool) -> None:
+    def _fail(self, broker: KafkaBroker, reason: str, *, fatal: bool) -> None:
         """Note a failed append; a producer that failed for good is replaced. Raises LogUnavailableError."""
         if self.unavailable is None:
             log.error("log_unavailable", reason=reason)
@@ -124,28 +124,28 @@ class KafkaAppender:
         stuck = time.monotonic() - self._succeeded_at > STUCK_S
         idle = self._connecting is None or self._connecting.done()
         if (fatal or stuck) and broker is self._broker and idle:
-            self._connecting = self._begin(self._connect())
+            self._connecting = self._start_task(self._connect())
         raise LogUnavailableError(reason)
 
-    def _begin(self, connecting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_task(self, connecting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(connecting)
-        task.add_done_callback(self._connected_or_not)
+        task.add_done_callback(self._check_connected)
         return task
 
-    def _connected_or_not(self, connecting: asyncio.Task[None]) -> None:
+    def _check_connected(self, connecting: asyncio.Task[None]) -> None:
         """Report topics that cannot be used, and connect again after a while: somebody may have put them right."""
         error = None if connecting.cancelled() else connecting.exception()
         if error is not None:
             self.unavailable, self._failed_at = str(error), None
             log.error("log_unavailable", reason=self.unavailable)
-            self._connecting = self._begin(self._connect(after_s=_RETRY_TOPICS_S))
+            self._connecting = self._start_task(self._connect(after_s=_RETRY_TOPICS_S))
 
     async def _connect(self, *, after_s: float = 0.0) -> None:
         """Make a producer, however long that takes, and replace the one before with it."""
         await asyncio.sleep(after_s)
         async for attempt in stamina.retry_context(on=FAILURES, attempts=None, timeout=None, wait_max=2.0):
             with attempt:
-                broker = await self._connected()
+                broker = await self._make_broker()
         before, self._broker = self._broker, broker
         self._succeeded_at = time.monotonic()
         self.unavailable = self._failed_at = None
@@ -155,7 +155,7 @@ class KafkaAppender:
             self._retired.add(retiring)
             retiring.add_done_callback(self._retired.discard)
 
-    async def _connected(self) -> KafkaBroker:
+    async def _make_broker(self) -> KafkaBroker:
         async with contextlib.AsyncExitStack() as stack:
             admin = self._connection.admin()
             stack.push_async_callback(admin.close)

@@ -65,7 +65,7 @@ class Buffer:
                 self._records += len(run)
                 self.held_bytes += run.size
             if self._loose_records >= ROWS_A_CHUNK:
-                self._bring_into_columns()
+                self._make_chunk()
             self.is_behind = is_behind
             self._changed.notify_all()
 
@@ -81,8 +81,8 @@ class Buffer:
                 self._changed.wait_for(lambda: self._is_enough(limit), _FILL_S)
             if self._fault is not None:
                 raise self._fault
-            self._bring_into_columns()
-            taken = Batch.joined(self._first(limit))
+            self._make_chunk()
+            taken = Batch.joined(self._take_chunks(limit))
             self._records -= len(taken)
             self.next_taken |= {number: offset + 1 for number, offset in taken.reached().items()}
             has_room = self.has_room()
@@ -109,7 +109,7 @@ class Buffer:
         full = self._records >= limit or not self.has_room()
         return full or not self.is_behind or self.failure is not None
 
-    def _first(self, limit: int) -> Sequence[pa.RecordBatch]:
+    def _take_chunks(self, limit: int) -> Sequence[pa.RecordBatch]:
         first, room = [], limit
         while self._chunks and room:
             chunk = self._chunks.popleft()
@@ -121,7 +121,7 @@ class Buffer:
             self.held_bytes -= pc.sum(pc.binary_length(chunk.column("body"))).as_py()
         return first
 
-    def _bring_into_columns(self) -> None:
+    def _make_chunk(self) -> None:
         """Make one chunk: columns take less memory, and small chunks cost as much time as large ones."""
         if self._loose_records:
             self._chunks.append(chunk(self._loose))

@@ -39,7 +39,7 @@ class KafkaLiveness:
         """Write that an ingest is there `now`; return once that is durable."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                broker = await self._connected()
+                broker = await self._connect()
                 began = time.monotonic()
                 await broker.publish(
                     str((now - _EPOCH) // _MICROSECOND).encode(), self._connection.layout.alive, key=_KEY
@@ -53,7 +53,7 @@ class KafkaLiveness:
         """Return when an ingest last wrote a beat; None where none ever did."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await self._connected()
+                await self._connect()
                 return await self._last_beat()
         except (TimeoutError, *FAILURES) as error:
             raise LogUnavailableError(f"Kafka: {type(error).__name__}") from None
@@ -64,7 +64,7 @@ class KafkaLiveness:
         if broker is not None:
             await end(broker, DEADLINE_S)
 
-    async def _connected(self) -> KafkaBroker:
+    async def _connect(self) -> KafkaBroker:
         """Return the producer, after making the topic where it is missing."""
         if self._broker is not None:
             return self._broker

@@ -77,10 +77,10 @@ class Session:
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             no_reply=True,
-            parser=_linked if self.broker.middlewares else _as_it_is,
+            parser=_message_with_links if self.broker.middlewares else _message,
             decoder=_raw,
         )
-        subscriber(self._take_in)
+        subscriber(self._keep_fetched)
         require_manual(self.broker)
         try:
             await self.broker.start()
@@ -133,15 +133,15 @@ class Session:
     def _partition(self, number: int) -> Partition:
         return Partition(*self.layout.topic_and_partition(number))
 
-    async def _take_in(self, runs: Sequence[RecordRun]) -> None:
+    async def _keep_fetched(self, runs: Sequence[RecordRun]) -> None:
         """Put the runs of a fetch, one for each partition, into the buffer; wait until it has room again."""
         try:
             for run in runs:
                 if self._is_gap(run):
-                    await self._look_at_gap(run.number, self.next_read[run.number])
-            is_behind = await self._kafka_has_more()
+                    await self._examine_gap(run.number, self.next_read[run.number])
+            is_behind = await self._is_behind()
             # `seek` may have been called meanwhile; from here on it cannot be.
-            following = [each for run in runs for each in self._what_follows(run)]
+            following = [each for run in runs for each in self._following_part(run)]
             if following:
                 self.buffer.keep(following, is_behind=is_behind)
                 if not self.buffer.has_room():
@@ -158,7 +158,7 @@ class Session:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._room.set)
 
-    async def _kafka_has_more(self) -> bool:
+    async def _is_behind(self) -> bool:
         """Say whether Kafka was seen to hold records that it has not given. Marks at the end do not count."""
         consumer = self._subscribed()
         for partition_ in map(self._partition, self.next_read):
@@ -169,7 +169,7 @@ class Session:
     def _is_gap(self, run: RecordRun) -> bool:
         return run.offsets[0] > self.next_read[run.number] >= 0 and run.number not in self._gaps
 
-    def _what_follows(self, run: RecordRun) -> list[RecordRun]:
+    def _following_part(self, run: RecordRun) -> list[RecordRun]:
         """Return the part of a run that comes next; none where other records have to come before it."""
         number = run.number
         following = self.next_read[number]
@@ -182,7 +182,7 @@ class Session:
         self.next_read[number] = run.offsets[-1] + 1
         return [run]
 
-    async def _look_at_gap(self, number: int, following: int) -> None:
+    async def _examine_gap(self, number: int, following: int) -> None:
         """Find out whether Kafka has dropped the record that should have come next; if not, read it.
 
         Where Kafka was asked for that offset and again gives later ones, there is no record at it: transactions of
@@ -211,14 +211,14 @@ def require_manual(broker: KafkaBroker) -> None:
             raise AssertionError(f"{subscriber} has {policy}, expected MANUAL without a group: it would lose records")
 
 
-async def _as_it_is(runs: Sequence[RecordRun]) -> KafkaMessage:
+async def _message(runs: Sequence[RecordRun]) -> KafkaMessage:
     """Return the runs as a message, without parsing the headers of each record: the runs have read them."""
     return KafkaMessage(raw_message=runs, body=b"", headers=_text_headers(runs[0].headers[0]), consumer=FAKE_CONSUMER)
 
 
-async def _linked(runs: Sequence[RecordRun]) -> KafkaMessage:
+async def _message_with_links(runs: Sequence[RecordRun]) -> KafkaMessage:
     """Return the same with links, for middlewares that follow where records come from."""
-    message = await _as_it_is(runs)
+    message = await _message(runs)
     message.raw_message = SummedLength(runs)
     first = islice(chain.from_iterable(run.headers for run in runs), LINKS)
     message.batch_headers = [_text_headers(each) for each in first]

@@ -58,7 +58,7 @@ class SpooledLog:
     async def start(self) -> None:
         """Open the spool, begin to connect and to drain; raise UnusableLogError, OSError, UnusableTopicError."""
         await self._spool.start()
-        self.waiting = await asyncio.to_thread(_left_over, self._spool)
+        self.waiting = await asyncio.to_thread(_count_waiting, self._spool)
         await self._log.start()
         self._draining = asyncio.create_task(self._drain())
 
@@ -160,7 +160,7 @@ class SpooledLog:
         """Send the records of one entity one after the other, and entities side by side."""
         together: dict[bytes | None, list[Record]] = defaultdict(list)
         for record in records_of(batch):
-            for each in _fitting(record):
+            for each in _pieces_of(record):
                 together[address(each, self._layout).key].append(each)
 
         async def in_turn(records: list[Record]) -> None:
@@ -172,7 +172,7 @@ class SpooledLog:
                 raise outcome
 
 
-def _fitting(record: Record) -> list[Record]:
+def _pieces_of(record: Record) -> list[Record]:
     """Return the record; where it is the rest of damaged ones, in pieces: Kafka may not take it at once."""
     if record.rejection != DAMAGED:
         return [record]
@@ -180,7 +180,7 @@ def _fitting(record: Record) -> list[Record]:
     return [record._replace(body=record.body[start : start + _PIECE_BYTES]) for start in starts]
 
 
-def _left_over(spool: SqliteLog) -> int:
+def _count_waiting(spool: SqliteLog) -> int:
     """Return how many records an earlier process left in the spool; drained positions are never given again."""
     first = spool.read({}, 1).offsets
     return spool.end()[spool.PARTITION] - first[0] + 1 if first else 0

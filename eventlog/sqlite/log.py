@@ -83,8 +83,8 @@ class SqliteLog:
         require_ours(self._path, was_used=was_used)
         lock = WriterLock(self._path)
         try:
-            connection = salvage.opened(self._path, self._clock(), was_used=was_used)
-            self._writer = Writer(connection, self._bounds, self._on_commit, self._salvaged)
+            connection = salvage.open_or_salvage(self._path, self._clock(), was_used=was_used)
+            self._writer = Writer(connection, self._bounds, self._on_commit, self._replace_damaged)
         except BaseException:
             lock.release()
             raise
@@ -151,7 +151,7 @@ class SqliteLog:
 
     def may_go_on(self) -> bool:
         """Say whether the log's end is unknown, because it was damaged: it may go on after any later position."""
-        return self._asked(partial(self._reader.marked, SALVAGED)) > 0
+        return self._ask(partial(self._reader.marked, SALVAGED)) > 0
 
     def read(self, after: Positions, limit: int) -> Batch:
         """Return up to `limit` records that follow `after`, fewer where their bodies are large, at least one if any."""
@@ -160,10 +160,10 @@ class SqliteLog:
             seen = self._salvages
             given = self._writer.last if self._writer is not None else 0
             try:
-                groups = self._asked(partial(self._reader.groups, last, limit, given))
+                groups = self._ask(partial(self._reader.groups, last, limit, given))
                 break
             except DamagedLogError as damage:
-                self._have_salvaged(damage, seen)
+                self._request_salvage(damage, seen)
         if not groups:
             return EMPTY_BATCH
         skipped = max(0, last - groups[0].first_position + 1)  # only of the first group a part may lie before `last`
@@ -172,10 +172,10 @@ class SqliteLog:
     def end(self) -> Positions:
         """Return the last position that was given, also when its record is forgotten by now; none in a new log."""
         try:
-            last = self._asked(self._reader.last_position)
+            last = self._ask(self._reader.last_position)
         except DamagedLogError as damage:
             if self._writer is None:
-                raise LogUnavailableError(self._damaged(damage)) from damage
+                raise LogUnavailableError(self._damage_text(damage)) from damage
             last = self._writer.last
         return {PARTITION: last} if last else {}
 
@@ -203,13 +203,13 @@ class SqliteLog:
             except LogUnavailableError as error:
                 if not is_damage(error.__cause__):
                     raise
-                self._have_salvaged(error, seen)
+                self._request_salvage(error, seen)
                 continue
             if dropped == 0:
                 return forgotten
             forgotten += dropped
 
-    def _asked(self, question: Callable[[], T]) -> T:
+    def _ask(self, question: Callable[[], T]) -> T:
         """Return the reader's answer. Raises LogUnavailableError, DamagedLogError."""
         try:
             return question()
@@ -218,17 +218,17 @@ class SqliteLog:
                 raise
             raise DamagedLogError(str(error)) from error  # it was ours when the writer opened it
 
-    def _have_salvaged(self, damage: Exception, seen: int) -> None:
+    def _request_salvage(self, damage: Exception, seen: int) -> None:
         """Have the writer salvage the log, unless it was salvaged since `seen` was counted."""
         if self._writer is None:
-            raise LogUnavailableError(self._damaged(damage)) from damage
+            raise LogUnavailableError(self._damage_text(damage)) from damage
         if seen == self._salvages:
             self._writer.salvage(str(damage))
 
-    def _damaged(self, damage: Exception) -> str:
+    def _damage_text(self, damage: Exception) -> str:
         return f"{self._path} is damaged: {damage}; `holdtime up` sets it aside and goes on with what can be read of it"
 
-    def _salvaged(self, connection: sqlite3.Connection, last: int, reason: str) -> sqlite3.Connection:
+    def _replace_damaged(self, connection: sqlite3.Connection, last: int, reason: str) -> sqlite3.Connection:
         """Set the log aside and return the connection of a new one. Runs in the writer's thread."""
         with self._reader.closed():
             salvaged = salvage.salvage(self._path, self._clock(), reason=reason, connection=connection, last=last)

@@ -34,7 +34,7 @@ _MAX_LOST = 10_000
 log = structlog.get_logger("ingest")
 
 
-def opened(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Connection:
+def open_or_salvage(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Connection:
     """Open the log for writing; salvage it where it is damaged. Raises UnusableLogError, OSError, sqlite3.Error."""
     finish(path, now)
     if path.exists() and not path.stat().st_size and not was_used:
@@ -48,7 +48,7 @@ def opened(path: Path, now: datetime, *, was_used: bool = False) -> sqlite3.Conn
 
 def set_aside(path: Path) -> list[Path]:
     """Return the damaged files of a log, or of another SQLite file, that were set aside, the oldest first."""
-    found = sorted(path.parent.glob(f"{_escaped(path.name)}.damaged-*"))
+    found = sorted(path.parent.glob(f"{_escape_glob(path.name)}.damaged-*"))
     return [each for each in found if not each.name.endswith(("-wal", "-shm", "-journal"))]
 
 
@@ -146,10 +146,10 @@ class _Refill:
             marks = {FORGOTTEN: reached}
         for each in sound:
             self.at_us = each.newest_us
-            self._say_lost(reached, each.first - 1)
+            self._write_lost(reached, each.first - 1)
             self._save(each)
             reached = max(reached, each.last)
-        self._say_lost(reached, known)
+        self._write_lost(reached, known)
         for name in (FORGOTTEN, OLDER):
             put_mark(self.connection, name, marks.get(name, 0))
         if last is None:
@@ -163,7 +163,7 @@ class _Refill:
         insert(self.connection, group)
         self.saved += group.records
 
-    def _say_lost(self, reached: int, last: int) -> None:
+    def _write_lost(self, reached: int, last: int) -> None:
         """Write that the records after `reached` and up to `last` are lost, with the damaged rest of them."""
         if reached >= last:
             return
@@ -194,5 +194,5 @@ def _free(path: Path, now: datetime) -> Path:
         number += 1
 
 
-def _escaped(name: str) -> str:
+def _escape_glob(name: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in name)

@@ -164,7 +164,7 @@ class Writer:
         try:
             await self._insert(group)
         except Exception as error:  # noqa: BLE001 - raised to every append of the group, which SQLite has rolled back
-            self._failed(str(unwritable(error, self._file)))
+            self._note_failure(str(unwritable(error, self._file)))
             for waiting in group:
                 if not waiting.durable.done():
                     waiting.durable.set_exception(unwritable(error, self._file))
@@ -186,7 +186,7 @@ class Writer:
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
-            await self._salvaged(f"SQLite says: {error}")
+            await self._salvage_log(f"SQLite says: {error}")
             await self._disk.run(self._insertion(group))
 
     def _insertion(self, group: list[_Waiting]) -> Callable[[], sqlite3.Cursor]:
@@ -194,14 +194,14 @@ class Writer:
         statement, values = insertion([waiting.record for waiting in group], after=self._last)
         return partial(self._connection.execute, statement, values)
 
-    async def _salvaged(self, reason: str) -> None:
+    async def _salvage_log(self, reason: str) -> None:
         if self._salvage is None:
             raise LogUnavailableError(f"the log is damaged: {reason}")
         self._connection = await self._disk.run(partial(self._salvage, self._connection, self._last, reason))
         self._identity = _identity(self._file)
         self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))
 
-    def _failed(self, reason: str) -> None:
+    def _note_failure(self, reason: str) -> None:
         if self._failure is None:
             log.error("log_unavailable", reason=reason)
         self._failure, self._failed_at = reason, self._loop.time()
@@ -223,7 +223,7 @@ class Writer:
         try:
             if isinstance(step, str):
                 answer = None
-                await self._salvaged(step)
+                await self._salvage_log(step)
             else:
                 answer = await self._disk.run(partial(step, self._connection))
                 self._last = max(self._last, await self._disk.run(partial(last_position, self._connection)))

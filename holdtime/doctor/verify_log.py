@@ -37,13 +37,13 @@ class Verified:
     """Counts of a log's records: in all, and of those that count as verified by the key that signed them.
 
     `by_key` counts by the place of the key, the newest 1. `unknown` were signed by none of the keys: one that is no
-    longer configured, or nobody. `unsealed` came before the log kept signatures.
+    longer configured, or nobody. `unsigned` came before the log kept signatures.
     """
 
     records: int = 0
     by_key: Counter[int] = field(default_factory=Counter)
     unknown: int = 0
-    unsealed: int = 0
+    unsigned: int = 0
     unverified: int = 0
     damaged: int = 0
 
@@ -55,7 +55,7 @@ class Verified:
         elif not record.verified:
             self.unverified += 1
         elif record.signature_headers is None:
-            self.unsealed += 1
+            self.unsigned += 1
         elif (index := verifier.matching_key(record.body, record.signature_headers)) is None:
             self.unknown += 1
         else:
@@ -140,9 +140,9 @@ def _said(name: str, found: Verified) -> Iterator[Check]:
             f"{found.unknown:,} records count as verified, and none of the keys signed them: unknown key, or forged",
             "add the keys of that time to TELNYX_PUBLIC_KEY and try again; what is left was changed in the log",
         )
-    if found.unsealed:
+    if found.unsigned:
         yield Check(
-            "signatures", Severity.NOTE, f"{found.unsealed:,} verified records came before the log kept signatures"
+            "signatures", Severity.NOTE, f"{found.unsigned:,} verified records came before the log kept signatures"
         )
     if found.unverified:
         yield Check("signatures", Severity.NOTE, f"{found.unverified:,} records have none: replayed or reconciled")

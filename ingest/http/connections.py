@@ -103,7 +103,7 @@ class Connections:
         """Bytes of all unfinished requests."""
         return self._held
 
-    def opened(self, connection: RegisteredConnection) -> bool:
+    def register(self, connection: RegisteredConnection) -> bool:
         """Register a new connection, and shed another where there are too many; False where there is no room."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()

@@ -163,7 +163,7 @@ class HttpConnection(ClientStream):
             answer = _FAILED
         keeps_alive = head.keeps_alive and not self._is_stopping and not answer.closes
         self._write(answer.kept_alive if keeps_alive else answer.closing)
-        self._answered(keeps_alive=keeps_alive)
+        self._finish_answer(keeps_alive=keeps_alive)
 
     async def _serve(self, head: Head, body: bytes) -> None:
         exchange = self._exchange = AsgiExchange(head, body, write=self._write, drain=self._drain)
@@ -176,7 +176,7 @@ class HttpConnection(ClientStream):
         if not exchange.is_begun:
             self._write(_FAILED.last(head.method))
         self._exchange = None
-        self._answered(keeps_alive=exchange.is_complete and exchange.keeps_alive)
+        self._finish_answer(keeps_alive=exchange.is_complete and exchange.keeps_alive)
 
     def _refuse(self, answer: Answer, outcome: DeliveryOutcome) -> None:
         """Refuse an unreadable request, and count it, as a delivery if it is one."""

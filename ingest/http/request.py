@@ -105,7 +105,7 @@ class HeadReader:
         self._parse(piece)
         if at >= 0:
             self.forget()
-            self.head = self._completed()
+            self.head = self._complete()
         return stop
 
     def forget(self) -> None:
@@ -154,7 +154,7 @@ class HeadReader:
             return
         raise RefusedRequestError(400, "malformed request line")
 
-    def _completed(self) -> Head:
+    def _complete(self) -> Head:
         if self._line is None or not self._is_read:
             raise RefusedRequestError(400, "malformed request")
         headers = [(name.lower(), value.rstrip(b" \t")) for name, value in self._raw]

@@ -45,7 +45,7 @@ class ClientStream(asyncio.BufferedProtocol):
         self._ours.add(self)
         self.address = remote_address(transport.get_extra_info("peername"))
         self._port = (transport.get_extra_info("sockname") or ("", 0))[1]
-        if not self._connections.opened(self):
+        if not self._connections.register(self):
             self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
@@ -86,7 +86,7 @@ class ClientStream(asyncio.BufferedProtocol):
         if self._is_answering:
             self._connections.move(self, ConnectionState.ANSWER)
         else:
-            self._next()
+            self._await_next()
 
     def _wait_for_turn(self, read_bytes: int) -> None:
         """Read on in a body when it is its turn, where so many bytes at once show that the body is large."""
@@ -99,7 +99,7 @@ class ClientStream(asyncio.BufferedProtocol):
         if self.state is ConnectionState.BODY:
             self._transport.resume_reading()
 
-    def _answered(self, *, keeps_alive: bool) -> None:
+    def _finish_answer(self, *, keeps_alive: bool) -> None:
         self._is_answering = False
         if self.state is None:
             return
@@ -108,9 +108,9 @@ class ClientStream(asyncio.BufferedProtocol):
         elif self._is_write_paused:
             self._connections.move(self, ConnectionState.READER)
         else:
-            self._next()
+            self._await_next()
 
-    def _next(self) -> None:
+    def _await_next(self) -> None:
         """Go on with the next request, whose beginning may be here.
 
         Requests that were sent before their turn wait for one: else a thousand connections full of requests would be

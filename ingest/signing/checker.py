@@ -93,7 +93,7 @@ class Checker(asyncio.Protocol):
         if self._opened is not None:
             self._opened.close()
         if self._process is not None:
-            await asyncio.to_thread(_ended, self._process)
+            await asyncio.to_thread(_wait_or_kill, self._process)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; the process's first byte says that it is ready."""
@@ -168,7 +168,7 @@ class Checker(asyncio.Protocol):
             self._loop.call_later(START_AGAIN_S, self._start_again)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process to end, and kill it where it does not."""
     try:
         process.wait(2)

@@ -42,7 +42,7 @@ def opened(connections: Connections, *states: ConnectionState, address: str | No
     ones = []
     for state in states:
         ones.append(One(connections, address))
-        assert connections.opened(ones[-1])
+        assert connections.register(ones[-1])
         connections.move(ones[-1], state)
     return ones
 
@@ -61,7 +61,7 @@ def test_when_full_the_oldest_that_waits_goes_and_none_that_is_answered() -> Non
             opened(ours, ConnectionState.ANSWER)
             assert expected.ends == [Shed.FULL]
         assert (answered.ends, ours.count()) == ([], 4)
-        assert not ours.opened(One(ours)), "all are being answered"
+        assert not ours.register(One(ours)), "all are being answered"
         assert ours.count() == 4
 
     on_a_loop(scenario)
@@ -100,7 +100,7 @@ def test_an_address_that_has_too_many_loses_its_own_oldest() -> None:
         assert (first.ends, second.ends, third.ends) == ([], [Shed.ADDRESS_FULL], [])
         opened(ours, ConnectionState.ANSWER, address="192.0.2.1")
         assert third.ends == [Shed.ADDRESS_FULL]
-        assert not ours.opened(One(ours, "192.0.2.1"))
+        assert not ours.register(One(ours, "192.0.2.1"))
         assert not any(one.ends for one in (other, *here))
 
     on_a_loop(scenario)
@@ -166,7 +166,7 @@ def test_whatever_happens_the_bounds_hold_and_nothing_is_forgotten(
             open_ones = [one for one in ones if one.state is not None]
             if step == "open":
                 ones.append(One(ours, f"192.0.2.{number % 2}" if number < 8 else None))
-                ours.opened(ones[-1])
+                ours.register(ones[-1])
             elif open_ones and step == "close":
                 ours.forget(open_ones[number % len(open_ones)])
             elif open_ones and isinstance(step, ConnectionState):
