@@ -19,6 +19,7 @@ from reports.source import Source
 from reports.tables import (
     dimensions,
     policy_notes,
+    visit_data,
     visit_tables,
 )
 from reports.tables.assembly import of_visits
@@ -27,11 +28,8 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    QUEUE,
-    VisitData,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import QUEUE
 from warehouse.catalog import CALLERS
 
 LISTED = 50
@@ -149,12 +147,12 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="abandonment")
     total = made.table([]).row(0, named=True)
     callers = _callers(source, found, request)
-    sections = [*visit_tables.sections(found, by, shown), _by_wait(found), callers]
+    sections = [*visit_data.sections(found, by, shown), _by_wait(found), callers]
     sections += policy_notes.sections(made)
     return of_visits(
         found,

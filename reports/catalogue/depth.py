@@ -23,17 +23,13 @@ from reports.tables import (
     visits,
 )
 from reports.tables.assembly import assembled
-from reports.tables.dimensions import Dimension
+from reports.tables.dimensions import Dimension, interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    OWN,
-    QUEUE,
-    interval_columns,
-)
+from reports.tables.visit_tables import OWN, QUEUE
 from reports.tables.visits import Period, period
 
 _COLUMNS = (

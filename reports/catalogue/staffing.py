@@ -21,20 +21,17 @@ from reports.measures.demand import MAX_AGENTS, Demand, agents_needed
 from reports.measures.measures import every_measure
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import staffing_facts
+from reports.tables import staffing_facts, visit_data
 from reports.tables.assembly import OF_VISITS, of_visits
+from reports.tables.dimensions import interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
 from reports.tables.staffing_facts import HeldUp, Load
-from reports.tables.visit_tables import (
-    QUEUE,
-    VisitData,
-    interval_columns,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import QUEUE
 
 MIN_CALLS = 20
 """From so many calls on, an interval tells whether a model fits."""
@@ -88,7 +85,7 @@ def report(source: Source, request: Request) -> Report:
             "choose the length of intervals with --interval"
         )
     asked = request.cut(Interval.HOUR)
-    found = visit_data(source, asked)
+    found = visit_data.read(source, asked)
     total = found.tables.table([]).row(0, named=True)
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)
     forecasts = [] if found.covered is None else _forecasts(source, asked, found, loads)

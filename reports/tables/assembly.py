@@ -13,7 +13,7 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import VisitData
+from reports.tables.visit_data import VisitData
 from reports.tables.visits import Period
 
 EVERYWHERE = ("tz", "interval", "queues")

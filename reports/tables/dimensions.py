@@ -88,6 +88,16 @@ def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> V
     return ValueKind.TIME if is_within_a_day else ValueKind.DATE
 
 
+def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
+    """Return the columns that name an interval: its beginning and its end, which people see where a period cuts one."""
+    first, last = (None, None) if spine is None else (spine.bounds[0], spine.bounds[-1])
+    priority = 1 if spine is not None and spine.is_cut else 9
+    return (
+        Column("interval_start", length.noun.capitalize(), kind_of_bound(length, first, zone), 1),
+        Column("interval_end", "Until", kind_of_bound(length, last, zone), priority),
+    )
+
+
 def clock(spine: Spine, request: Request) -> pl.DataFrame:
     """Return `hour` (0 to 23) and `weekday` (0 is Monday) of each interval of a spine, on the local clock."""
     locals_ = [at.astimezone(request.zone) for at in spine.bounds[:-1]]

@@ -11,9 +11,8 @@ from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, visits
-from reports.tables.dimensions import Dimension
+from reports.tables.dimensions import Dimension, interval_columns
 from reports.tables.report import Column, Section
-from reports.tables.visit_tables import interval_columns
 from reports.tables.visits import Period
 
 _IN_QUEUES = "and list_contains($queues::varchar[], queue)"

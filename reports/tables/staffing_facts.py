@@ -11,7 +11,7 @@ from reports.calendar.intervals import LENGTH_MS, Spine
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import occupancy
-from reports.tables.visit_tables import VisitData
+from reports.tables.visit_data import VisitData
 from reports.tables.visits import Period
 
 MIN_HELD_UP_MS = 60_000
