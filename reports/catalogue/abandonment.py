@@ -71,7 +71,7 @@ called as (
 spellings as (
     select
         visit_id,
-        case when called.call_leg_id is null then from_number else to_number end as told,
+        case when called.call_leg_id is null then from_number else to_number end as spelling,
         case when called.call_leg_id is null then to_number else from_number end as to_number,
         queue,
         call_session_id,
@@ -88,7 +88,7 @@ from callers
 # a dequeue is such a moment, too.
 _SPOKEN_TO = f"""
 with spellings as (
-    select from_number as told, epoch_us(coalesce(left_at, left_at_latest)) // 1000 as spoken_ms
+    select from_number as spelling, epoch_us(coalesce(left_at, left_at_latest)) // 1000 as spoken_ms
     from queue_visits
     where outcome = 'answered'
     and coalesce(left_at, left_at_latest) >= make_timestamptz($from)
@@ -116,7 +116,7 @@ answered as (
     group by caller
 )
 select
-    told as from_number,
+    spelling as from_number,
     to_number,
     queue,
     gave_up_ms * 1000 as abandoned_at,
@@ -130,7 +130,7 @@ order by answered_since, abandoned_at desc, caller
 """
 # How many visits were abandoned by nobody who can be called, and of how many no number was told at all.
 _NAMELESS = f"""
-select count(*), count(*) filter (coalesce(trim(told), '') = '')
+select count(*), count(*) filter (coalesce(trim(spelling), '') = '')
 from ({_GAVE_UP})
 where caller is null
 """

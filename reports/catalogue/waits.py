@@ -79,8 +79,8 @@ def _with_shares(section: Section) -> Section:
         cumulative_share=pl.when(whole > 0).then(so_far / whole),
     )
     at = len(keys) + 2
-    told = (*section.columns[:at], *_SHARE, *section.columns[at:])
-    return Section(section.name, section.title, told, frame)
+    columns_ = (*section.columns[:at], *_SHARE, *section.columns[at:])
+    return Section(section.name, section.title, columns_, frame)
 
 
 SPEC = ReportSpec(

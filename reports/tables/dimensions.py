@@ -81,7 +81,7 @@ def calendar(name: str, request: Request, covered: Period | None, at: str = "enq
 
 
 def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> ValueKind:
-    """Return how bounds of intervals are told: by the date where they are days and `bound` does not cut one."""
+    """Return the kind of a column of bounds: a date where intervals are days or longer and `bound` cuts none."""
     if length.length is not None:
         return ValueKind.TIME
     is_within_a_day = bound is not None and bound != midnight(bound.astimezone(zone).date(), zone)

@@ -39,7 +39,7 @@ case
 end
 """
 
-# Of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on.
+# The events of a visit that are not known: a visit has an enqueue and a dequeue, or an enqueue alone while it waits.
 MISSING = """
 (
     (enqueued_at_source is distinct from 'observed')::tinyint
@@ -83,8 +83,8 @@ class Visits:
 
     `frame` has the columns queue (an enum in order, of all that were found, asked for or have a policy), enqueued_at
     (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of an answered visit without a wait, how long it can
-    have waited at most), `missing` (of the two events of a visit, those that nobody
-    told), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
+    have waited at most), `missing` (how many of the two events of a visit are not
+    known), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
     `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that
     began outside of business hours, where all are asked for.
