@@ -12,7 +12,7 @@ _VIEWS, CALLERS, _COMPLETENESS, _MEANINGS = (
     files(__package__).joinpath(name).read_text(encoding="utf-8")
     for name in ("views.sql", "callers.sql", "completeness.sql", "comments.toml")
 )
-"""`CALLERS` is a part of a query: the rows of `spellings` as `callers`, with whom each `spelling` stands for, `caller`."""
+"""`CALLERS` is a part of a query: `callers`, the rows of `spellings` with the caller that each `spelling` means."""
 
 _ANYWHERE = "everywhere"
 _ITSELF = "is"

@@ -190,7 +190,7 @@ def _by_wait(found: VisitData) -> Section:
 
 
 def _callers(source: Source, found: VisitData, request: Request) -> Section:
-    """Return whom to call back, those nobody has spoken to since first."""
+    """Return the callers to call back; those who have not been spoken to since come first."""
     rows = pl.from_arrow(source.db.sql(_READ_CALLERS, params=_asked(found, request)).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
     at = pl.from_epoch("abandoned_at", time_unit="us").dt.replace_time_zone("UTC")
@@ -198,7 +198,7 @@ def _callers(source: Source, found: VisitData, request: Request) -> Section:
 
 
 def _nameless(source: Source, found: VisitData, request: Request) -> list[str]:
-    """Return how many visits were abandoned by callers whom nobody can call back, in a sentence; nothing where none."""
+    """Return the sentence about visits of callers who cannot be called back; none where there are none."""
     ((every, untold),) = source.db.execute(_NAMELESS, _asked(found, request)).fetchall()
     if not every:
         return []

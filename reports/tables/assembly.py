@@ -1,4 +1,4 @@
-"""A report put together from what it found: what every report says in the same way is said here."""
+"""Puts a report together: the parts that all reports have in common are added here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

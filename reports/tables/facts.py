@@ -113,7 +113,7 @@ class FactTable:
         return rows.lazy()
 
     def timeless(self, source: Source) -> int:
-        """Return how many facts belong to no period, for nobody knows their time."""
+        """Return how many facts have no known time, and so belong to no period."""
         ((count,),) = source.db.execute(f"select count(*) from {self.table} where {self.moment} is null").fetchall()
         return int(count)
 

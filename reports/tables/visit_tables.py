@@ -109,7 +109,7 @@ class Tables:
         return self.waits[tuple(keys)].lazy()
 
     def merged(self) -> pl.DataFrame:
-        """Return every measure for each queue, those of all its definitions together."""
+        """Return every measure for each queue, the visits of all its definitions together."""
         by = ["queue"]
         aggregated = self._complete(aggregation.rolled_up(self.finest, by), by)
         waits = self._percentiles(by)
@@ -152,7 +152,7 @@ class Tables:
         return replace(self, visits=self.visits.with_columns(become), finest=finest, spine=spine, waits={})
 
     def _complete(self, aggregated: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-        """Return the aggregated with a row of zeros for each queue asked for and each interval in which nobody came."""
+        """Return the aggregates with a row of zeros for each queue asked for and each interval without visits."""
         definitions = self._definitions()
         numbered = self.finest.collect_schema()["queue"]
         groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": numbered})}

@@ -19,7 +19,7 @@ from reports.source import Source
 _MICROSECOND = timedelta(microseconds=1)
 _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
-# A visit of which nobody knows when it began is there when it left.
+# A visit without a known beginning counts when it left.
 _MOMENTS = """
 select coalesce(enqueued_at, left_at) as began, left_at as ended, 1 as facts
 from queue_visits
@@ -31,7 +31,7 @@ _QUEUES = f"select distinct queue from queue_visits where queue is not null and 
 
 _OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
 
-# How long an answered visit can have waited at most, where nobody said when it left.
+# The longest that an answered visit can have waited, where its wait is not known.
 BOUND_MS = """
 case
     when wait_ms is null and outcome = 'answered'
