@@ -51,7 +51,7 @@ def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path) -> Non
 FAILING = """
 import resource, signal, sys
 from pathlib import Path
-from holdtime import output
+from reports.formats import output
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
@@ -109,7 +109,7 @@ def test_what_is_no_regular_file_is_written_to_as_it_is(tmp_path: Path) -> None:
 
 
 def test_standard_output_by_its_path_goes_on_where_its_file_ends(tmp_path: Path) -> None:
-    script = "from pathlib import Path; from holdtime import output; output.write({Path('/dev/stdout'): b'new'})"
+    script = "from pathlib import Path; from reports.formats import output; output.write({Path('/dev/stdout'): b'new'})"
     (tmp_path / "x").write_bytes(b"before ")
     with (tmp_path / "x").open("ab") as file:
         subprocess.run([sys.executable, "-c", f"print('said', end=' '); {script}"], stdout=file, check=True)
