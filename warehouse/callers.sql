@@ -1,21 +1,21 @@
--- callers.sql: `callers`, which are the rows of `spellings` with whom `told` means, beside all else that they have: `caller`
--- is null where that is nobody who can be called. Why these rules and no others: docs/decisions/0035-who-a-number-is.md.
+-- callers.sql: `callers`, the rows of `spellings` with a column more: `caller`, the one that `spelling` stands for
+-- (null where nobody can be called). Why these rules and no others: docs/decisions/0035-who-a-number-is.md.
 -- DuckDB 1.2 reads it, too, in a view.
 addresses as (
     -- what is left of `"Somebody" <sip:+15550100077@example.com:5060;transport=udp>`
     select
         *,
         case
-            when is_plain then told
+            when is_plain then spelling
             else regexp_replace(
-                regexp_replace(lower(told), '^.*<|>.*$', '', 'gs'),
+                regexp_replace(lower(spelling), '^.*<|>.*$', '', 'gs'),
                 '^\s*(sips?|tel):|(:\d+)?([,;?].*|\s*)$',
                 '',
                 'gs'
             )
         end as address
     -- nearly all texts are nothing but a number, and there may be millions of them
-    from (select *, coalesce(regexp_full_match(told, '\+?[1-9]\d{6,14}'), false) as is_plain from spellings) as texts
+    from (select *, coalesce(regexp_full_match(spelling, '\+?[1-9]\d{6,14}'), false) as is_plain from spellings) as texts
 ),
 parts as (
     select *, split_part(address, '@', 1) as person, split_part(address, '@', 2) as host
@@ -26,7 +26,7 @@ letters as (
     select
         *,
         case
-            when is_plain then told
+            when is_plain then spelling
             else regexp_replace(
                 replace(person, '%2b', '+'),
                 '\(0\)|(x|ext\.?)\s*\d+$|[\p{Z}\p{C}\p{P}]',
@@ -40,7 +40,7 @@ numbers as (
     select
         *,
         case
-            when is_plain then ltrim(told, '+')
+            when is_plain then ltrim(spelling, '+')
             else regexp_extract(spelt, '^(?:\+|00)*(\d{3,15})$', 1)
         end as digits
     from letters

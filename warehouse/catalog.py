@@ -12,7 +12,7 @@ _VIEWS, CALLERS, _COMPLETENESS, _MEANINGS = (
     files(__package__).joinpath(name).read_text(encoding="utf-8")
     for name in ("views.sql", "callers.sql", "completeness.sql", "comments.toml")
 )
-"""`CALLERS` is a part of a query: rows of `spellings` with whom their `told` means (`caller`), as `callers`."""
+"""`CALLERS` is a part of a query: `callers`, the rows of `spellings` with the caller that each `spelling` means."""
 
 _ANYWHERE = "everywhere"
 _ITSELF = "is"

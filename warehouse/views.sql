@@ -232,7 +232,7 @@ window walk as (
 
 create or replace view abandoned_calls as
 with spellings as (
-    select *, from_number as told
+    select *, from_number as spelling
     from queue_visits
     where outcome = 'abandoned'
 ),

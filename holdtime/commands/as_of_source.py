@@ -1,4 +1,4 @@
-"""What was known at a position of the log: facts derived from what had landed by then, for a report to read."""
+"""Facts as they were known at a position of the log, derived from the events that had landed by then."""
 
 import re
 from collections.abc import Iterator
@@ -17,16 +17,19 @@ _POSITION = re.compile(r"\d+|\d+:\d+(,\d+:\d+)*", re.ASCII)
 
 @contextmanager
 def known_at(replica: Path, position: str) -> Iterator[Source]:
-    """Yield the facts as of a position, left nowhere afterwards. Raises RequestError or UnreachedError."""
+    """Yield the facts as of a position, in a scratch database that is gone afterwards.
+
+    Raises RequestError for a text that is no position, and UnreachedError for one that has not landed.
+    """
     with opened_scratch(replica) as db:
         yield _source(db, positions_of(position, _landed(db)), "known")
 
 
 @contextmanager
 def known_between(replica: Path, first: str, last: str | None) -> Iterator[tuple[Source, Source]]:
-    """Yield the facts as of two positions, the second the last that landed unless named.
+    """Yield the facts as of two positions; without a second one, as of the last that landed.
 
-    Raises RequestError and UnreachedError.
+    Raises RequestError and UnreachedError as `known_at`.
     """
     with opened_scratch(replica) as db:
         landed = _landed(db)

@@ -21,7 +21,7 @@ from reports.errors import RequestError
 
 MAX_INTERVALS = 100_000
 MAX_ROWS = 1_000_000
-"""Of queues by intervals, which have a row each, also where nobody came."""
+"""The most rows of a table of queues by intervals, where each pair has a row even without visits."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -70,7 +70,7 @@ def bulk(extents: Sequence[FactExtent], now: datetime) -> FactExtent | None:
 
 
 def stretch(text: str, now: datetime, zone: ZoneInfo, *, name: str) -> Stretch:
-    """Return what a text means at a moment. `name` is what it was given for. Raises RequestError."""
+    """Return the stretch that a text means at `now`. `name` is the option it was given for. Raises RequestError."""
     words = " ".join(text.lower().split())
     try:
         return _in_words(words, now, zone) or Stretch(instant(text.strip(), zone, name=name))
@@ -121,7 +121,7 @@ def _up_to_now(from_: datetime, now: datetime) -> Stretch:
 
 
 def _begun(unit: str, back: int, now: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the unit that is running began, or the one so many before it."""
+    """Return when the current unit began, or the unit that is `back` units earlier."""
     if unit == "hour":
         # Whole hours of the local clock, counted back as time that really passed.
         local = now.astimezone(zone)

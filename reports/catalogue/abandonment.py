@@ -19,6 +19,7 @@ from reports.source import Source
 from reports.tables import (
     dimensions,
     policy_notes,
+    visit_data,
     visit_tables,
 )
 from reports.tables.assembly import of_visits
@@ -27,11 +28,8 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    QUEUE,
-    VisitData,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import QUEUE
 from warehouse.catalog import CALLERS
 
 LISTED = 50
@@ -73,7 +71,7 @@ called as (
 spellings as (
     select
         visit_id,
-        case when called.call_leg_id is null then from_number else to_number end as told,
+        case when called.call_leg_id is null then from_number else to_number end as spelling,
         case when called.call_leg_id is null then to_number else from_number end as to_number,
         queue,
         call_session_id,
@@ -90,7 +88,7 @@ from callers
 # a dequeue is such a moment, too.
 _SPOKEN_TO = f"""
 with spellings as (
-    select from_number as told, epoch_us(coalesce(left_at, left_at_latest)) // 1000 as spoken_ms
+    select from_number as spelling, epoch_us(coalesce(left_at, left_at_latest)) // 1000 as spoken_ms
     from queue_visits
     where outcome = 'answered'
     and coalesce(left_at, left_at_latest) >= make_timestamptz($from)
@@ -118,7 +116,7 @@ answered as (
     group by caller
 )
 select
-    told as from_number,
+    spelling as from_number,
     to_number,
     queue,
     gave_up_ms * 1000 as abandoned_at,
@@ -132,7 +130,7 @@ order by answered_since, abandoned_at desc, caller
 """
 # How many visits were abandoned by nobody who can be called, and of how many no number was told at all.
 _NAMELESS = f"""
-select count(*), count(*) filter (coalesce(trim(told), '') = '')
+select count(*), count(*) filter (coalesce(trim(spelling), '') = '')
 from ({_GAVE_UP})
 where caller is null
 """
@@ -149,12 +147,12 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="abandonment")
     total = made.table([]).row(0, named=True)
     callers = _callers(source, found, request)
-    sections = [*visit_tables.sections(found, by, shown), _by_wait(found), callers]
+    sections = [*visit_data.sections(found, by, shown), _by_wait(found), callers]
     sections += policy_notes.sections(made)
     return of_visits(
         found,
@@ -192,7 +190,7 @@ def _by_wait(found: VisitData) -> Section:
 
 
 def _callers(source: Source, found: VisitData, request: Request) -> Section:
-    """Return whom to call back, those nobody has spoken to since first."""
+    """Return the callers to call back; those who have not been spoken to since come first."""
     rows = pl.from_arrow(source.db.sql(_READ_CALLERS, params=_asked(found, request)).to_arrow_table())
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 -- for the type checker: a table never becomes a series
     at = pl.from_epoch("abandoned_at", time_unit="us").dt.replace_time_zone("UTC")
@@ -200,7 +198,7 @@ def _callers(source: Source, found: VisitData, request: Request) -> Section:
 
 
 def _nameless(source: Source, found: VisitData, request: Request) -> list[str]:
-    """Return how many visits were abandoned by callers whom nobody can call back, in a sentence; nothing where none."""
+    """Return the sentence about visits of callers who cannot be called back; none where there are none."""
     ((every, untold),) = source.db.execute(_NAMELESS, _asked(found, request)).fetchall()
     if not every:
         return []

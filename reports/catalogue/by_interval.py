@@ -18,20 +18,16 @@ from reports.measures.measures import (
 )
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import dimensions, occupancy
+from reports.tables import dimensions, occupancy, visit_data
 from reports.tables.assembly import of_visits
+from reports.tables.dimensions import interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    OWN,
-    QUEUE,
-    VisitData,
-    interval_columns,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import OWN, QUEUE
 
 _HAPPENED = (
     Column("began", "Began", ValueKind.COUNT, 1, "visits enqueued in the interval"),
@@ -52,7 +48,7 @@ MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS, _HAPPENED)
 def report(source: Source, request: Request) -> Report:
     """Return the report, by half hours unless asked otherwise. Raises RequestError."""
     request = request.cut(Interval.HALF_HOUR)
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made = found.tables
     by = dimensions.chosen(request, found.covered, own=OWN, report="intervals")
     measured = sla.columns(made.effective_request.variant)

@@ -22,7 +22,7 @@ from reports.measures.measures import WAIT_EDGES_SECS, every_measure
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import dimensions
+from reports.tables import dimensions, visit_data
 from reports.tables.assembly import of_visits
 from reports.tables.dimensions import WEEKDAYS
 from reports.tables.report import (
@@ -30,12 +30,8 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    OWN,
-    QUEUE,
-    VisitData,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import OWN, QUEUE
 from reports.tables.visits import Period
 
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
@@ -81,7 +77,7 @@ def report(source: Source, request: Request) -> Report:
             f"compare puts periods side by side: expected --by some of {', '.join(_GROUPS)}, for a day or an interval "
             "of one period is in no other, and no --interval"
         )
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     variant = found.tables.effective_request.variant
     sides: dict[str, Mapping[Key, Any]] = {"now": _rows(found, by)}
     periods: dict[str, Period | None] = {}
@@ -91,7 +87,7 @@ def report(source: Source, request: Request) -> Report:
         other = periods.get(side)
         # Without a period nothing is read, for the one side as for the other.
         asked = request if other is None else replace(request, from_=other.from_, to=other.to)
-        sides[side] = {} if periods and other is None else _rows(visit_data(source, asked), by)
+        sides[side] = {} if periods and other is None else _rows(visit_data.read(source, asked), by)
     measures = [measure for name in _MEASURES for measure in every_measure(variant) if measure.name == name]
     keys = sorted({key for rows in sides.values() for key in rows}, key=_order)
     rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]

@@ -23,17 +23,13 @@ from reports.tables import (
     visits,
 )
 from reports.tables.assembly import assembled
-from reports.tables.dimensions import Dimension
+from reports.tables.dimensions import Dimension, interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    OWN,
-    QUEUE,
-    interval_columns,
-)
+from reports.tables.visit_tables import OWN, QUEUE
 from reports.tables.visits import Period, period
 
 _COLUMNS = (
@@ -128,7 +124,7 @@ def _is_calendar(request: Request) -> bool:
 def _grouped(
     present: pl.DataFrame, covered: Period, request: Request, by: Sequence[Dimension], names: Sequence[str | None]
 ) -> Section:
-    """Return the depth by the local calendar: that of pieces of time of which each is in one group."""
+    """Return the depth by the local calendar, from pieces of time that are each in one group."""
     pieces = covered.spine(request, _piece(request))
     each = (
         [(_of(present, name), name) for name in names] if "queue" in request.by else [(present, scope.whole(request))]
@@ -187,7 +183,7 @@ def _measured(present: pl.DataFrame, covered: Period, spine: Spine, request: Req
 
 
 def _overall(over_time: pl.DataFrame) -> pl.DataFrame:
-    """Return the depth of a whole period, of which the intervals are given."""
+    """Return the depth of a whole period, given that of its intervals."""
     highest = over_time.sort("peak", "peak_at", descending=[True, False], nulls_last=True).head(1)
     whole = over_time.select(pl.col("depth_ms", "length_ms").sum(), pl.col("longest_waiting_ms").max())
     return highest.with_columns(whole).with_columns(mean_depth=pl.col("depth_ms") / pl.col("length_ms"))

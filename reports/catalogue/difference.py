@@ -1,8 +1,8 @@
 """What differs between a report as of one position of the log and as of another, and which events made it so.
 
 An event is **late** when it occurred before the newest event that was known at the first position: the figures of its
-time had been told without it. Others only went on from there. (Of an event whose time is later than its receipt, the
-receipt counts: one wrong clock must not make all that follows late.)
+time had been reported without it. All other events only add to what was known. Where an event's time is later than its
+receipt, the receipt counts: one wrong clock must not make all that follows late.
 """
 
 from collections.abc import Collection, Mapping
@@ -133,7 +133,7 @@ def _differing(earlier: Section, later: Section) -> pl.DataFrame:
         ).unpivot(index="row", variable_name="measure", value_name=value)
         for suffix, value in (("", "before"), (" after", "after"))
     ]
-    told = pl.DataFrame(
+    described = pl.DataFrame(
         [(c.name, c.title, c.kind, c.unit, c.priority) for c in measures.values()],
         schema={"measure": pl.String, "title": pl.String, "kind": pl.String, "unit": pl.String, "priority": pl.Int64},
         orient="row",
@@ -144,7 +144,7 @@ def _differing(earlier: Section, later: Section) -> pl.DataFrame:
         .join(long[1], on=["row", "measure"])
         .filter(pl.col("before").ne_missing(pl.col("after")))
         .join(changed.select("row", *keys), on="row")
-        .join(told, on="measure")
+        .join(described, on="measure")
         .with_columns(*given)
         .sort(*keys, "priority", "measure", nulls_last=True)
         .select(*_KEY_TYPES, "measure", "title", "kind", "unit", "priority", "before", "after")

@@ -61,11 +61,11 @@ def report(source: Source, request: Request) -> Report:
     ended = conferences.FACTS.read(source, request, covered).filter(pl.sql_expr("status = 'completed'"))
     visits = _VISITS.read(source, request, covered)
     legs = calls.FACTS.read(source, request, covered).filter(pl.sql_expr("status = 'ended'"))
-    told = [dimensions.of_column(conferences.OWN[name]) for name in ("end_reason", "end_reason_source")]
+    completed = [dimensions.of_column(conferences.OWN[name]) for name in ("end_reason", "end_reason_source")]
     hung_up = [dimensions.of_column(calls.OWN[name]) for name in ("hangup_cause", "hangup_source")]
     left = [dimensions.of_column(column) for column in _OF_VISITS.values()]
     sections = [
-        _shared(facts.grouped("conferences", ended, ENDED, [*by, *told], "Why conferences ended")),
+        _shared(facts.grouped("conferences", ended, ENDED, [*by, *completed], "Why conferences ended")),
         _shared(facts.grouped("visits", visits, VISITS, [*by, *left], "Why visits left their queues")),
         _shared(facts.grouped("calls", legs, LEGS, [*by, *hung_up], "Why legs were hung up")),
     ]

@@ -16,7 +16,7 @@ from reports.measures.measures import (
 from reports.request import effective_policy
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import dimensions, occupancy
+from reports.tables import dimensions, occupancy, visit_data
 from reports.tables.assembly import of_visits
 from reports.tables.dimensions import HOURS, WEEKDAYS
 from reports.tables.report import (
@@ -24,7 +24,7 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import VisitData, visit_data
+from reports.tables.visit_data import VisitData
 
 _HOUR_MS = 3_600_000
 _CLOCK = (dimensions.CLOCK["weekday"], dimensions.CLOCK["hour"])
@@ -46,7 +46,7 @@ def report(source: Source, request: Request) -> Report:
             "heatmap is by weekday and hour: expected neither --by nor --interval; one queue's is --queue NAME, and "
             "`holdtime report sla --by queue,weekday,hour` has the cells of all"
         )
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made, covered = found.tables, found.covered
     measured = sla.columns(made.effective_request.variant)
     by = [dimensions.calendar(name, request, covered) for name in ("weekday", "hour")]

@@ -112,7 +112,7 @@ def _by_leg(stays: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _conferences(legs: pl.DataFrame, conferences: pl.DataFrame) -> Section:
-    """Return each conference of which somebody's stay began in the period."""
+    """Return each conference in which a stay began in the period."""
     of_legs = legs.group_by("conference_id").agg(
         pl.col("stays", "stay_ms", "floor_ms").sum(),
         legs=pl.len().cast(pl.Int64),

@@ -15,11 +15,11 @@ from reports.source import Source
 from reports.tables import (
     dimensions,
     policy_notes,
+    visit_data,
     visit_tables,
 )
 from reports.tables.assembly import of_visits
 from reports.tables.report import Column, Report
-from reports.tables.visit_tables import visit_data
 
 _SHOWN = ("offered", *OUTCOMES, "short_abandoned", "total_wait_ms", "longest_wait_ms")
 MEASURE_DEFINITIONS = digest(every_measure(), SHARES, MEAN_WAIT)
@@ -37,10 +37,10 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="queues")
-    sections = visit_tables.sections(found, by, shown, (*SHARES, MEAN_WAIT))
+    sections = visit_data.sections(found, by, shown, (*SHARES, MEAN_WAIT))
     sections += policy_notes.sections(made)
     return of_visits(
         found,

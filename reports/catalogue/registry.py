@@ -79,9 +79,9 @@ def run(name: str, source: Source, request: Request) -> Report:
             raise RequestError(f"the report {name} takes no --{option}: expected one of {takers}")
     report = spec.run(source, request)
     asked = queue_names.unheard(source, request.queues)
-    # A report that judges visits by the definitions of their queues says so in its own definition.
-    judges = "service_level_variant" in report.definition
-    said = queue_names.notes(asked, queue_names.unused(source, request) if judges else None)
+    # A report that uses the definitions of queues says so in its own definition.
+    uses_policies = "service_level_variant" in report.definition
+    said = queue_names.notes(asked, queue_names.unused(source, request) if uses_policies else None)
     return replace(report, notes=(*said, *report.notes), unheard=asked.names if asked else ())
 
 

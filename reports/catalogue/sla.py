@@ -19,22 +19,16 @@ from reports.measures.measures import (
 from reports.request import scope
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import dimensions, policy_notes
+from reports.tables import dimensions, policy_notes, visit_data
 from reports.tables.assembly import of_visits
+from reports.tables.dimensions import interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
-from reports.tables.visit_tables import (
-    AS_TEXT,
-    OWN,
-    QUEUE,
-    Tables,
-    VisitData,
-    interval_columns,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import AS_TEXT, OWN, QUEUE, Tables
 from reports.tables.visits import Visits
 
 MAX_CHART_POINTS = 200
@@ -83,7 +77,7 @@ def columns(variant: str) -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     covered, made = found.covered, found.tables
     by = dimensions.chosen(request, covered, own=OWN, report="sla")
     measured = columns(made.effective_request.variant)

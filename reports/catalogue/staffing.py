@@ -21,23 +21,20 @@ from reports.measures.demand import MAX_AGENTS, Demand, agents_needed
 from reports.measures.measures import every_measure
 from reports.request.request import Request
 from reports.source import Source
-from reports.tables import staffing_facts
+from reports.tables import staffing_facts, visit_data
 from reports.tables.assembly import OF_VISITS, of_visits
+from reports.tables.dimensions import interval_columns
 from reports.tables.report import (
     Column,
     Report,
     Section,
 )
 from reports.tables.staffing_facts import HeldUp, Load
-from reports.tables.visit_tables import (
-    QUEUE,
-    VisitData,
-    interval_columns,
-    visit_data,
-)
+from reports.tables.visit_data import VisitData
+from reports.tables.visit_tables import QUEUE
 
 MIN_CALLS = 20
-"""From so many calls on, an interval tells whether a model fits."""
+"""An interval with fewer calls does not show whether a model fits."""
 TOLERANCE = 0.05
 MAX_ROWS = 5_000
 _SECONDS = 1000
@@ -88,7 +85,7 @@ def report(source: Source, request: Request) -> Report:
             "choose the length of intervals with --interval"
         )
     asked = request.cut(Interval.HOUR)
-    found = visit_data(source, asked)
+    found = visit_data.read(source, asked)
     total = found.tables.table([]).row(0, named=True)
     loads = {} if found.covered is None else staffing_facts.loads(source, asked, found)
     forecasts = [] if found.covered is None else _forecasts(source, asked, found, loads)
@@ -148,7 +145,7 @@ def _forecasts(
 
 
 def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Request) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    forecast: dict[str, Any] = {
         **{name: row[name] for name in ("queue", "interval_start", "interval_end", "offered")},
         "level_measured": row["service_level_offered"],
         "abandonment_measured": row["abandonment_rate"],
@@ -156,7 +153,7 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
     }
     if not load.handle_ms:
         known = "talks lasted no time" if load.handled else "no talk is known"
-        return {**told, "fit": f"{known}: nothing to predict from"}
+        return {**forecast, "fit": f"{known}: nothing to predict from"}
     demand = Demand(
         arrivals=row["offered"],
         length_s=(row["interval_end"] - row["interval_start"]).total_seconds(),
@@ -165,20 +162,20 @@ def _forecast(row: Mapping[str, Any], load: Load, held_up: HeldUp, request: Requ
         threshold_s=row.get("threshold_secs", request.threshold_secs),
         target=row.get("target", request.target),
     )
-    told |= {
+    forecast |= {
         "load": demand.load,
         "needed_c": agents_needed(demand, give_up=False),
         "needed_a": agents_needed(demand, give_up=True),
         "agents": request.agents or held_up.agents,
     }
-    if told["agents"] is None:
-        return {**told, "fit": f"no telling how many agents there were: {_too_little(held_up)}; say with --agents"}
-    told |= _predicted(demand, told["agents"])
-    return {**told, "fit": _fit(told, demand)}
+    if forecast["agents"] is None:
+        return {**forecast, "fit": f"no telling how many agents there were: {_too_little(held_up)}; say with --agents"}
+    forecast |= _predicted(demand, forecast["agents"])
+    return {**forecast, "fit": _fit(forecast, demand)}
 
 
 def _too_little(held_up: HeldUp) -> str:
-    """Return why nothing tells how many agents there were."""
+    """Return why the number of agents cannot be estimated."""
     least, grace = (humanize.seconds(ms / _SECONDS) for ms in (staffing_facts.MIN_HELD_UP_MS, staffing_facts.GRACE_MS))
     if held_up.held_up_ms >= staffing_facts.MIN_HELD_UP_MS:
         return f"no talk was in progress while people had waited for {grace}"
@@ -202,19 +199,19 @@ def _predicted(demand: Demand, agents: int) -> dict[str, float]:
     return found
 
 
-def _fit(told: Mapping[str, Any], demand: Demand) -> str:
+def _fit(forecast: Mapping[str, Any], demand: Demand) -> str:
     """Return how well the better model for the case does, and why it may not, or why there is no number."""
     said = []
-    if "level_c" not in told:
+    if "level_c" not in forecast:
         said.append("Erlang C: more load than agents, the queue would grow for ever")
-    if told["needed_c"] is None:
+    if forecast["needed_c"] is None:
         said.append(f"{MAX_AGENTS:,} agents do not reach the target")
-    measured, model = told["level_measured"], "A" if "level_a" in told else "C"
-    predicted = told.get("level_a", told.get("level_c"))
+    measured, model = forecast["level_measured"], "A" if "level_a" in forecast else "C"
+    predicted = forecast.get("level_a", forecast.get("level_c"))
     if measured is None:
         said.append("nothing measured yet: all of them wait still")
-    elif told["offered"] < MIN_CALLS:
-        said.append(f"too few calls to tell: {told['offered']}, and {MIN_CALLS} are the least")
+    elif forecast["offered"] < MIN_CALLS:
+        said.append(f"too few calls to tell: {forecast['offered']}, and {MIN_CALLS} are the least")
     elif predicted is not None:
         # Two standard errors of a share: what chance alone may do.
         chance = 2 * (predicted * (1 - predicted) / demand.arrivals) ** 0.5
@@ -250,8 +247,8 @@ def _load(queue: str | None, load: Load) -> dict[str, Any]:
 
 
 def _said(request: Request, frame: pl.DataFrame) -> list[str]:
-    judged = frame.filter(pl.col("fit").is_not_null() & pl.col("level_measured").is_not_null())
-    fits = judged.filter(pl.col("fit") == "fits").height
+    measured = frame.filter(pl.col("fit").is_not_null() & pl.col("level_measured").is_not_null())
+    fits = measured.filter(pl.col("fit") == "fits").height
     agents = (
         f"Agents: {request.agents}, as asked."
         if request.agents
@@ -265,7 +262,7 @@ def _said(request: Request, frame: pl.DataFrame) -> list[str]:
         "exponential talks, one pool of agents and a steady state within each interval.",
         agents,
         "Handle time is talk alone: where agents wrap up, more of them are needed.",
-        f"The models fit {fits} of {judged.height} intervals; the others say why not.",
+        f"The models fit {fits} of {measured.height} intervals; the others say why not.",
     ]
 
 

@@ -18,6 +18,7 @@ from reports.source import Source
 from reports.tables import (
     dimensions,
     policy_notes,
+    visit_data,
     visit_tables,
 )
 from reports.tables.assembly import of_visits
@@ -26,7 +27,6 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import visit_data
 
 MEASURE_DEFINITIONS = digest(every_measure(), MEAN_WAIT, WAIT_EDGES_SECS)
 _HEADLINE = ("offered", "mean_wait_ms", "wait_p50_ms", "wait_p90_ms", "longest_wait_ms")
@@ -47,10 +47,10 @@ def columns() -> tuple[Column, ...]:
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. Without visits it has zeros, nulls and a note that says so. Raises RequestError."""
-    found = visit_data(source, request)
+    found = visit_data.read(source, request)
     made, shown = found.tables, columns()
     by = dimensions.chosen(request, found.covered, own=visit_tables.OWN, report="waits")
-    sections = visit_tables.sections(found, by, shown, [MEAN_WAIT])
+    sections = visit_data.sections(found, by, shown, [MEAN_WAIT])
     sections += [_with_shares(section) for section in sla.distributions(found.visits)]
     sections += policy_notes.sections(made)
     return of_visits(
@@ -79,8 +79,8 @@ def _with_shares(section: Section) -> Section:
         cumulative_share=pl.when(whole > 0).then(so_far / whole),
     )
     at = len(keys) + 2
-    told = (*section.columns[:at], *_SHARE, *section.columns[at:])
-    return Section(section.name, section.title, told, frame)
+    columns_ = (*section.columns[:at], *_SHARE, *section.columns[at:])
+    return Section(section.name, section.title, columns_, frame)
 
 
 SPEC = ReportSpec(

@@ -37,7 +37,7 @@ Picture = alt.Chart | alt.LayerChart | alt.FacetChart
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart: the picture for a wide and for a narrow page, what it says in words, and the table beside it."""
+    """A chart: its picture for a wide and for a narrow page, the same in words, and the table beside it."""
 
     name: str
     title: str

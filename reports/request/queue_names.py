@@ -57,7 +57,7 @@ class Unheard:
 
 
 def unheard(source: Source, names: Sequence[str]) -> Unheard | None:
-    """Return those of some names that no queue has, or None. Nothing is unheard of where no queue was heard of yet."""
+    """Return the names that no queue has, or None where there are none. Without any queue yet, every name may come."""
     left = tuple(dict.fromkeys(names))
     for table in ("queue_visits", "stored_events"):
         if left:

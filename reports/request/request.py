@@ -44,12 +44,12 @@ class Request:
     """A report's options. Times are instants (aware datetimes); `from_` is included, `to` is not.
 
     Without `from_` or `to` the report covers all that the warehouse holds. `queues` empty means every queue. `now` is
-    the moment for which ages are told. `by` names what the main table is grouped by, where a report leaves a choice.
-    `target` is the wanted service level as a fraction. `policies` say what holds for a queue from a date on instead;
-    they leave open what an option asks for. `hours` leaves out visits that began outside, or inside, of the
-    queues' business hours. `explain` asks for formulas with the numbers put in, `agents` is how many are at work, where
-    that is known. `origins` says where a field was set; one that it does not name was an option where it is not the
-    default. Raises RequestError.
+    the moment from which ages are counted. `by` names what the main table is grouped by, where a report leaves a
+    choice. `target` is the wanted service level as a fraction. `policies` say what holds for a queue from a date on
+    instead; they leave open what an option asks for. `hours` keeps the visits that began within, or outside of, the
+    business hours of their queues. `explain` asks for formulas with the numbers put in, `agents` is how many are at
+    work, where that is known. `origins` says where a field was set; a field that it does not name was an option where
+    it is not the default. Raises RequestError.
     """
 
     now: datetime

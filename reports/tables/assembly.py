@@ -1,4 +1,4 @@
-"""A report put together from what it found: what every report says in the same way is said here."""
+"""Puts a report together: the parts that all reports have in common are added here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from reports.tables.report import (
     Report,
     Section,
 )
-from reports.tables.visit_tables import VisitData
+from reports.tables.visit_data import VisitData
 from reports.tables.visits import Period
 
 EVERYWHERE = ("tz", "interval", "queues")
@@ -88,8 +88,8 @@ def of_visits(
 ) -> Report:
     """Return a report on queue visits, `total` being the row of all of them; without visits it has no charts.
 
-    `headline` names columns of `shown`. `leading` says that it leads with the service level. `periods` are told before
-    what every such report says, `said` after it. The first section is the main one unless `main` names another.
+    `headline` names columns of `shown`. `leading` says that it leads with the service level. The notes `periods` stand
+    before those of every such report, `said` after them. The first section is the main one unless `main` names another.
     """
     made = found.tables
     return assembled(

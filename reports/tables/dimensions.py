@@ -81,11 +81,21 @@ def calendar(name: str, request: Request, covered: Period | None, at: str = "enq
 
 
 def kind_of_bound(length: Interval, bound: datetime | None, zone: ZoneInfo) -> ValueKind:
-    """Return how bounds of intervals are told: by the date where they are days and `bound` does not cut one."""
+    """Return the kind of a column of bounds: a date where intervals are days or longer and `bound` cuts none."""
     if length.length is not None:
         return ValueKind.TIME
     is_within_a_day = bound is not None and bound != midnight(bound.astimezone(zone).date(), zone)
     return ValueKind.TIME if is_within_a_day else ValueKind.DATE
+
+
+def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
+    """Return the columns that name an interval: its beginning and its end, which people see where a period cuts one."""
+    first, last = (None, None) if spine is None else (spine.bounds[0], spine.bounds[-1])
+    priority = 1 if spine is not None and spine.is_cut else 9
+    return (
+        Column("interval_start", length.noun.capitalize(), kind_of_bound(length, first, zone), 1),
+        Column("interval_end", "Until", kind_of_bound(length, last, zone), priority),
+    )
 
 
 def clock(spine: Spine, request: Request) -> pl.DataFrame:

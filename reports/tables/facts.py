@@ -11,9 +11,8 @@ from reports.measures.definitions import ValueKind
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import dimensions, visits
-from reports.tables.dimensions import Dimension
+from reports.tables.dimensions import Dimension, interval_columns
 from reports.tables.report import Column, Section
-from reports.tables.visit_tables import interval_columns
 from reports.tables.visits import Period
 
 _IN_QUEUES = "and list_contains($queues::varchar[], queue)"
@@ -114,7 +113,7 @@ class FactTable:
         return rows.lazy()
 
     def timeless(self, source: Source) -> int:
-        """Return how many facts belong to no period, for nobody knows their time."""
+        """Return how many facts have no known time, and so belong to no period."""
         ((count,),) = source.db.execute(f"select count(*) from {self.table} where {self.moment} is null").fetchall()
         return int(count)
 

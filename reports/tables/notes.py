@@ -40,7 +40,7 @@ def covered(period: Period | None, request: Request, what: str, spine: Spine | N
 
 
 def timeless(visits: int) -> list[str]:
-    """Return what is said of visits of which nobody knows when they began."""
+    """Return the sentence about visits without a known beginning; none where there are none."""
     return [f"{humanize.number(visits)} {TIMELESS}"] if visits else []
 
 

@@ -14,7 +14,7 @@ from reports.source import Source
 from reports.tables.visits import Period
 
 LONGEST = timedelta(days=31)
-"""No visit lasts longer: nobody may configure that they do. It bounds the lookup of those that began earlier."""
+"""The longest that a visit may be configured to last. It bounds the lookup of visits that began before a period."""
 
 _READ = """
 with visits as (

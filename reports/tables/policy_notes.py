@@ -110,7 +110,7 @@ def explained(tables: Tables) -> Section:
     rows.append(
         {"queue": scope.whole(tables.request), **dict.fromkeys(key.name for key in keys), "of": None, "row": total}
     )
-    told = [
+    formulas = [
         {
             **{key.name: row[key.name] for key in (QUEUE, *keys)},
             "measure": ratio.name,
@@ -134,7 +134,7 @@ def explained(tables: Tables) -> Section:
         Column("shown", "Shown as", ValueKind.TEXT, 4),
     )
     schema = {column.name: _TYPES[column.kind] for column in columns}
-    return Section("explained", "Formulas with the numbers put in", columns, pl.DataFrame(told, schema=schema))
+    return Section("explained", "Formulas with the numbers put in", columns, pl.DataFrame(formulas, schema=schema))
 
 
 def _value(value: float | None, ratio: Ratio) -> str:

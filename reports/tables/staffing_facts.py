@@ -11,15 +11,15 @@ from reports.calendar.intervals import LENGTH_MS, Spine
 from reports.request.request import Request
 from reports.source import Source
 from reports.tables import occupancy
-from reports.tables.visit_tables import VisitData
+from reports.tables.visit_data import VisitData
 from reports.tables.visits import Period
 
 MIN_HELD_UP_MS = 60_000
-"""So long must people have been held up in an interval before it tells how many agents there were."""
+"""People must have been held up for so long in an interval before its agents are estimated."""
 GRACE_MS = 10_000
 """Whoever has waited for less may just be on the way to an agent who is free."""
 MIN_ARRIVALS = 12
-"""So many must have come within an hour before it tells whether they came in bunches."""
+"""So many calls must have come within an hour before it counts in the measure of bunching."""
 _HOUR_MS = 3_600_000
 _BIN = timedelta(minutes=5)
 _BINS_OF_AN_HOUR = 12
@@ -117,12 +117,12 @@ def loads(source: Source, request: Request, found: VisitData) -> dict[str | None
     hours = parts(found).filter(pl.col("offered") > 0)
     busy_ms = dict(hours.group_by("queue").agg(LENGTH_MS.sum()).iter_rows())
     bunched = _dispersions(found)
-    told = {}
+    found_loads = {}
     for row in found.tables.merged().filter(pl.col("offered") > 0).iter_rows(named=True):
         queue = row["queue"]
         talk = handled.get(queue, {"handled": 0, "handle_ms": None, "spread": None})
         mean, spread = talk["handle_ms"], talk["spread"]
-        told[queue] = Load(
+        found_loads[queue] = Load(
             offered=row["offered"],
             arrivals_per_hour=row["offered"] * _HOUR_MS / busy_ms[queue],
             handled=talk["handled"],
@@ -132,7 +132,7 @@ def loads(source: Source, request: Request, found: VisitData) -> dict[str | None
             patience_ms=row["total_wait_ms"] / row["abandoned"] if row["abandoned"] else None,
             dispersion=bunched.get(queue),
         )
-    return told
+    return found_loads
 
 
 def talks(source: Source, request: Request, covered: Period | None) -> pl.DataFrame:
@@ -180,7 +180,7 @@ class HeldUp:
 
     @property
     def agents(self) -> int | None:
-        """How many agents there were at least; None where too little tells of it."""
+        """Return how many agents there were at least; None where people were held up for too short a time."""
         return self.talks if self.talks and self.held_up_ms >= MIN_HELD_UP_MS else None
 
 

@@ -1,4 +1,4 @@
-"""What reports on queue visits say about how visits are judged and which of them a reader should be wary of."""
+"""The sentences of reports on queue visits: by which definitions visits count, and which need a reader's caution."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def definition(made: Tables) -> dict[str, str | float | int]:
 
 
 def notes(made: Tables, visits: Visits, total: Mapping[str, Any], *, leading: bool = True) -> list[str]:
-    """Return how visits are judged, and what a reader should know about them, `total` being the row of all of them.
+    """Return by which definitions visits count, and cautions about them. `total` is the row of all visits.
 
     `leading` says that the report leads with the service level.
     """

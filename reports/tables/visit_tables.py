@@ -7,28 +7,22 @@ change of policy cuts has two: every row is of one policy, and says which.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from reports.basis import Basis
 from reports.calendar import intervals
-from reports.calendar.intervals import Interval, Spine
+from reports.calendar.intervals import Spine
 from reports.measures import aggregation
-from reports.measures.definitions import Ratio, ValueKind
+from reports.measures.definitions import ValueKind
 from reports.measures.measures import COMPLETENESS
-from reports.request import scope
 from reports.request.effective_policy import EffectivePolicy
 from reports.request.request import Request
-from reports.source import Source
 from reports.tables import dimensions
-from reports.tables import visits as visits_
 from reports.tables.dimensions import Dimension
 from reports.tables.report import (
     Column,
-    Section,
 )
-from reports.tables.visits import Period, Visits
+from reports.tables.visits import Period
 
 QUEUE = Column("queue", "Queue", ValueKind.TEXT, 1)
 OWN = {"queue": QUEUE}
@@ -38,7 +32,7 @@ _HELD = (
     Column("target", "Target", ValueKind.RATE, 4),
     Column("variant", "Variant", ValueKind.TEXT, 9),
 )
-_MOMENT = pl.Datetime("us", "UTC")
+MOMENT = pl.Datetime("us", "UTC")
 # Queues are numbers while there are as many of them as visits or intervals, and texts in a finished table.
 AS_TEXT = pl.selectors.enum().cast(pl.String)
 
@@ -115,7 +109,7 @@ class Tables:
         return self.waits[tuple(keys)].lazy()
 
     def merged(self) -> pl.DataFrame:
-        """Return every measure for each queue, those of all its definitions together."""
+        """Return every measure for each queue, the visits of all its definitions together."""
         by = ["queue"]
         aggregated = self._complete(aggregation.rolled_up(self.finest, by), by)
         waits = self._percentiles(by)
@@ -149,7 +143,7 @@ class Tables:
         """Return what makes tables of the same visits by other intervals."""
         mine = self.spine
         if mine is None or not set(spine.bounds[1:-1]) <= set(mine.bounds):
-            return _tables(self.visits, self.request, self.covered, spine)
+            return tables(self.visits, self.request, self.covered, spine)
         # Whole intervals of ours make one of those, so that nothing need be looked up or counted again.
         number = pl.lit(mine.frame().select(spine.position("interval_start").clip(0)).to_series())
         become = number.gather(pl.col("interval")).alias("interval")
@@ -158,7 +152,7 @@ class Tables:
         return replace(self, visits=self.visits.with_columns(become), finest=finest, spine=spine, waits={})
 
     def _complete(self, aggregated: pl.LazyFrame, by: Sequence[str]) -> pl.LazyFrame:
-        """Return the aggregated with a row of zeros for each queue asked for and each interval in which nobody came."""
+        """Return the aggregates with a row of zeros for each queue asked for and each interval without visits."""
         definitions = self._definitions()
         numbered = self.finest.collect_schema()["queue"]
         groups = {"queue": pl.LazyFrame({"queue": self.queues}, schema={"queue": numbered})}
@@ -197,8 +191,8 @@ class Tables:
         ]
         schema: dict[str, Any] = {
             "definition": pl.Int32,
-            "since": _MOMENT,
-            "until": _MOMENT,
+            "since": MOMENT,
+            "until": MOMENT,
             "threshold_secs": pl.Float64,
             "target": pl.Float64,
             "variant": pl.String,
@@ -221,12 +215,8 @@ class Tables:
         return found
 
 
-def tables(visits: Visits, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
-    """Return what makes the tables of these visits."""
-    return _tables(visits.frame, request, covered, spine)
-
-
-def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
+def tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spine: Spine | None) -> Tables:
+    """Return what makes the tables of these visits, by the intervals of `spine` where there is one."""
     # Every table needs the interval; it is looked up once.
     frame = visits if spine is None else visits.with_columns(interval=spine.position()).collect().lazy()
     policies = request.effective_policies
@@ -237,55 +227,3 @@ def _tables(visits: pl.LazyFrame, request: Request, covered: Period | None, spin
     if spine is not None:
         intervals.require_bounded(len(queues), spine)
     return Tables(request, covered, frame, finest.lazy(), spine, tuple(queues), policies)
-
-
-@dataclass(frozen=True, slots=True)
-class VisitData:
-    """All that a report on visits begins with."""
-
-    basis: Basis
-    covered: Period | None
-    visits: Visits
-    tables: Tables
-
-
-def visit_data(source: Source, request: Request) -> VisitData:
-    """Read the visits that a request is about, and cut its period into the intervals that it names."""
-    covered = visits_.period(source, request)
-    spine = None if covered is None or request.interval is None else covered.spine(request, request.interval)
-    visits = visits_.read(source, request, covered)
-    return VisitData(source.basis(), covered, visits, tables(visits, request, covered, spine))
-
-
-def interval_columns(length: Interval, spine: Spine | None, zone: ZoneInfo) -> tuple[Column, Column]:
-    """Return the columns that name an interval: its beginning and its end, which people see where a period cuts one."""
-    first, last = (None, None) if spine is None else (spine.bounds[0], spine.bounds[-1])
-    priority = 1 if spine is not None and spine.is_cut else 9
-    return (
-        Column("interval_start", length.noun.capitalize(), dimensions.kind_of_bound(length, first, zone), 1),
-        Column("interval_end", "Until", dimensions.kind_of_bound(length, last, zone), priority),
-    )
-
-
-def sections(
-    found: VisitData, by: Sequence[Dimension], shown: Sequence[Column], more: Sequence[Ratio] = ()
-) -> list[Section]:
-    """Return the tables that a report on visits has, its main one first: by what was asked, by queue, by both.
-
-    `more` are ratios that every row gets beside the usual measures.
-    """
-    made, length = found.tables, found.tables.request.interval
-    since = [column for column in made.keys(["queue"]) if column.name == "since"]
-    ratios = [ratio.expr for ratio in more]
-    whole = pl.lit(scope.whole(made.request))
-    total = made.table([]).with_columns(*ratios, queue=whole, since=pl.lit(None, dtype=_MOMENT))
-    queues = made.table(["queue"]).with_columns(ratios)
-    told = [Section("queues", "By queue", (QUEUE, *since, *shown), queues, total)]
-    if made.spine is not None and length is not None:
-        columns = (QUEUE, *interval_columns(length, made.spine, made.request.zone), *since, *shown)
-        frame = made.table(["queue", "interval"]).with_columns(ratios)
-        told.insert(0, Section("queue_intervals", f"By queue and {length.noun}", columns, frame, sparse="offered"))
-    if by:
-        columns = (*(each.column for each in by), *shown)
-        told.insert(0, Section("by", dimensions.title(by), columns, made.grouped(by).with_columns(ratios)))
-    return told

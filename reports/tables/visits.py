@@ -19,7 +19,7 @@ from reports.source import Source
 _MICROSECOND = timedelta(microseconds=1)
 _CHOSEN = "(len($queues) = 0 or list_contains($queues::varchar[], queue))"
 
-# A visit of which nobody knows when it began is there when it left.
+# A visit without a known beginning counts when it left.
 _MOMENTS = """
 select coalesce(enqueued_at, left_at) as began, left_at as ended, 1 as facts
 from queue_visits
@@ -31,7 +31,7 @@ _QUEUES = f"select distinct queue from queue_visits where queue is not null and 
 
 _OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
 
-# How long an answered visit can have waited at most, where nobody said when it left.
+# The longest that an answered visit can have waited, where its wait is not known.
 BOUND_MS = """
 case
     when wait_ms is null and outcome = 'answered'
@@ -39,7 +39,7 @@ case
 end
 """
 
-# Of its enqueue and its dequeue, those that nobody told: a wait has two, one while it goes on.
+# The events of a visit that are not known: a visit has an enqueue and a dequeue, or an enqueue alone while it waits.
 MISSING = """
 (
     (enqueued_at_source is distinct from 'observed')::tinyint
@@ -83,8 +83,8 @@ class Visits:
 
     `frame` has the columns queue (an enum in order, of all that were found, asked for or have a policy), enqueued_at
     (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of an answered visit without a wait, how long it can
-    have waited at most), `missing` (of the two events of a visit, those that nobody
-    told), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
+    have waited at most), `missing` (how many of the two events of a visit are not
+    known), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
     `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that
     began outside of business hours, where all are asked for.

@@ -1,4 +1,4 @@
-"""What is agreed for a queue from a date on: which visits it judges, how tables split, and what is said about it."""
+"""Policies of queues: by which of them visits count, how tables split, and what reports say about them."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -116,7 +116,7 @@ def test_only_definitions_of_the_period_are_told(around_noon: Any) -> None:
     assert report.request.target == 0.9
 
 
-def test_what_an_agreement_leaves_open_stays_as_it_was(fill: Any, visit: Any) -> None:
+def test_what_a_policy_leaves_open_stays_as_it_was(fill: Any, visit: Any) -> None:
     policies = (
         QueuePolicy(queue="support", since=NOON - timedelta(days=9), threshold_secs=60, short_abandon_secs=1),
         QueuePolicy(queue="support", since=NOON, target=0.5),
