@@ -11,7 +11,7 @@ KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 
 def meant(told: str | None) -> str | None:
     with duckdb.connect() as db:
-        query = f"with spellings as (select ?::varchar as told), {CALLERS} select caller from callers"
+        query = f"with spellings as (select ?::varchar as spelling), {CALLERS} select caller from callers"
         ((caller,),) = db.execute(query, [told]).fetchall()
     return None if caller is None else str(caller)
 

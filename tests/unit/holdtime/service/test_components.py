@@ -133,10 +133,6 @@ def test_a_log_that_was_damaged_goes_on_after_the_warehouse_and_the_loss_is_in_i
         await log.close()
         os.truncate("data/log.sqlite", kept)
         for _ in range(2):
-            async with opened(settings.load()) as parts:
-                await append(parts.log)
-                assert len(parts.log.set_aside()) == 1
-                batch = parts.log.read({SqliteLog.PARTITION: 500}, 10)
             async with opened(settings.load()) as components:
                 await append(components.log)
                 assert len(components.log.set_aside()) == 1
