@@ -86,9 +86,6 @@ def test_a_log_that_lost_its_end_goes_on_after_what_has_landed_and_says_that_som
         for number in range(1, 4):
             await log.append(Record(a_body(number), 1))
         await log.close()
-        async with opened(settings.load()) as parts:
-            assert await append(parts.log) == 7
-            return (await asyncio.to_thread(parts.log.read, {SqliteLog.PARTITION: 5}, 9)).rejections
         async with opened(settings.load()) as components:
             assert await append(components.log) == 7
             return (await asyncio.to_thread(components.log.read, {SqliteLog.PARTITION: 5}, 9)).rejections
