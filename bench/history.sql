@@ -1,5 +1,5 @@
--- history.sql: $calls calls before $tip, one every 16 s, ten events each, and the facts that follow from them; and $open
--- more that began in the month before and never ended.
+-- history.sql: $calls calls before $tip, one every 16 s, ten events each, and the facts that follow from them; and calls
+-- that began in the month before and never ended, as many as the parameter "open" says.
 create temp table call_numbers as
 select
     i,
