@@ -32,7 +32,7 @@ READING_MEMORY = "1GB"
 CATALOG = "warehouse_file"
 """The name under which the file is attached, for its writer and for readers."""
 
-UNHELPFUL = (
+DISABLED_OPTIMIZERS = (
     "aggregate_function_rewriter, aggregate_reuse, build_side_probe_side, column_lifetime, common_subplan, "
     "compressed_materialization, duplicate_groups, join_elimination, join_order, outer_join_simplification, "
     "projection_pullup, redundant_order_keys, statistics_propagation"
@@ -188,7 +188,7 @@ def _attach(db: duckdb.DuckDBPyConnection, path: Path, *, bulk: bool) -> None:
         db.execute("set write_buffer_row_group_count = 1")
         # Landing names the larger side of a join first, and joins in the order that it wants; left to guess, DuckDB
         # takes the batch for the smaller. The others make statements slower to plan, and none over a batch faster.
-        db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
+        db.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")
     db.execute(f"set temp_directory = {quoted(path.with_suffix('.tmp'))}")
 
 

@@ -58,7 +58,7 @@ class ServiceLevel(ConfigSection):
     variant: Variant = "short_abandons_excluded"
 
 
-class QueueTerms(ConfigSection):
+class QueueSection(ConfigSection):
     """`[[queue]]`: what holds for one queue from a date on, in the queue's time zone. Left open, it stays as before."""
 
     name: str = Field(min_length=1)
@@ -121,7 +121,7 @@ class Configuration(ConfigSection):
     reconciler: Reconciliation = Reconciliation()
     completeness: Completeness = Completeness()
     schedule: tuple[Schedule, ...] = ()
-    queue: tuple[QueueTerms, ...] = ()
+    queue: tuple[QueueSection, ...] = ()
 
     @field_validator("schedule")
     @classmethod
@@ -133,7 +133,7 @@ class Configuration(ConfigSection):
 
     @field_validator("queue")
     @classmethod
-    def _once(cls, queues: tuple[QueueTerms, ...]) -> tuple[QueueTerms, ...]:
+    def _once(cls, queues: tuple[QueueSection, ...]) -> tuple[QueueSection, ...]:
         dated = [(each.name, each.effective_from) for each in queues]
         for name, since in dated:
             if dated.count((name, since)) > 1:

@@ -18,7 +18,7 @@ from processors.facts import EVENT_TYPES, derivation
 from processors.facts.derivation import Evaluation
 from processors.landing.prepared import Prepared, Read, Speculation
 from warehouse.connection import in_memory
-from warehouse.database import HARDENING, UNHELPFUL, create_tables
+from warehouse.database import DISABLED_OPTIMIZERS, HARDENING, create_tables
 from warehouse.instants import EPOCH
 from warehouse.query import run, value
 
@@ -36,7 +36,7 @@ class Speculator:
         # Nothing of it goes to disk: bodies are personal data, and what does not fit is read where it lands.
         self._db = in_memory(memory_limit=MEMORY_LIMIT, temp_directory="", threads=1)
         self._db.execute("set preserve_insertion_order = true")  # what was read is put beside the texts it was read in
-        self._db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
+        self._db.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")
         create_tables(self._db)
         columns.prepare(self._db, EVENT_TYPES)
         for setting in HARDENING:

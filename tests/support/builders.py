@@ -23,7 +23,7 @@ from processors.landing.landing import Landing
 from processors.landing.prepared import Prepared
 from processors.landing.speculator import Preparer
 from processors.replay.rebuild import rebuild
-from warehouse.database import UNHELPFUL, create_tables
+from warehouse.database import DISABLED_OPTIMIZERS, create_tables
 
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -476,6 +476,6 @@ def a_warehouse() -> Warehouse:
     db = duckdb.connect(config={"threads": 1})
     db.execute("set global timezone = 'UTC'")
     db.execute("set preserve_insertion_order = false")
-    db.execute(f"set disabled_optimizers = '{UNHELPFUL}'")
+    db.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")
     create_tables(db)
     return Warehouse(db, Landing(db))
