@@ -16,8 +16,9 @@ def append(db: duckdb.DuckDBPyConnection, summary: Summary, now: datetime, *, fr
     Bodies come from `delivered`. With `from_table`, `said_ahead` has all that `fresh` was made of, bodies too.
     """
     source = "delivered join fresh using (log_partition, log_offset)"
-    if from_table and not summary.undated and value(db, "select count(*) from fresh") == summary.records:
-        source = "said_ahead as fresh"  # nothing was left out or dated anew, and no join is needed
+    unchanged = not summary.undated and not summary.alone
+    if from_table and unchanged and value(db, "select count(*) from fresh") == summary.records:
+        source = "said_ahead as fresh"  # nothing was left out, dated anew or given another entity: no join is needed
     kept: int = value(
         db,
         f"""

@@ -76,6 +76,18 @@ def test_an_event_that_carries_one_of_the_two_ids_is_of_the_leg_that_another_tie
             assert comparable(warehouse) == wanted
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_event_is_stored_as_one_of_its_leg_whether_or_not_its_batch_was_read_ahead(
+    warehouse: Warehouse, ahead: bool
+) -> None:
+    initiated, enqueued, *others = TALKED
+    warehouse.land(initiated, enqueued.saying(call_control_id=None), *others, ahead=ahead)
+    before = warehouse.facts()
+    assert {row["entity"] for row in warehouse.dicts("stored_events")} == {"v3:ann"}
+    warehouse.rebuild()
+    assert warehouse.facts() == before
+
+
 def test_where_nothing_ties_them_two_ids_stand_for_two_legs(warehouse: Warehouse) -> None:
     enqueued, dequeued = a_call().queued(at=NOON).timed_out(after=60)
     warehouse.land(enqueued.saying(call_leg_id=None), dequeued.saying(call_control_id=None))
