@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from eventlog.envelope import event_in
+
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 OURS = "reconciler."
@@ -25,14 +27,13 @@ class FoundEvent:
     body: bytes
 
 
-def original(event: object, *, otherwise: datetime) -> FoundEvent | None:
-    """A webhook's own event, as it was first sent; None where that is no event. `otherwise`: when it was delivered.
+def original(document: object, *, otherwise: datetime) -> FoundEvent | None:
+    """The webhook's event in a document, as it was first sent; None where there is none. `otherwise`: its delivery.
 
     The lists are of the whole account: what is of no call and no conference (a text message, say) is none of ours.
     """
-    if isinstance(event, dict) and isinstance(event.get("data"), dict):
-        event = event["data"]  # documented without what is around it; with it, it is the same event
-    if not isinstance(event, dict):
+    event = event_in(event_in(document))  # the lists show an event as it was sent, with or without `data` around it
+    if event is None:
         return None
     event_id, event_type = text(event, "id"), text(event, "event_type")
     if not event_id or not event_type or event_type.startswith(OURS):

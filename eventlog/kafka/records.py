@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from eventlog.envelope import event_in
 from eventlog.kafka.topics import Layout
 from eventlog.log import Record
 
@@ -58,20 +59,12 @@ def headers(record: Record, to: Address) -> dict[str, str]:
 
 
 def _event(body: bytes) -> dict[str, Any] | None:
-    """Return the event in any of Telnyx's envelopes; None where there is no event."""
+    """Return the event in a body; None where there is none, or one without an id or a type."""
     try:
-        document = orjson.loads(body)
+        event = event_in(orjson.loads(body))
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(document, dict):
-        return None
-    event = document.get("data")
-    if event is None and document.get("event_type") is None:
-        metadata = document.get("metadata")
-        event = metadata.get("event") if isinstance(metadata, dict) else None
-        event = document.get("webhook") if event is None else event
-    event = document if event is None else event
-    return event if isinstance(event, dict) and _text(event.get("id")) and _text(event.get("event_type")) else None
+    return event if event and _text(event.get("id")) and _text(event.get("event_type")) else None
 
 
 def _text(found: object) -> str:

@@ -49,6 +49,4 @@ class CallEvents:
 
 
 def _original(item: Any, asking: Asking) -> FoundEvent | None:
-    metadata = item.get("metadata")
-    event = metadata.get("event") if isinstance(metadata, dict) else None
-    return original(event, otherwise=instant(item, "event_timestamp") or asking.now)
+    return original(item, otherwise=instant(item, "event_timestamp") or asking.now)

@@ -41,4 +41,4 @@ class WebhookDeliveries:
 def _original(item: object, window: windows.Window) -> FoundEvent | None:
     if not isinstance(item, dict):
         return None
-    return original(item.get("webhook"), otherwise=instant(item, "started_at") or window.start)
+    return original(item, otherwise=instant(item, "started_at") or window.start)
