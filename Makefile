@@ -57,8 +57,8 @@ bench: $(STAMP) ## measure, as ratios in one run; writes bench/results.json
 bench-reliability: $(STAMP) ## break it on purpose, for about two hours; writes bench/reliability.json
 	$(BIN)/python -m bench.reliability
 
-views: $(STAMP) ## write the measures in warehouse/views.sql anew, from reports/measures/measures.py
-	$(BIN)/python -m reports.measures warehouse/views.sql
+views: $(STAMP) ## write the measures in warehouse/views/ anew, from reports/measures/measures.py
+	$(BIN)/python -m reports.measures warehouse/views
 
 sbom: $(STAMP) ## the software bill of materials of what runs: CycloneDX, in dist/holdtime.cdx.json
 	@$(BIN)/python -m supply.sbom dist/holdtime.cdx.json

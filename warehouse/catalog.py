@@ -6,13 +6,11 @@ from importlib.resources import files
 
 import duckdb
 
+from warehouse.scripts import VIEWS
+
 GENERATED = "<!-- From here on made by `python -m warehouse docs/warehouse.md`: edit warehouse/comments.toml -->"
 
-_VIEWS, CALLERS, _COMPLETENESS, _MEANINGS = (
-    files(__package__).joinpath(name).read_text(encoding="utf-8")
-    for name in ("views.sql", "callers.sql", "completeness.sql", "comments.toml")
-)
-"""`CALLERS` is a part of a query: `callers`, the rows of `spellings` with the caller that each `spelling` means."""
+_MEANINGS = files(__package__).joinpath("comments.toml").read_text(encoding="utf-8")
 
 _ANYWHERE = "everywhere"
 _ITSELF = "is"
@@ -44,13 +42,13 @@ order by is_view, name
 
 
 def describe(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the views of `views.sql` anew and put all COMMENTs, in one transaction.
+    """Make all views anew and put all COMMENTs, in one transaction.
 
     Called on every opening for writing, so that a warehouse has the views of the program that writes it.
     """
     db.begin()
-    for script in (_VIEWS.replace("-- include callers.sql\n", CALLERS), _COMPLETENESS):
-        db.execute(script)
+    for view in VIEWS.values():
+        db.execute(view)
     for statement in _comments(db):
         db.execute(statement)
     db.commit()
@@ -58,7 +56,7 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
 
 def judge(db: duckdb.DuckDBPyConnection) -> None:
     """Make the view `completeness` over the tables of the current schema."""
-    db.execute(_COMPLETENESS)
+    db.execute(VIEWS["completeness"])
 
 
 def _comments(db: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Opening the warehouse file: for its one writer, or for readers."""
 
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -10,10 +9,9 @@ from warehouse.catalog import describe
 from warehouse.connection import attach, in_memory, name_fault, quoted, require_duckdb
 from warehouse.errors import OutdatedError, WarehouseError, explained
 from warehouse.query import value
+from warehouse.scripts import SCHEMA
 
 SCHEMA_VERSION = 4
-
-_SCHEMA = files(__package__).joinpath("schema.sql").read_text()
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest file format that has zstd; every DuckDB client from 1.2 on opens it."""
@@ -152,9 +150,9 @@ def require_file(path: Path) -> None:
 
 
 def create_tables(db: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables of `schema.sql` in an empty database."""
+    """Create the tables of `schema/` in an empty database."""
     db.begin()
-    db.execute(_SCHEMA)
+    db.execute(SCHEMA)
     db.execute("insert into warehouse values (?, null, null, null)", [SCHEMA_VERSION])
     db.commit()
 

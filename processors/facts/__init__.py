@@ -3,7 +3,7 @@
 `touched` holds whole episodes: every event of a leg or a conference on which facts rest, with the roles of its type
 (`is_of_call` and the like). Landing fills it with the entities that a batch touches, a rebuild with all. A new fact
 is a `.sql` file here, named for its table, and an entry in `FACTS`; the table itself stands in
-`warehouse/schema.sql`.
+`warehouse/schema/facts.sql`.
 
 The files are Jinja templates. Lines between `-- % if observed` and `-- % endif` are for the reconciler's own events.
 Without such events, which is nearly always, they would add nothing but time.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,20 @@ class Fact:
 _TEXTS = {file.name: file.read_text() for file in files(__package__).iterdir() if file.name.endswith(".sql")}
 """Read on import, all of them: a batch that is the first to need one opens no file."""
 
-_SQL = Environment(line_statement_prefix="-- %", undefined=StrictUndefined, autoescape=False)  # noqa: S701 - not HTML
+_SQL = Environment(
+    loader=FunctionLoader(lambda name: _TEXTS[name]),
+    cache_size=0,  # `statement` keeps what is rendered
+    line_statement_prefix="-- %",
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701 - not HTML
+    keep_trailing_newline=True,
+)
 
 
 @cache
 def statement(name: str, *, observed: bool) -> str:
     """The SQL in this folder's file of that name; `observed` says that there may be events of the reconciler's own."""
-    return _SQL.from_string(_TEXTS[f"{name}.sql"]).render(observed=observed)
+    return _SQL.get_template(f"{name}.sql").render(observed=observed)
 
 
 def is_observed(event_type: str) -> bool:

@@ -1,13 +1,10 @@
 -- stays.sql: who was in which conference, from when to when; needs `touched`, `pairs` and `ends`.
 --
--- A stay ends with that leg's next leave, with the conference at the latest. A detail record tells, to the second, what
--- no webhook told: of one stay that began or ended when it says, the nearest first; where none is left, it is a stay of
--- its own. Where one tells of its join and another, later one of its leave, these are of two stays. Its leave counts
--- where it lies in an earlier second than the conference's end. Whoever was seen in a
--- conference, and of whom nothing else tells, has a stay without times.
--- `left_at` is null where nobody said when it ended; then it was over by `left_at_latest` where that can be said: nobody
--- is twice in one conference, so where the leg joined again although no leave had come, it was over by then.
--- `leave_at` is when the leg left by itself; `over_at` is when the stay was over for whoever counts those present.
+-- A stay ends with that leg's next leave, with the conference at the latest; `left_at` is null where nobody said when.
+-- A detail record says, to the second, when one stay began or ended, the nearest first; where none is left, it is a stay
+-- of its own. Two records, of its join and of a later leave, are of two stays. A record's leave counts where it lies in
+-- an earlier second than the conference's end. A person seen there, of whom nothing else says more, has a stay without
+-- times. `left_at_latest`: the leg joined again. `leave_at`: it left by itself. `over_at`: it is counted until then.
 create or replace temp table stays as
 with
 -- % if observed

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -25,6 +24,7 @@ from warehouse.database import LANDING_MEMORY, SCHEMA_VERSION, open_successor, o
 from warehouse.errors import LockedError, OutdatedError, WarehouseError
 from warehouse.instants import EPOCH, instant
 from warehouse.query import value
+from warehouse.scripts import SCHEMA
 from warehouse.transaction import transaction
 
 ENTITY_IN_CONTENT = 3
@@ -127,12 +127,8 @@ def _begun(new: Path, *, old: Path) -> duckdb.DuckDBPyConnection:
 def _basis(db: duckdb.DuckDBPyConnection) -> str:
     """All that the new warehouse follows from, in a few words."""
     code = hashlib.sha256()
-    for file in (
-        files("processors.events") / "events.sql",
-        files("processors.events") / "macros.sql",
-        files("warehouse") / "schema.sql",
-    ):
-        code.update(file.read_bytes())
+    for script in (reading.STATEMENT, columns.MACROS, SCHEMA):
+        code.update(script.encode())
     held = db.execute("select count(*), (select schema_version from old.warehouse) from old.stored_events").fetchall()
     landed = db.execute("select log_partition, log_offset from old.log_positions order by all").fetchall()
     return json.dumps([SCHEMA_VERSION, code.hexdigest(), held, landed])

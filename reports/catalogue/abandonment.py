@@ -30,7 +30,7 @@ from reports.tables.report import (
 )
 from reports.tables.visit_data import VisitData
 from reports.tables.visit_tables import QUEUE
-from warehouse.catalog import CALLERS
+from warehouse.scripts import CALLERS
 
 LISTED = 50
 _COUNTS = {"offered": 1, "abandoned": 1, "short_abandoned": 2}

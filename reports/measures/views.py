@@ -1,6 +1,6 @@
 """The measures as SQL in the warehouse's views, whose room may not import this one.
 
-`views.sql` has places that begin with `-- measures: NAME` and end with `-- end of measures`. The columns between are
+Their files have places that begin with `-- measures: NAME` and end with `-- end of measures`. The columns between are
 made here from the definitions; they are the last of their `select`.
 """
 
@@ -21,7 +21,7 @@ _RESERVED = {"left"}
 
 
 def rendered(views: str) -> str:
-    """Return the text of `views.sql` with the measures in its places as they are defined now.
+    """Return the text of a view with the measures in its places as they are defined now.
 
     Raises KeyError for a place of an unknown name.
     """

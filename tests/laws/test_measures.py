@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from typing import Any
 
 import duckdb
@@ -26,6 +25,7 @@ from reports.measures.aggregation import (
 from reports.measures.measures import OUTCOMES, VARIANTS
 from reports.source import Source
 from tests.support.requests import a_request
+from warehouse.scripts import SCHEMA
 
 BEGIN = datetime(2026, 10, 31, 20, tzinfo=UTC)  # the clocks of New York go back in the night after
 RATES = ("service_level", *(ratio.name for ratio in VARIANTS.values()), "abandonment_rate", "abandonment_rate_adjusted")
@@ -205,7 +205,7 @@ def test_the_buckets_hold_every_known_wait_once(visits: list[Visit]) -> None:
 @pytest.fixture(scope="module")
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        connection.execute(files("warehouse").joinpath("schema.sql").read_text().replace(" using compression zstd", ""))
+        connection.execute(SCHEMA.replace(" using compression zstd", ""))
         # What internal columns hold is the warehouse's own business: here they may stay empty.
         required = "select column_name from duckdb_columns() where table_name = 'queue_visits' and not is_nullable"
         for (name,) in connection.execute(required).fetchall():

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from importlib.resources import files
 
 import duckdb
 import pytest
 
 from reports.source import Source
 from tests.support.report_facts import NOON, Row, insert
+from warehouse.scripts import SCHEMA, VIEWS
 
 Fill = Callable[..., Source]
 Visit = Callable[..., Row]
@@ -42,8 +42,8 @@ def visit() -> Visit:
 def fill() -> Iterator[Fill]:
     db = duckdb.connect()
     db.execute("set timezone = 'UTC'")
-    db.execute(files("warehouse").joinpath("schema.sql").read_text().replace(" using compression zstd", ""))
-    db.execute(files("warehouse").joinpath("completeness.sql").read_text())
+    db.execute(SCHEMA.replace(" using compression zstd", ""))
+    db.execute(VIEWS["completeness"])
 
     def filled(*visits: Row, **facts: tuple[Row, ...]) -> Source:
         for table, rows in {"queue_visits": visits, **facts}.items():

@@ -3,8 +3,9 @@
 import duckdb
 import pytest
 
-from warehouse.catalog import CALLERS, describe
+from warehouse.catalog import describe
 from warehouse.database import create_tables
+from warehouse.scripts import CALLERS
 
 KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 
