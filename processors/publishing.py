@@ -21,6 +21,9 @@ AGAIN = timedelta(seconds=1)
 AGAIN_AT_MOST = timedelta(seconds=5)
 """How long after a failure publishing is tried again: twice as long each time, up to this."""
 
+LOOK_S = 0.2
+"""How often it is looked whether another program spoiled what is published: two calls of the system."""
+
 log = structlog.get_logger("processor")
 
 
@@ -32,6 +35,9 @@ class ReplicaPublisher(Protocol):
 
     def put_out(self) -> None:
         """Check the copy and put it out, in any thread. Raises DamagedCopyError, UnavailableError, OSError."""
+
+    def spoiled(self) -> str | None:
+        """Say what another program did to what is published, or None. Raises OSError."""
 
     def blame(self, error: DamagedCopyError) -> None:
         """Raise DamagedError where the warehouse is as damaged as its copy, in landing's thread."""
@@ -57,6 +63,7 @@ class Publishing:
     _wanted: bool = False
     _failures: int = 0
     _not_before: float = 0.0
+    _look_at: float = 0.0
     _under_way: "_Copy | None" = None
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "publishing"))
 
@@ -74,7 +81,9 @@ class Publishing:
         """Take note of a change, and do what is due. Raises what only opening the warehouse anew can mend."""
         self._wanted = self._wanted or changed
         self._finish()
-        if self._under_way is None and self._wanted and self._may_begin():
+        if self._under_way is not None:
+            return
+        if self._is_spoiled() or (self._wanted and self._may_begin()):
             self._begin()
 
     def now(self) -> None:
@@ -87,6 +96,22 @@ class Publishing:
             self._due.every = self.every
         finally:
             self.progress.publishing = False
+
+    def _is_spoiled(self) -> bool:
+        """Look at what is published: a few times a second, and less often where it was just spoiled."""
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + LOOK_S
+        try:
+            reason = self.publisher.spoiled()
+        except OSError as error:
+            reason = str(error)
+        if reason is None:
+            return False
+        self._look_at = time.monotonic() + self._due.every / timedelta(seconds=1)
+        self._wanted = True
+        log.warning("replica_spoiled", reason=reason, do="open it read-only: see docs/warehouse.md")
+        return not self._failures
 
     def _may_begin(self) -> bool:
         if self._failures:

@@ -10,6 +10,7 @@ from warehouse.connection import attach, in_memory, name_fault, quoted, require_
 from warehouse.errors import OutdatedError, WarehouseError, explained
 from warehouse.query import value
 from warehouse.scripts import SCHEMA
+from warehouse.wal import foreign
 
 SCHEMA_VERSION = 4
 
@@ -119,6 +120,8 @@ def open_reader(path: Path, *, memory_limit: str = READING_MEMORY) -> duckdb.Duc
     Raises WarehouseError when it is absent, taken or foreign.
     """
     require_file(path)
+    with explained(path):
+        _require_no_foreign_wal(path)
     db = in_memory(memory_limit=memory_limit, temp_directory=f"{path}.tmp")
     try:
         attach(db, path, CATALOG, "read_only", must_exist=True)
@@ -136,6 +139,15 @@ def open_reader(path: Path, *, memory_limit: str = READING_MEMORY) -> duckdb.Duc
             "`holdtime up`, which brings the warehouse up to date and publishes a new replica"
         )
     return db
+
+
+def _require_no_foreign_wal(path: Path) -> None:
+    """Raise WarehouseError where a file that nobody may write has a write-ahead log all the same."""
+    if (log := foreign(path)) is not None:
+        raise WarehouseError(
+            f"{log} is no part of {path}, which nobody may write: another program opened the replica for writing, and "
+            "figures would be wrong. `holdtime up` removes it within seconds; where that is stopped, remove it yourself"
+        )
 
 
 def require_file(path: Path) -> None:

@@ -12,6 +12,18 @@ _LINUX = struct.Struct("hhqqi")
 """`struct flock`: type, whence, start, length (0 is to the end), process."""
 
 
+def writer(path: Path) -> int | None:
+    """Return the process that has the file open for writing, or None. Only Linux says it. Raises OSError."""
+    if sys.platform != "linux":
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        kind, pid = _conflict(descriptor, fcntl.F_RDLCK)
+        return None if kind == fcntl.F_UNLCK else pid
+    finally:
+        os.close(descriptor)
+
+
 def holder(path: Path) -> LockedError | None:
     """Return the error that a writer would meet now, naming who has the file, or None; this process must not have it.
 
@@ -20,8 +32,7 @@ def holder(path: Path) -> LockedError | None:
     descriptor = os.open(path, os.O_RDWR)
     try:
         if sys.platform == "linux":
-            wanted = _LINUX.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, pid = _LINUX.unpack_from(fcntl.fcntl(descriptor, fcntl.F_GETLK, wanted))
+            kind, pid = _conflict(descriptor, fcntl.F_WRLCK)
             return None if kind == fcntl.F_UNLCK else locked(path, pid)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,3 +41,11 @@ def holder(path: Path) -> LockedError | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _conflict(descriptor: int, wanted: int) -> tuple[int, int]:
+    """Return the kind of the lock that one of the `wanted` kind would meet, and the process that has it."""
+    kind, _, _, _, pid = _LINUX.unpack_from(
+        fcntl.fcntl(descriptor, fcntl.F_GETLK, _LINUX.pack(wanted, os.SEEK_SET, 0, 0, 0))
+    )
+    return kind, pid

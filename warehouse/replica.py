@@ -11,6 +11,7 @@ from warehouse.copying import copy_open_file, sync_file
 from warehouse.errors import DamagedError, UnavailableError
 from warehouse.query import value
 from warehouse.verify import State, Verdict, verify
+from warehouse.wal import beside
 
 _EXTENT = "select total_blocks * block_size from pragma_database_size() where database_name = current_database()"
 
@@ -21,6 +22,18 @@ class DamagedCopyError(Exception):
     def __init__(self, text: str, found: list[Mismatch]) -> None:
         super().__init__(text)
         self.found = found
+
+
+OWNER_ALONE = 0o400
+"""The mode of a replica that one user reads: what is published is never written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read what is published: its mode, which lets nobody write, and its group, by default the process's."""
+
+    mode: int = OWNER_ALONE
+    group: int | None = None
 
 
 @dataclass(slots=True)
@@ -34,7 +47,10 @@ class Publisher:
     db: duckdb.DuckDBPyConnection
     warehouse: Path
     replica: Path
+    access: Access = Access()
     _harmless: set[Mismatch] = field(default_factory=set)
+    _published: tuple[int, ...] | None = None
+    """What the file that was put out last looks like from outside."""
 
     def copy(self) -> None:
         """Copy the warehouse as it is now. On a file system that can share blocks that costs nothing.
@@ -46,6 +62,7 @@ class Publisher:
         if size < HEADERS * HEADER_BYTES + held:
             raise DamagedError(f"{self.warehouse} is damaged: expected blocks of {held:,} bytes, found {size:,} in all")
         self.replica.parent.mkdir(parents=True, exist_ok=True)
+        self._unfinished.unlink(missing_ok=True)  # a process that was killed may have left one that nobody may write
         try:
             copy_open_file(_kept_open(self.warehouse), self._unfinished)
         except BaseException:
@@ -55,14 +72,38 @@ class Publisher:
     def put_out(self) -> None:
         """Put the copy where readers look for it, in one step, if it is as DuckDB wrote it.
 
-        A reader has either the old copy, until it closes it, or the new one. Raises DamagedCopyError, UnavailableError
-        and OSError; what is published stays.
+        A reader has either the old copy, until it closes it, or the new one. A write-ahead log beside it is of another
+        program, which opened an older copy for writing: DuckDB would read the new copy through it, so it is removed.
+        Raises DamagedCopyError, UnavailableError and OSError; what is published stays.
         """
         try:
             self._check()
+            if self.access.group is not None:
+                os.chown(self._unfinished, -1, self.access.group)
+            self._unfinished.chmod(self.access.mode)
+            published = _seen(self._unfinished)
+            self._remove_wal()
             self._unfinished.replace(self.replica)
+            self._published = published
+            self._remove_wal()
         finally:
             self._unfinished.unlink(missing_ok=True)
+
+    def spoiled(self) -> str | None:
+        """Say what another program did to what is published, or None; its write-ahead log is removed. Raises OSError.
+
+        Before the first publication of this process, only such a log is looked for.
+        """
+        if self._remove_wal():
+            return f"another program opened {self.replica} for writing: its write-ahead log was removed"
+        if self._published is None:
+            return None
+        try:
+            if _seen(self.replica) == self._published:
+                return None
+        except FileNotFoundError:
+            return f"{self.replica} was removed"
+        return f"another program wrote into {self.replica}"
 
     def blame(self, error: DamagedCopyError) -> None:
         """Raise DamagedError if the warehouse has what is wrong with its copy; else the copy's disk is at fault."""
@@ -88,6 +129,13 @@ class Publisher:
     def make_last(self) -> None:
         """See to it that what is published stays so when the power fails. Raises OSError."""
         sync_file(self.replica)
+
+    def _remove_wal(self) -> bool:
+        try:
+            beside(self.replica).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     @property
     def _unfinished(self) -> Path:
@@ -115,9 +163,14 @@ class Publisher:
         self._harmless.update(found)
 
 
-def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> None:
+def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path, access: Access = Access()) -> None:
     """Put a checked copy of the warehouse where readers look for it (`Publisher.publish`)."""
-    Publisher(db, warehouse, replica).publish()
+    Publisher(db, warehouse, replica, access).publish()
+
+
+def _seen(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
 
 
 _descriptors: dict[Path, int] = {}

@@ -15,6 +15,16 @@ def beside(warehouse: Path) -> Path:
     return warehouse.with_name(f"{warehouse.name}.wal")
 
 
+def foreign(database: Path) -> Path | None:
+    """Return the write-ahead log beside a file that nobody may write, or None: such a log is another program's.
+
+    Raises OSError.
+    """
+    log = beside(database)
+    is_published = not database.stat().st_mode & 0o222
+    return log if is_published and log.exists() else None
+
+
 def unread_bytes(wal: Path) -> int:
     """Return how many bytes at the end DuckDB will pass over without a word, because they are no whole entry.
 

@@ -1,6 +1,7 @@
 """`holdtime.toml`: its sections, and how the file is read."""
 
 import os
+import re
 import tomllib
 from datetime import date, datetime
 from pathlib import Path
@@ -101,6 +102,20 @@ class Reconciliation(ConfigSection):
     requests_a_minute: int = Field(default=240, ge=1, le=100_000)
 
 
+def _mode(text: str) -> str:
+    mode = int(text, 8) if re.fullmatch(r"0?[0-7]{3}", text) else None
+    if mode is None or mode & 0o222 or not mode & 0o400:
+        raise ValueError(f"expected a mode by which the owner reads and nobody writes, such as 0440, found {text!r}")
+    return text
+
+
+class Publish(ConfigSection):
+    """`[publish]`: who may read the replica beside its owner. Nobody may write it."""
+
+    mode: Annotated[str, AfterValidator(_mode)] | None = None
+    group: str | None = Field(default=None, min_length=1)
+
+
 class Http(ConfigSection):
     """`[http]`: how many may connect, and under which names the pages are served."""
 
@@ -116,6 +131,7 @@ class Configuration(ConfigSection):
     longest_wait_hours: float = Field(default=24, gt=0, le=24 * 31)
     keep_log_days: float = Field(default=7, gt=0, le=36_500)
     service_level: ServiceLevel = ServiceLevel()
+    publish: Publish = Publish()
     http: Http = Http()
     kafka: Kafka = Kafka()
     reconciler: Reconciliation = Reconciliation()

@@ -13,6 +13,7 @@ from holdtime.doctor.open_work import OpenWork
 from holdtime.service.requirements import fault_lines
 from reports.errors import SourceError
 from reports.source import Source, opened
+from warehouse import os_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def examine(
         *soundness.checks(environment, deep=deep, on_progress=on_progress),
     ]
     checks += [*surroundings.server(environment), *surroundings.schedules(configured, now)]
+    checks += _access(configured)
     if any(check.name == "replica" for check in checks):
         return Examination(tuple(checks), (), now, timezone)  # damaged: what it says means nothing
     try:
@@ -70,6 +72,14 @@ def examine(
         else:
             checks += (Check("replica", Severity.FAILED, fault) for fault in fault_lines(error))
     return Examination(tuple(checks), (), now, timezone)
+
+
+def _access(configured: Settings) -> Iterator[Check]:
+    try:
+        if configured.environment.replica.is_file():
+            yield from replica.access(configured.environment.replica, configured.configuration.publish)
+    except OSError as error:
+        yield Check("readers", Severity.FAILED, os_error.line(error))
 
 
 def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:

@@ -1,19 +1,25 @@
 """The checks of the replica: its age, its lag behind the log, and contents that need a look."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 
 from eventlog.log import DAMAGED, LogExtent
+from holdtime.config.configuration import Publish
 from holdtime.config.settings import Settings
 from holdtime.doctor.checks import Check, Severity
+from holdtime.service import replica_access
 from reports import humanize
 from reports.request import queue_names
 from reports.source import Source
+from warehouse import locks
 from warehouse.instants import EPOCH, MICROSECOND, instant
 from warehouse.query import value
+from warehouse.wal import beside
 
 MAX_LAG = timedelta(minutes=1)
 """What is in the log has landed and is in the replica after this long, unless something is wrong."""
@@ -80,6 +86,34 @@ _COUNTED = (
         examples=_STRAYS,
     ),
 )
+
+
+def access(path: Path, publish: Publish) -> Iterator[Check]:
+    """Whether another program can write, or did write, what is published; nothing where all is well."""
+    if (log := beside(path)).exists():
+        yield Check(
+            "readers",
+            Severity.FAILED,
+            f"{log} is there: a program opened the replica for writing, and readers see its changes, too",
+            "open the replica read-only there; `holdtime up` removes the file within seconds, else remove it yourself",
+        )
+    if (pid := locks.writer(path)) is not None:
+        yield Check("readers", Severity.FAILED, f"process {pid} has {path} open for writing", "open it read-only there")
+    try:
+        wanted = replica_access.of(publish)
+    except ValueError as error:
+        yield Check("readers", Severity.FAILED, str(error))
+        return
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if mode != wanted.mode or wanted.group not in {None, found.st_gid}:
+        yield Check(
+            "readers",
+            Severity.NOTE,
+            f"{path} has mode {mode:04o} and group {found.st_gid}, the settings say mode {wanted.mode:04o}"
+            + ("" if wanted.group is None else f" and group {wanted.group}"),
+            "the next replica that `holdtime up` publishes has them",
+        )
 
 
 def age(source: Source, now: datetime) -> Check:

@@ -10,6 +10,7 @@ import structlog
 
 from eventlog.log import Log
 from holdtime.config.settings import Configuration, Settings
+from holdtime.service import replica_access
 from holdtime.service.facts import publishes_facts
 from processors.landing.landing import Landing
 from processors.replay.migration import open_current
@@ -153,7 +154,8 @@ def _landing_in(db: duckdb.DuckDBPyConnection, settings: Settings) -> OpenWareho
     longest_wait = timedelta(hours=settings.configuration.longest_wait_hours)
     with _closed_after_error(db), explained(paths.warehouse):
         landing = Landing(db, longest_wait=longest_wait, publishes=publishes_facts(settings))
-    return OpenWarehouse(db, landing, Publisher(db, paths.warehouse, paths.replica))
+        access = replica_access.of(settings.configuration.publish)
+        return OpenWarehouse(db, landing, Publisher(db, paths.warehouse, paths.replica, access))
 
 
 @contextmanager

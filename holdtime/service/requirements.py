@@ -19,7 +19,8 @@ from warehouse.errors import WarehouseError
 EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueError, duckdb.Error, sqlite3.Error)
 """What can be wrong with a configuration, as against with holdtime."""
 
-_DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", "HOLDTIME_REPLICA")
+_REPLICA = "HOLDTIME_REPLICA"
+_DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", _REPLICA)
 
 
 def fault_lines(error: Exception) -> list[str]:
@@ -67,7 +68,7 @@ def _log_files(settings: Settings) -> list[tuple[str, Path]]:
 
 def _warehouse_files(settings: Settings) -> list[tuple[str, Path]]:
     environment = settings.environment
-    return [("HOLDTIME_WAREHOUSE", environment.warehouse), ("HOLDTIME_REPLICA", environment.replica)]
+    return [("HOLDTIME_WAREHOUSE", environment.warehouse), (_REPLICA, environment.replica)]
 
 
 def _checks(files: list[tuple[str, Path]]) -> list[Callable[[], None]]:
@@ -85,5 +86,9 @@ def _require_usable(name: str, path: Path) -> None:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(f"{name}: cannot write in {folder}: make it writable for this user, or name another place")
+    if name == _REPLICA:  # it is replaced and never written
+        if path.exists() and not os.access(path, os.R_OK):
+            raise OSError(f"{name}: {path} is not readable for this user: change its mode or owner")
+        return
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise OSError(f"{name}: {path} is not readable and writable for this user: change its mode or owner")

@@ -144,6 +144,9 @@ class Quick:
     def make_last(self) -> None:
         """There is nothing to keep."""
 
+    def spoiled(self) -> str | None:
+        """There is nothing to spoil."""
+
 
 async def all_landed(center: Center, processor: Processor) -> None:
     """Wait until the processor has landed all that its log holds."""

@@ -6,16 +6,17 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from warehouse.database import open_writer
-from warehouse.errors import DamagedError
+from warehouse.database import open_reader, open_writer
+from warehouse.errors import DamagedError, WarehouseError
 from warehouse.query import value
-from warehouse.replica import publish
+from warehouse.replica import Access, Publisher, publish
 from warehouse.verify import verify
 
 # A client that knows nothing of holdtime: it opens the file, and counts whenever it is asked to.
@@ -137,7 +138,7 @@ def test_the_replica_is_there_at_once_and_nothing_is_left_beside_it(place: Place
         place.add()
         place.publish()
         assert [each.name for each in place.replica.parent.iterdir()] == ["replica.duckdb"]
-    assert stat.S_IMODE(place.replica.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.replica.stat().st_mode) == 0o400
 
 
 def test_an_unfinished_copy_of_a_process_that_died_is_in_nobodys_way(place: Place, clients: list[Client]) -> None:
@@ -205,6 +206,7 @@ def test_a_block_that_nothing_uses_keeps_no_copy_from_being_published(place: Pla
     place.publish()
     warehouse = place.folder / "warehouse.duckdb"
     content = place.replica.read_bytes()
+    place.replica.chmod(0o600)
     for at in range(3 * 4_096 + 500, len(content), 262_144):
         place.replica.write_bytes(content)
         flip(place.replica, at)
@@ -226,3 +228,66 @@ def test_a_warehouse_that_lost_its_end_is_not_published(place: Place) -> None:
     with pytest.raises(DamagedError, match="expected blocks of"):
         place.publish()
     assert place.replica.stat() == before
+
+
+def test_nobody_may_write_what_is_published(place: Place) -> None:
+    place.add()
+    place.publish()
+    assert stat.S_IMODE(place.replica.stat().st_mode) == 0o400
+    publish(place.db, place.folder / "warehouse.duckdb", place.replica, Access(0o440, os.getegid()))
+    found = place.replica.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o440, os.getegid())
+
+
+# As a program does that opens a database for writing, commits, and is killed.
+WRITER = """
+import duckdb, os, sys
+db = duckdb.connect(sys.argv[1])
+db.execute("set wal_autocheckpoint = '1TB'")
+db.execute("delete from bridged_connections")
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root can open it for writing")
+def test_what_another_program_wrote_is_read_by_nobody(place: Place) -> None:
+    place.add(7)
+    place.publish()
+    subprocess.run([sys.executable, "-c", WRITER, str(place.replica)], check=False)
+    log = place.replica.with_name("replica.duckdb.wal")
+    assert log.exists(), "the writer left nothing, so nothing was tried"
+    with pytest.raises(WarehouseError, match=r"replica\.duckdb\.wal is no part of .*`holdtime up` removes it"):
+        open_reader(place.replica)
+    place.add(2)
+    place.publish()
+    assert not log.exists()
+    with closing(open_reader(place.replica)) as db:
+        assert value(db, "select count(*) from bridged_connections") == 9
+
+
+def test_a_publisher_says_what_was_done_to_the_file_that_it_put_out(place: Place) -> None:
+    publisher = Publisher(place.db, place.folder / "warehouse.duckdb", place.replica)
+    assert publisher.spoiled() is None
+    publisher.publish()
+    assert publisher.spoiled() is None
+    log = place.replica.with_name("replica.duckdb.wal")
+    log.write_bytes(b"somebody's")
+    assert "its write-ahead log was removed" in (publisher.spoiled() or "")
+    assert (log.exists(), publisher.spoiled()) == (False, None)
+    place.replica.chmod(0o600)
+    with place.replica.open("r+b") as file:
+        file.write(b"\0")
+    assert "wrote into" in (publisher.spoiled() or "")
+    place.replica.unlink()
+    assert "was removed" in (publisher.spoiled() or "")
+    publisher.publish()
+    assert publisher.spoiled() is None
+
+
+def test_a_copy_that_a_killed_process_left_half_made_is_no_hindrance(place: Place) -> None:
+    left = place.replica.with_name(".replica.duckdb.unfinished")
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    left.chmod(0o400)
+    place.publish()
+    assert not left.exists()

@@ -28,6 +28,7 @@ class Faulty:
 
     in_copy: list[Exception] = field(default_factory=list)
     in_put_out: list[Exception] = field(default_factory=list)
+    spoilt: list[str] = field(default_factory=list)
     damaged: bool = False
     put_outs: int = 0
 
@@ -49,6 +50,10 @@ class Faulty:
 
     def make_last(self) -> None:
         """Nothing is kept."""
+
+    def spoiled(self) -> str | None:
+        """Say what was done to it, once."""
+        return self.spoilt.pop(0) if self.spoilt else None
 
 
 @contextmanager
@@ -119,3 +124,10 @@ def test_a_damaged_warehouse_is_said_in_the_thread_that_lands() -> None:
 def test_what_only_a_new_start_can_mend_is_raised(error: duckdb.Error) -> None:
     with publishing(Faulty([error])) as made, pytest.raises(duckdb.Error):
         made.go_on(changed=True)
+
+
+def test_what_another_program_spoiled_is_published_again_though_nothing_lands() -> None:
+    publisher = Faulty(spoilt=["another program wrote into it"])
+    with publishing(publisher) as made:
+        go_on_until(made, lambda: publisher.put_outs == 1, changed=False)
+    assert publisher.spoilt == []
