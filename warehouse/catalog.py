@@ -49,7 +49,7 @@ def describe(db: duckdb.DuckDBPyConnection) -> None:
     db.begin()
     for view in VIEWS.values():
         db.execute(view)
-    for statement in _comments(db):
+    for statement in comments(db):
         db.execute(statement)
     db.commit()
 
@@ -59,14 +59,14 @@ def judge(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(VIEWS["completeness"])
 
 
-def _comments(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def comments(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     meanings = tomllib.loads(_MEANINGS)
     for name, is_view, _ in db.execute(_RELATIONS).fetchall():
         if text := meanings.get(name, {}).get(_ITSELF):
-            yield f"comment on {'view' if is_view else 'table'} {_identifier(name)} is {_literal(text)}"
+            yield f"comment on {'view' if is_view else 'table'} {identifier(name)} is {_literal(text)}"
     for table, column, _, _ in db.execute(_COLUMNS).fetchall():
         if text := meanings.get(table, {}).get(column) or meanings[_ANYWHERE].get(column):
-            yield f"comment on column {_identifier(table)}.{_identifier(column)} is {_literal(text)}"
+            yield f"comment on column {identifier(table)}.{identifier(column)} is {_literal(text)}"
 
 
 def page(db: duckdb.DuckDBPyConnection) -> str:
@@ -89,7 +89,7 @@ def _cell(comment: str | None) -> str:
     return (comment or "").replace("|", "\\|")
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -6,8 +6,8 @@
 -- queue or conference at a moment, nor held twice, nor is one medium played to it twice at once; so for each leg and
 -- place, in time order:
 --   * a closing ends what is open; an opening while something is open means that a closing was lost;
---   * but a dequeue is of a later visit where its own seconds prove that it began after the leg had been elsewhere, and
---     no enqueue comes at its very instant;
+--   * but a dequeue is of a later visit where its own seconds prove that it began after the leg had been elsewhere, or
+--     where it has no seconds and the leg entered another queue meanwhile; unless an enqueue comes at its very instant;
 --   * at one instant, what is open is closed before something new opens; with nothing open, an opening may be closed
 --     at the very instant.
 -- Whether something is open before an instant follows from the last earlier instant at which openings and closings
@@ -165,23 +165,28 @@ paired as (
     from followed
     where opens or previous_opens is not true
 ),
-proven as (
+dequeued as (
     select
         paired.life,
         opening,
         opened.moment as opened_at,
-        -- Telnyx cuts its seconds
-        closed.moment - to_seconds(closed.reported_wait_secs + 1) as began_after
+        opened.queue,
+        closed.moment as closed_at,
+        closed.reported_wait_secs
     from paired
     join told as opened on paired.opening = opened.event
     join told as closed on paired.closing = closed.event
     where closed.event_type = 'call.dequeued'
-    and began_after > opened_at
     and not reopens_at_once
 ),
 strayed as (
     select opening
-    from proven
+    from (
+        -- Telnyx cuts its seconds
+        select life, opening, opened_at, closed_at - to_seconds(reported_wait_secs + 1) as began_after
+        from dequeued
+        where began_after > opened_at
+    ) as proven
     semi join (
         select life, moment
         from told
@@ -194,6 +199,19 @@ strayed as (
     on proven.life = elsewhere.life
     and opened_at < elsewhere.moment
     and elsewhere.moment <= began_after
+    union all
+    select opening
+    from dequeued
+    semi join (
+        select life, moment, queue
+        from told
+        where event_type in ('call.enqueued', 'reconciler.queue.call.observed')
+    ) as entered
+    on dequeued.life = entered.life
+    and dequeued.queue is distinct from entered.queue
+    and opened_at < entered.moment
+    and entered.moment < closed_at
+    where reported_wait_secs is null
 ),
 matched as (
     select life, opening, if(opening in (from strayed), null, closing) as closing, reopened_at

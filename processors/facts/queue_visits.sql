@@ -193,8 +193,9 @@ judged as (
         *,
         coalesce(hangup_at < dequeued_at, false) as is_kept_after_hangup,
         -- the first that says it was over, where no dequeue says when; at one instant, a bridge says more than a join
-        -- that the caller hung up in the queue is not so where the leg was bridged before, or in a conference
-        dequeued_at is null or is_kept_after_hangup or reason = 'hangup' as is_end_open,
+        -- that the caller hung up in the queue is not so where the leg was bridged before, or in a conference; unless
+        -- nobody knows when the visit began: then the bridge may have come before
+        dequeued_at is null or is_kept_after_hangup or (reason = 'hangup' and begun_at is not null) as is_end_open,
         is_end_open
         and bridged_at is not null
         and (hangup_at < bridged_at) is not true

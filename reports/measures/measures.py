@@ -1,7 +1,7 @@
 """Every count and measure over queue visits, defined once. Source: docs/metrics.md, "Counts per queue and interval".
 
 Reports evaluate these with polars (`reports.measures.aggregation`), views with DuckDB. A visit without `wait_ms`
-(waiting still, or unknown) takes no part in waits and percentiles; one that was answered, nobody said when, has
+(waiting still, or unknown) takes no part in waits and percentiles; one that is over, nobody said when, has
 `bound_ms`, the longest that it can have waited, and counts as in time by that. What has nothing beneath it (no visit,
 an empty denominator) is null, never 0 and never 100 %.
 """

@@ -31,10 +31,10 @@ _QUEUES = f"select distinct queue from queue_visits where queue is not null and 
 
 _OUTCOMES = f"select distinct outcome from queue_visits where {_WITHIN}"
 
-# The longest that an answered visit can have waited, where its wait is not known.
+# The longest that a visit that is over can have waited, where its wait is not known.
 BOUND_MS = """
 case
-    when wait_ms is null and outcome = 'answered'
+    when wait_ms is null and outcome <> 'waiting'
     then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
 end
 """
@@ -82,8 +82,8 @@ class Visits:
     """The visits of a period.
 
     `frame` has the columns queue (an enum in order, of all that were found, asked for or have a policy), enqueued_at
-    (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of an answered visit without a wait, how long it can
-    have waited at most), `missing` (how many of the two events of a visit are not
+    (Int64, microseconds since 1970), outcome, wait_ms, `bound_ms` (of a visit that is over without a known wait, how
+    long it can have waited at most), `missing` (how many of the two events of a visit are not
     known), threshold_ms, short_abandon_ms, and `definition`, the number of the policy that held for the visit.
     `timeless` counts visits that nobody knows the beginning of: they belong to no interval.
     `reported` counts those whose beginning was worked out from the wait that Telnyx reported, `outside` those that

@@ -41,7 +41,7 @@ class Visit:
     outcome: str
     wait_ms: int | None
     bound_ms: int | None = None
-    """How long an answered visit can have waited at most, where nobody said when it left."""
+    """How long a visit that is over can have waited at most, where nobody said when it left."""
 
     @property
     def left_at_latest(self) -> datetime | None:
@@ -50,7 +50,7 @@ class Visit:
 
 def _visit(queue: str | None, offset_ms: int, outcome: str, wait_ms: int, *, bounded: bool = False) -> Visit:
     at = BEGIN + timedelta(milliseconds=offset_ms)
-    if outcome == "answered" and bounded:
+    if outcome in ("answered", "unknown") and bounded:
         return Visit(queue, at, outcome, None, wait_ms)
     return Visit(queue, at, outcome, None if outcome in {"waiting", "unknown"} else wait_ms)
 
@@ -105,7 +105,8 @@ def _by_hand(visits: list[Visit], threshold_ms: int, short_ms: int) -> dict[str,
     abandoned = [visit.wait_ms for visit in visits if visit.outcome == "abandoned" and visit.wait_ms is not None]
     waits = sorted(visit.wait_ms for visit in visits if visit.wait_ms is not None)
     bounds = [visit.bound_ms for visit in visits if visit.bound_ms is not None]
-    within = sum(wait <= threshold_ms for wait in [*answered, *bounds])
+    answered_by = [visit.bound_ms for visit in visits if visit.outcome == "answered" and visit.bound_ms is not None]
+    within = sum(wait <= threshold_ms for wait in [*answered, *answered_by])
     gone = sum(wait <= threshold_ms for wait in [*waits, *bounds])
     lost = sum(wait <= threshold_ms for wait in abandoned)
     short = sum(wait < short_ms for wait in abandoned)

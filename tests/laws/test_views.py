@@ -62,7 +62,7 @@ class Visit:
 
     @property
     def bound_ms(self) -> int | None:
-        """How long it can have waited at most, where it was answered and nobody said when."""
+        """How long it can have waited at most, where nobody said when it left."""
         if self.enqueued_us is None or self.left_latest_us is None:
             return None
         return self.left_latest_us // 1000 - self.enqueued_us // 1000

@@ -32,7 +32,7 @@ visits as (
         outcome,
         wait_ms,
         case
-            when wait_ms is null and outcome = 'answered'
+            when wait_ms is null and outcome <> 'waiting'
             then epoch_us(left_at_latest) // 1000 - epoch_us(enqueued_at) // 1000
         end as bound_ms,
         nullif(effective_from, '-infinity'::timestamptz) as effective_from,

@@ -74,10 +74,13 @@ def _telling(reason: str | None) -> int:
     return {"bridged": 2, "bridging-in-process": 1}.get(reason or "", 0)
 
 
-def _pairs(moves: list[Happening], heard: list[datetime]) -> list[Pair]:
-    """Those of one queue. `heard`: when something was heard of the leg's way, here, in other queues or bridged."""
+def _pairs(moves: list[Happening], heard: list[datetime], entered: list[datetime]) -> list[Pair]:
+    """Those of one queue. `heard`: when something was heard of the leg's way, here, in other queues or bridged.
+
+    `entered`: when it entered other queues.
+    """
     enqueues = [each.at for each in moves if each.event_type == ENQUEUED]
-    return [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, enqueues)]
+    return [each for pair in walked(moves, ENQUEUED) for each in _parted(pair, heard, entered, enqueues)]
 
 
 def _stretches(pairs: list[Pair], from_elsewhere: set[str]) -> list[_Stretch]:
@@ -97,14 +100,17 @@ def _stretches(pairs: list[Pair], from_elsewhere: set[str]) -> list[_Stretch]:
     return _mended(found)
 
 
-def _parted(pair: Pair, heard: list[datetime], enqueues: list[datetime]) -> list[Pair]:
+def _parted(pair: Pair, heard: list[datetime], entered: list[datetime], enqueues: list[datetime]) -> list[Pair]:
     """A dequeue whose own seconds prove that it began after the leg had been elsewhere is of a later visit.
 
-    Not so where another visit opens at its instant: then what is open is closed first.
+    One without seconds is, too, where the leg entered another queue meanwhile: a leg is in one queue at a time. Not so
+    where another visit opens at its instant: then what is open is closed first.
     """
     if pair.opening is not None and pair.closing is not None and pair.closing.at not in enqueues:
         began, lone = pair.opening.at, pair.closing
-        if any(began < at and _begins_after(at, lone) for at in heard):
+        was_elsewhere = any(began < at and _begins_after(at, lone) for at in heard)
+        moved = lone.reported_wait_secs is None and any(began < at < lone.at for at in entered)
+        if was_elsewhere or moved:
             return [Pair(pair.opening, None), Pair(None, lone)]
     return [pair]
 
@@ -145,7 +151,10 @@ def visits(events: list[Happening], bridges_heard: set[str | None], judged_at: d
     moves = [each for each in events if each.event_type in (ENQUEUED, DEQUEUED)]
     moves += told_by_waiting(events)
     heard = [each.at for each in (*moves, *events) if each.event_type in (ENQUEUED, DEQUEUED, BRIDGED)]
-    queues = [_pairs(here, heard) for here in grouped(lambda each: each.queue, moves)]
+    queues = [
+        _pairs(here, heard, [each.at for each in moves if each.event_type == ENQUEUED and each.queue != here[0].queue])
+        for here in grouped(lambda each: each.queue, moves)
+    ]
     way = sorted((pair for pairs in queues for pair in pairs), key=_place)
     from_elsewhere = {after.pair_id for before, after in pairwise(way) if before.first("queue") != after.first("queue")}
     stretches = [each for pairs in queues for each in _stretches(pairs, from_elsewhere)]
@@ -202,7 +211,7 @@ def _ending(placed: _Placed, events: list[Happening], dequeued_at: datetime | No
 
     bridged_at, joined_at = heard_first(BRIDGED), heard_first(JOINED)
     kept = dequeued_at is not None and hung_up is not None and hung_up < dequeued_at
-    end_is_open = dequeued_at is None or kept or stretch.reason == "hangup"
+    end_is_open = dequeued_at is None or kept or (stretch.reason == "hangup" and stretch.begun_at is not None)
     first = earliest(bridged_at, joined_at, hung_up)
     if first is not None and dequeued_at is not None and dequeued_at <= first:
         first = None  # it was over before any of them

@@ -487,3 +487,20 @@ def test_a_leg_of_which_only_queue_events_are_heard_goes_on_too(warehouse: Wareh
     warehouse.land(hangup)
     assert warehouse.only("queue_visits")["outcome"] == "failed_bridge"
     assert warehouse.only("queue_visits")["revision"] > revisions[0]
+
+
+def test_a_dequeue_from_a_queue_that_the_leg_had_left_for_another_is_of_a_later_visit(warehouse: Warehouse) -> None:
+    entered, left = a_call().queued(at=NOON, queue="sales").timed_out(after=300)
+    other = a_call().queued(at=NOON + seconds(60), queue="support")
+    warehouse.land(entered, left.without("wait_time_secs"), *(event.but(event_id="other") for event in other))
+    visits = {(visit["queue"], visit["outcome"]): visit for visit in warehouse.dicts("queue_visits")}
+    assert visits.keys() == {("sales", "unknown"), ("support", "unknown"), ("sales", "timed_out")}
+    assert visits["sales", "unknown"]["left_at_latest"] == NOON + seconds(60)
+    assert visits["support", "unknown"]["left_at_latest"] == NOON + seconds(300)
+    assert visits["sales", "timed_out"]["left_at"] == NOON + seconds(300)
+
+
+def test_a_bridge_before_a_lone_dequeue_says_nothing_against_its_reason(warehouse: Warehouse) -> None:
+    _, dequeued, _ = a_call().queued(at=NOON).abandoned(after=290)
+    warehouse.land(dequeued.without("wait_time_secs"), *a_call(at=NOON).bridged())
+    assert picked(warehouse.only("queue_visits"), "outcome", "enqueued_at", "wait_ms") == ("abandoned", None, None)
