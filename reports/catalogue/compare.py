@@ -35,7 +35,6 @@ from reports.tables.visit_tables import OWN, QUEUE
 from reports.tables.visits import Period
 
 MEASURE_DEFINITIONS = digest(every_measure(), WAIT_EDGES_SECS)
-ALL = "All queues"
 _ANY = "All times"
 _DAY = timedelta(days=1)
 # What one period has in common with another: queues, and times of the clock; a day has no counterpart.
@@ -68,6 +67,9 @@ _COLUMNS = (
 
 Key = tuple[str | None, ...]
 
+WHOLE: Key = ()
+"""The key of the row of all there is: no name of a queue is equal to it."""
+
 
 def report(source: Source, request: Request) -> Report:
     """Return the report. What was nothing before has no change in percent. Raises RequestError."""
@@ -90,13 +92,13 @@ def report(source: Source, request: Request) -> Report:
         sides[side] = {} if periods and other is None else _rows(visit_data.read(source, asked), by)
     measures = [measure for name in _MEASURES for measure in every_measure(variant) if measure.name == name]
     keys = sorted({key for rows in sides.values() for key in rows}, key=_order)
-    rows = [_row(by, key, measure, sides, request.zone) for key in keys for measure in measures]
+    rows = [_row(_labels(key, by, request), measure, sides, key, request.zone) for key in keys for measure in measures]
     columns = (*(_column(name) for name in by), *_COLUMNS)
     schema = {c.name: pl.Float64 if c.kind is ValueKind.NUMBER else pl.String for c in columns}
-    compared = pl.DataFrame(rows, schema=schema).with_columns(pl.col(by[0]).replace({ALL: scope.whole(request)}))
+    compared = pl.DataFrame(rows, schema=schema)
     return of_visits(
         found,
-        sides["now"][_whole(by)],
+        sides["now"][WHOLE],
         name="compare",
         title="Then and now",
         sections=[Section("compare", "Then and now", columns, compared)],
@@ -138,19 +140,9 @@ def _column(name: str) -> Column:
     return QUEUE if name == "queue" else dimensions.CLOCK[name]
 
 
-def _whole(by: Sequence[str]) -> Key:
-    """Return the key of the row of all there is."""
-    return (ALL if by[0] == "queue" else _ANY, *(None for _ in by[1:]))
-
-
 def _order(key: Key) -> tuple[tuple[int, str], ...]:
     """Return what puts keys in order: all together first, weekdays as they come, calls of no queue last."""
-    return tuple(
-        (-1, "")
-        if label in {ALL, _ANY}
-        else (WEEKDAYS.index(label) if label in WEEKDAYS else 0 if label else 9, label or "")
-        for label in key
-    )
+    return tuple((WEEKDAYS.index(label) if label in WEEKDAYS else 0 if label else 9, label or "") for label in key)
 
 
 def _rows(found: VisitData, by: tuple[str, ...]) -> dict[Key, Any]:
@@ -161,7 +153,7 @@ def _rows(found: VisitData, by: tuple[str, ...]) -> dict[Key, Any]:
     else:
         chosen = dimensions.chosen(replace(made.request, by=by), found.covered, own=OWN, report="compare")
         frame = made.grouped(chosen)
-    rows: dict[Key, Any] = {_whole(by): made.table([]).row(0, named=True)}
+    rows: dict[Key, Any] = {WHOLE: made.table([]).row(0, named=True)}
     return rows | {tuple(row[name] for name in by): row for row in frame.iter_rows(named=True)}
 
 
@@ -179,15 +171,21 @@ class _Change:
         return humanize.DASH if not self.before else f"{100 * (self.now - self.before) / self.before:+.1f} %"
 
 
+def _labels(key: Key, by: Sequence[str], request: Request) -> dict[str, str | None]:
+    """Return what stands in the columns of the groups."""
+    whole = (scope.whole(request) if by[0] == "queue" else _ANY, *(None for _ in by[1:]))
+    return dict(zip(by, key or whole, strict=True))
+
+
 def _row(
-    by: Sequence[str], key: Key, measure: Measure, sides: Mapping[str, Mapping[Key, Any]], zone: ZoneInfo
+    labels: dict[str, str | None], measure: Measure, sides: Mapping[str, Mapping[Key, Any]], key: Key, zone: ZoneInfo
 ) -> dict[str, Any]:
     column = Column.of(measure)
     # Where nobody came nothing was offered, and nothing else is to be said; where there was no time, not even that.
     nobody = {"offered": 0, "answered": 0, "abandoned": 0}
     values = {side: (rows.get(key) or (nobody if rows else {})).get(measure.name) for side, rows in sides.items()}
     return {
-        **dict(zip(by, key, strict=True)),
+        **labels,
         "measure": measure.title,
         "name": measure.name,
         "unit": column.unit,

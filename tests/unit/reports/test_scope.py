@@ -56,6 +56,16 @@ def test_every_report_is_titled_by_its_queues(source: Source, name: str) -> None
     assert about(source, name, queues=("support",)).title == f"{about(source, name).title}, queue support"
 
 
+@pytest.mark.parametrize("queue", ["All queues", "All times", "", "Total", "all"])
+def test_a_queue_may_be_named_as_the_total_is(fill: Any, visit: Any, queue: str) -> None:
+    filled = fill(visit(queue=queue), visit(queue=queue), visit())
+    for name in REPORTS:
+        render(about(filled, name), "table")
+    rows = [row for row in about(filled, "compare").section("compare").rows() if row["name"] == "offered"]
+    whole, *others = [(row["queue"], row["now_value"]) for row in rows]
+    assert (whole, set(others)) == (("All queues", 3), {(queue, 2), ("support", 1)})
+
+
 @pytest.mark.parametrize("name", ["sla", "queues", "abandonment", "waits", "depth", "compare"])
 def test_nothing_of_some_queues_says_that_it_is_of_all(source: Source, name: str) -> None:
     report = about(source, name, queues=("support",), interval=None if name == "compare" else "1h")
