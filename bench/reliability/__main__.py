@@ -32,12 +32,13 @@ from bench.reliability import (
     pages,
     reconciled,
     rolling,
+    rules,
     truth,
 )
 from bench.reliability.campaign import Tally
 
 _HOSTILE = (floods, http_fuzz, flips, disks, clocks, commands, kills)
-_MODULES = (truth, bodies, faults, rolling, laws, reconciled, pages, *_HOSTILE)
+_MODULES = (truth, rules, bodies, faults, rolling, laws, reconciled, pages, *_HOSTILE)
 CAMPAIGNS = {module.CAMPAIGN.name: module.CAMPAIGN for module in _MODULES}
 GROUPS = {"hostile": [module.CAMPAIGN.name for module in _HOSTILE]}
 """Names for several campaigns: `hostile` is what strangers, failing machines and mistakes do."""

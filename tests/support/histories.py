@@ -335,6 +335,35 @@ def _once_or_twice(number: int, subject: str, draw: Draw) -> list[Told]:
     ]
 
 
+_NAMES = ("event_id", "control_id", "leg_id", "session_id", "connection_id", "conference_id", "creator_session_id")
+_IDS = (
+    *("call_control_id", "call_leg_id", "call_session_id", "connection_id", "conference_id"),
+    *("creator_call_session_id", "participant_id", "record_id"),
+)
+
+
+def named_apart(history: Sequence[Told], prefix: str) -> list[Told]:
+    """The same history of other legs, conferences and connections, whose ids begin with `prefix`."""
+
+    def named(value: Any) -> Any:
+        return f"{prefix}{value}" if value else value
+
+    return [
+        replace(
+            told,
+            event=told.event.but(event_id=named(told.event.event_id)).saying(
+                **{name: named(told.event.payload[name]) for name in _IDS if name in told.event.payload}
+            ),
+            happening=replace(
+                told.happening,
+                subject=named(told.happening.subject),
+                **{name: named(getattr(told.happening, name)) for name in _NAMES},
+            ),
+        )
+        for told in history
+    ]
+
+
 ABOUT_LEGS = (
     *(ENQUEUED, DEQUEUED) * 4,
     *LEG_TYPES[:2] * 3,
