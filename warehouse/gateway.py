@@ -26,7 +26,7 @@ select view_name, sql from duckdb_views() where database_name = 'replica' and no
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The file, and the path of the replica as its views have it, which may be relative to a reader's own folder."""
+    """The file, and the path of the replica as its views have it; a relative one is relative to a reader's folder."""
 
     path: Path
     replica: Path
@@ -59,7 +59,9 @@ def _fill(path: Path, replica: Path) -> None:
         for name, _ in (each for each in relations if each[1] is None):
             source = f"read_duckdb({quoted(replica)}, table_name = '{name}')"
             db.execute(f"create view {identifier(name)} as from {source}")
+        db.commit()
         _make_views(db, [sql for _, sql in relations if sql is not None])
+        db.begin()
         for comment in comments(db):
             db.execute(comment)
         db.commit()

@@ -8,7 +8,8 @@ import duckdb
 
 from warehouse.blocks import HEADER_BYTES, HEADERS, Mismatch, UnknownFormatError, mismatches
 from warehouse.copying import copy_open_file, sync_file
-from warehouse.errors import DamagedError, UnavailableError
+from warehouse.errors import DamagedError, UnavailableError, WarehouseError
+from warehouse.gateway import Gateway
 from warehouse.query import value
 from warehouse.verify import State, Verdict, verify
 from warehouse.wal import beside
@@ -48,7 +49,9 @@ class Publisher:
     warehouse: Path
     replica: Path
     access: Access = Access()
+    gateway: Gateway | None = None
     _harmless: set[Mismatch] = field(default_factory=set)
+    _gateway_written: bool = False
     _published: tuple[int, ...] | None = None
     """What the file that was put out last looks like from outside."""
 
@@ -74,7 +77,8 @@ class Publisher:
 
         A reader has either the old copy, until it closes it, or the new one. A write-ahead log beside it is of another
         program, which opened an older copy for writing: DuckDB would read the new copy through it, so it is removed.
-        Raises DamagedCopyError, UnavailableError and OSError; what is published stays.
+        The first time, the gateway is written, too. Raises DamagedCopyError, UnavailableError and OSError; what is
+        published stays.
         """
         try:
             self._check()
@@ -84,10 +88,19 @@ class Publisher:
             published = _seen(self._unfinished)
             self._remove_wal()
             self._unfinished.replace(self.replica)
-            self._published = published
             self._remove_wal()
+            self._published = published
         finally:
             self._unfinished.unlink(missing_ok=True)
+        if self.gateway is not None and not self._gateway_written:
+            self._write(self.gateway)
+
+    def _write(self, gateway: Gateway) -> None:
+        try:
+            gateway.write(mode=self.access.mode, group=self.access.group)
+        except WarehouseError as error:
+            raise UnavailableError(f"the replica is published, {gateway.path} is not: {error}") from None
+        self._gateway_written = True
 
     def spoiled(self) -> str | None:
         """Say what another program did to what is published, or None; its write-ahead log is removed. Raises OSError.
@@ -163,9 +176,9 @@ class Publisher:
         self._harmless.update(found)
 
 
-def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path, access: Access = Access()) -> None:
+def publish(db: duckdb.DuckDBPyConnection, warehouse: Path, replica: Path) -> None:
     """Put a checked copy of the warehouse where readers look for it (`Publisher.publish`)."""
-    Publisher(db, warehouse, replica, access).publish()
+    Publisher(db, warehouse, replica).publish()
 
 
 def _seen(path: Path) -> tuple[int, ...]:

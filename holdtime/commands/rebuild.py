@@ -4,10 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from holdtime.config.settings import ConfigurationError, Settings
-from holdtime.service import replica_access, store
+from holdtime.service import opening, store
 from holdtime.service.store import Needs
 from processors.replay import rebuild as rebuilding
-from warehouse.replica import publish
 
 
 def run(
@@ -25,4 +24,4 @@ def run(
         longest_wait = timedelta(hours=settings.configuration.longest_wait_hours)
         for done, total in rebuilding.rebuild(db, longest_wait=longest_wait, now=datetime.now(UTC)):
             on_progress(done, total)
-        publish(db, paths.warehouse, paths.replica, replica_access.of(settings.configuration.publish))
+        opening.make_publisher(db, settings).publish()

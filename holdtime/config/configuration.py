@@ -110,10 +110,11 @@ def _mode(text: str) -> str:
 
 
 class Publish(ConfigSection):
-    """`[publish]`: who may read the replica beside its owner. Nobody may write it."""
+    """`[publish]`: who may read what is published beside its owner, and how the gateway names the replica."""
 
     mode: Annotated[str, AfterValidator(_mode)] | None = None
     group: str | None = Field(default=None, min_length=1)
+    paths: Literal["absolute", "relative"] = "absolute"
 
 
 class Http(ConfigSection):

@@ -52,6 +52,7 @@ class Environment(BaseSettings):
     log: Annotated[str, AfterValidator(_log)] = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
     warehouse: DatabasePath = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
     replica: DatabasePath = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
+    live: DatabasePath = Field(default=Path("data/live.duckdb"), validation_alias="HOLDTIME_LIVE")
     schedules: DatabasePath = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")

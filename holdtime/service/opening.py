@@ -1,9 +1,11 @@
 """Opening the warehouse for writing: at once or later, brought up to date, and mended where it is damaged."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import structlog
@@ -17,6 +19,7 @@ from processors.replay.migration import open_current
 from warehouse import damage, queue_definitions, wal
 from warehouse.database import LANDING_MEMORY, open_writer
 from warehouse.errors import DamagedError, LockedError, OutdatedError, UnavailableError, explained
+from warehouse.gateway import Gateway
 from warehouse.queue_definitions import QueueDefinition
 from warehouse.replica import Publisher
 
@@ -154,8 +157,17 @@ def _landing_in(db: duckdb.DuckDBPyConnection, settings: Settings) -> OpenWareho
     longest_wait = timedelta(hours=settings.configuration.longest_wait_hours)
     with _closed_after_error(db), explained(paths.warehouse):
         landing = Landing(db, longest_wait=longest_wait, publishes=publishes_facts(settings))
-        access = replica_access.of(settings.configuration.publish)
-        return OpenWarehouse(db, landing, Publisher(db, paths.warehouse, paths.replica, access))
+        return OpenWarehouse(db, landing, make_publisher(db, settings))
+
+
+def make_publisher(db: duckdb.DuckDBPyConnection, settings: Settings) -> Publisher:
+    """Return the publisher of a warehouse that is open. Raises ValueError."""
+    paths, publish = settings.environment, settings.configuration.publish
+    seen_as = paths.replica.absolute()
+    if publish.paths == "relative":
+        seen_as = Path(os.path.relpath(seen_as))
+    gateway = Gateway(paths.live, seen_as)
+    return Publisher(db, paths.warehouse, paths.replica, replica_access.of(publish), gateway)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueEr
 """What can be wrong with a configuration, as against with holdtime."""
 
 _REPLICA = "HOLDTIME_REPLICA"
-_DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", _REPLICA)
+_PUBLISHED = (_REPLICA, "HOLDTIME_LIVE")
+_DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", *_PUBLISHED)
 
 
 def fault_lines(error: Exception) -> list[str]:
@@ -51,7 +52,8 @@ def require_apart(*paths: Path) -> None:
     files = [path.resolve() for path in paths]
     if len(set(files)) < len(files):
         raise ValueError(
-            "HOLDTIME_LOG, HOLDTIME_WAREHOUSE and HOLDTIME_REPLICA must be different files: two are the same"
+            "HOLDTIME_LOG, HOLDTIME_WAREHOUSE, HOLDTIME_REPLICA and HOLDTIME_LIVE must be different files: "
+            "two are the same"
         )
 
 
@@ -68,7 +70,11 @@ def _log_files(settings: Settings) -> list[tuple[str, Path]]:
 
 def _warehouse_files(settings: Settings) -> list[tuple[str, Path]]:
     environment = settings.environment
-    return [("HOLDTIME_WAREHOUSE", environment.warehouse), (_REPLICA, environment.replica)]
+    return [
+        ("HOLDTIME_WAREHOUSE", environment.warehouse),
+        (_REPLICA, environment.replica),
+        ("HOLDTIME_LIVE", environment.live),
+    ]
 
 
 def _checks(files: list[tuple[str, Path]]) -> list[Callable[[], None]]:
@@ -86,7 +92,7 @@ def _require_usable(name: str, path: Path) -> None:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(f"{name}: cannot write in {folder}: make it writable for this user, or name another place")
-    if name == _REPLICA:  # it is replaced and never written
+    if name in _PUBLISHED:  # these are replaced and never written
         if path.exists() and not os.access(path, os.R_OK):
             raise OSError(f"{name}: {path} is not readable for this user: change its mode or owner")
         return

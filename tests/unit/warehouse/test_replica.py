@@ -234,7 +234,8 @@ def test_nobody_may_write_what_is_published(place: Place) -> None:
     place.add()
     place.publish()
     assert stat.S_IMODE(place.replica.stat().st_mode) == 0o400
-    publish(place.db, place.folder / "warehouse.duckdb", place.replica, Access(0o440, os.getegid()))
+    access = Access(0o440, os.getegid())
+    Publisher(place.db, place.folder / "warehouse.duckdb", place.replica, access).publish()
     found = place.replica.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o440, os.getegid())
 
