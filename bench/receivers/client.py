@@ -10,9 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import cycle
+from typing import cast
 
 import httptools
 import uvloop
+
+
+GRACE_S = 30
+"""How long after its time a receiver may take for its last answers."""
 
 
 def framed(requests: list[bytes]) -> bytes:
@@ -41,8 +46,7 @@ class Sender(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's says only that it is a base transport
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(next(self._requests))
 
@@ -66,7 +70,7 @@ class Sender(asyncio.Protocol):
 
 
 async def send(port: int, connections: int, seconds: float, requests: list[bytes]) -> dict[str, float]:
-    """Send for `seconds`; return the responses a second and how many were not 2xx."""
+    """Send for `seconds`; return the responses a second and how many were not 2xx. Raises TimeoutError."""
     tally: dict[int, int] = {}
     began = time.monotonic()
     endless = cycle(requests)
@@ -75,7 +79,8 @@ async def send(port: int, connections: int, seconds: float, requests: list[bytes
         (await loop.create_connection(lambda: Sender(endless, tally, began + seconds), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
-    await asyncio.gather(*(sender.closed for sender in senders))
+    async with asyncio.timeout(seconds + GRACE_S):
+        await asyncio.gather(*(sender.closed for sender in senders))
     answered = sum(tally.values())
     refused = sum(count for status, count in tally.items() if status // 100 != 2)
     return {"requests": answered, "rate": answered / (time.monotonic() - began), "refused": refused}
