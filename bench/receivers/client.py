@@ -15,7 +15,6 @@ from typing import cast
 import httptools
 import uvloop
 
-
 GRACE_S = 30
 """How long after its time a receiver may take for its last answers."""
 
