@@ -22,7 +22,7 @@ from holdtime.cli.console import (
     progress_bar,
 )
 from holdtime.cli.group import CommandGroup
-from holdtime.config import settings
+from holdtime.config import environment, settings
 from holdtime.config.settings import CONFIG_FILE
 from holdtime.service import logs
 
@@ -130,11 +130,15 @@ def rebuild(config: ConfigOption = CONFIG_FILE) -> None:
             on_migration=lambda done, total: progress.update(migrating, completed=done, total=total),
             on_progress=lambda done, total: progress.update(deriving, completed=done, total=total),
         )
+    errors.print(f"the facts are derived anew, and {configured.environment.replica} is published", soft_wrap=True)
 
 
 @app.command()
 def simulate(
-    url: Annotated[str, typer.Option(help="Where the webhooks go.")] = "http://127.0.0.1:8080/webhooks/telnyx",
+    url: Annotated[
+        str | None,
+        typer.Option(help="Where the webhooks go.", show_default="`up` on this machine, at HOLDTIME_HTTP_PORT or 8080"),
+    ] = None,
     key_file: Annotated[
         Path,
         typer.Option(
@@ -167,6 +171,7 @@ def simulate(
     """
     from holdtime.commands.simulate import Simulation
 
+    url = url or f"http://127.0.0.1:{environment.read()[0].http_port or 8080}/webhooks/telnyx"
     with progress_bar() as progress:
         simulation = Simulation.prepare(key_file)
         if print_key:

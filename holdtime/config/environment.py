@@ -52,7 +52,7 @@ class Environment(BaseSettings):
     log: Annotated[str, AfterValidator(_log)] = Field(default="sqlite:data/log.sqlite", validation_alias="HOLDTIME_LOG")
     warehouse: DatabasePath = Field(default=Path("data/warehouse.duckdb"), validation_alias="HOLDTIME_WAREHOUSE")
     replica: DatabasePath = Field(default=Path("data/replica.duckdb"), validation_alias="HOLDTIME_REPLICA")
-    live: DatabasePath = Field(default=Path("data/live.duckdb"), validation_alias="HOLDTIME_LIVE")
+    live: DatabasePath | None = Field(default=None, validation_alias="HOLDTIME_LIVE")
     schedules: DatabasePath = Field(default=Path("data/schedules.sqlite"), validation_alias="HOLDTIME_SCHEDULES")
     http_host: str = Field(default="127.0.0.1", min_length=1, validation_alias="HOLDTIME_HTTP_HOST")
     http_port: int = Field(default=8080, ge=0, le=65_535, validation_alias="HOLDTIME_HTTP_PORT")
@@ -68,6 +68,11 @@ class Environment(BaseSettings):
 
     kafka_username: str = Field(default="", validation_alias="HOLDTIME_KAFKA_USERNAME")
     kafka_password: SecretStr = Field(default=SecretStr(""), validation_alias="HOLDTIME_KAFKA_PASSWORD")
+
+    @property
+    def gateway(self) -> Path:
+        """The file that dashboards keep open; beside the replica where nothing else is said."""
+        return self.live or self.replica.with_name("live.duckdb")
 
     @property
     def log_is_kafka(self) -> bool:

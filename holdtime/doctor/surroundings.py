@@ -49,7 +49,7 @@ def places(environment: Environment) -> Iterator[Check]:
         yield Check("keys", Severity.FAILED, str(error))
     try:
         log = () if environment.log_is_kafka else (environment.log_path,)
-        require_apart(*log, environment.warehouse, environment.replica, environment.live)
+        require_apart(*log, environment.warehouse, environment.replica, environment.gateway)
     except EXPECTED as error:
         yield Check("files", Severity.FAILED, "; ".join(fault_lines(error)))
 

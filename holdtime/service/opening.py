@@ -166,7 +166,7 @@ def make_publisher(db: duckdb.DuckDBPyConnection, settings: Settings) -> Publish
     seen_as = paths.replica.absolute()
     if publish.paths == "relative":
         seen_as = Path(os.path.relpath(seen_as))
-    gateway = Gateway(paths.live, seen_as)
+    gateway = Gateway(paths.gateway, seen_as)
     return Publisher(db, paths.warehouse, paths.replica, replica_access.of(publish), gateway)
 
 

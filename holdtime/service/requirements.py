@@ -20,7 +20,8 @@ EXPECTED = (UnusableKeyError, UnusableLogError, WarehouseError, OSError, ValueEr
 """What can be wrong with a configuration, as against with holdtime."""
 
 _REPLICA = "HOLDTIME_REPLICA"
-_PUBLISHED = (_REPLICA, "HOLDTIME_LIVE")
+_LIVE = "HOLDTIME_LIVE"
+_PUBLISHED = (_REPLICA, _LIVE)
 _DUCKDB_FILES = ("HOLDTIME_WAREHOUSE", *_PUBLISHED)
 
 
@@ -39,12 +40,12 @@ def public_keys(text: str) -> tuple[VerifyKey, ...]:
 
 def of_files(settings: Settings) -> list[Callable[[], None]]:
     """Return the checks of the files that the settings name; each raises OSError or ValueError."""
-    return _checks([*_log_files(settings), *_warehouse_files(settings)])
+    return _checks([*_log_files(settings), *_warehouse_files(settings)], settings.environment.gateway)
 
 
 def of_warehouse(settings: Settings) -> list[Callable[[], None]]:
     """Return the checks of the warehouse and its replica alone."""
-    return _checks(_warehouse_files(settings))
+    return _checks(_warehouse_files(settings), settings.environment.gateway)
 
 
 def require_apart(*paths: Path) -> None:
@@ -70,16 +71,14 @@ def _log_files(settings: Settings) -> list[tuple[str, Path]]:
 
 def _warehouse_files(settings: Settings) -> list[tuple[str, Path]]:
     environment = settings.environment
-    return [
-        ("HOLDTIME_WAREHOUSE", environment.warehouse),
-        (_REPLICA, environment.replica),
-        ("HOLDTIME_LIVE", environment.live),
-    ]
+    live = [] if environment.live is None else [(_LIVE, environment.live)]
+    return [("HOLDTIME_WAREHOUSE", environment.warehouse), (_REPLICA, environment.replica), *live]
 
 
-def _checks(files: list[tuple[str, Path]]) -> list[Callable[[], None]]:
+def _checks(files: list[tuple[str, Path]], gateway: Path) -> list[Callable[[], None]]:
     usable = [partial(_require_usable, name, path) for name, path in files]
-    return [*usable, partial(require_apart, *(path for _, path in files))]
+    others = [path for name, path in files if name != _LIVE]
+    return [*usable, partial(require_apart, *others, gateway)]
 
 
 def _require_usable(name: str, path: Path) -> None:

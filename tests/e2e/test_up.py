@@ -74,6 +74,7 @@ def test_a_server_that_is_told_to_stop_lands_and_publishes_what_it_took(center: 
     assert posted.given_up == []
     assert center.found() == truth_of(world)
     assert sorted(each.name for each in center.folder.iterdir() if "sqlite" not in each.name) == [
+        "live.duckdb",
         "replica.duckdb",
         "server.log",
         "warehouse.duckdb",

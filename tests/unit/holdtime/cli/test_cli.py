@@ -258,7 +258,7 @@ def test_a_rebuild_brings_an_older_warehouse_up_to_date(machine: Machine) -> Non
     said = machine.run("rebuild")
     assert said.code == 0, said.words
     assert machine.run("report", "conferences", "--from", "2026-02-01", "--to", "2026-02-04").code == 0
-    assert machine.files == {"data", "data/warehouse.duckdb", "data/replica.duckdb"}
+    assert machine.files == {"data", "data/warehouse.duckdb", "data/replica.duckdb", "data/live.duckdb"}
 
 
 def test_a_report_of_an_older_replica_says_what_publishes_a_new_one(machine: Machine) -> None:

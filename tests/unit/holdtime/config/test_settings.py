@@ -41,6 +41,7 @@ def test_nothing_has_to_be_configured() -> None:
     environment, configuration = settings.environment, settings.configuration
     assert environment.log_path == Path("data/log.sqlite")
     assert (environment.warehouse, environment.replica) == (Path("data/warehouse.duckdb"), Path("data/replica.duckdb"))
+    assert environment.gateway == Path("data/live.duckdb")
     assert (environment.http_host, environment.http_port) == ("127.0.0.1", 8080)
     assert (configuration.timezone, configuration.longest_wait_hours, configuration.keep_log_days) == ("UTC", 24, 7)
     level = configuration.service_level
@@ -359,3 +360,10 @@ def test_a_file_of_nonsense_is_a_fault_in_one_line(content: bytes) -> None:
     (fault,) = raised.value.faults
     assert fault.startswith("holdtime.toml: ")
     assert len(fault) < 300
+
+
+def test_the_gateway_is_beside_the_replica_unless_it_is_said_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDTIME_REPLICA", "elsewhere/replica.duckdb")
+    assert load().environment.gateway == Path("elsewhere/live.duckdb")
+    monkeypatch.setenv("HOLDTIME_LIVE", "public/dashboards.duckdb")
+    assert load().environment.gateway == Path("public/dashboards.duckdb")
