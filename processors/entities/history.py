@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from processors.entities import episodes, open_entities
+from processors.entities import episodes, identity, open_entities
 from processors.entities.episodes import MONTH, SILENCE
 from processors.events import time_ranges
 from processors.events.columns import COLUMNS, relevant
@@ -87,18 +87,19 @@ def _later(db: duckdb.DuckDBPyConnection, near: list[TimeRange]) -> list[TimeRan
     ]
 
 
-def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, besides: str = "") -> bool:
+def find_touched(db: duckdb.DuckDBPyConnection, fresh: str, *, alone: bool, besides: str = "") -> bool:
     """Fill `touched` and `lives` with whole episodes: of entities in a relation like `fresh`, and of those `reopened`.
 
-    Entities in the relation `besides` are left out. Needs `stored`, as `look_up` made it. Returns whether an episode
-    lasts for more than a day.
+    Entities in the relation `besides` are left out. `alone` says that some events carry `call_leg_id` alone. Needs
+    `stored`, as `look_up` made it. Returns whether an episode lasts for more than a day.
     """
+    told = f"{relevant(fresh)} union all {identity.joins_alone(fresh)}" if alone else relevant(fresh)
     left_out = f"anti join {besides} using (entity)" if besides else ""
     run(
         db,
         f"""
         create or replace temp view found as
-        select told.*, true as is_seed from ({relevant(fresh)}) as told {left_out}
+        select told.*, true as is_seed from ({told}) as told {left_out}
         union all
         select *, entity in (select entity from reopened) from stored
         """,

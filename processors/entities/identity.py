@@ -4,6 +4,9 @@ Nearly every event carries `call_control_id`, which names its leg. An event that
 to the leg that another event ties to that id: an event within a day of it, or else within a month. Where no event
 ties it, the id itself names the leg. Such events are few. `legs_without_control` lists them, so that a tie that comes
 later finds them.
+
+So it is with a join that carries `call_leg_id` alone: its row is its conference's, and what it says of the leg
+(`participant_joins`) is the leg's to which the id is tied.
 """
 
 from collections.abc import Iterable
@@ -11,7 +14,7 @@ from collections.abc import Iterable
 import duckdb
 
 from processors.entities.episodes import MONTH, SILENCE
-from processors.events.columns import ALONE
+from processors.events.columns import ALONE, COLUMNS, JOINED_ALONE, STORED
 from processors.events.time_ranges import TimeRange, widened
 from warehouse.query import run, value
 
@@ -48,7 +51,7 @@ def resolve(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], *, alone: bo
     """Give each event that carries `call_leg_id` alone its entity, in `fresh` and, where `fresh` ties it, as stored.
 
     `alone` says that `fresh`, which lies within `ranges`, has such events. Entities that lose or gain stored events are
-    `reopened`, and their facts, in `tables`, take the new name.
+    `reopened`, and their facts, in `tables`, take the new name; so are the legs of such joins in `fresh`.
     """
     stored = value(db, "select count(*) from legs_without_control")
     if not ranges or not (alone or stored):
@@ -58,9 +61,9 @@ def resolve(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], *, alone: bo
         db,
         f"""
         create or replace temp table alone as
-        select event_id, call_leg_id, occurred_at, entity, true as is_fresh
+        select event_id, call_leg_id, occurred_at, call_leg_id as entity, true as is_fresh
         from fresh
-        where rejection is null and {ALONE}
+        where rejection is null and ({ALONE} or {JOINED_ALONE})
         """,
     )
     if stored:
@@ -99,17 +102,21 @@ def resolve(db: duckdb.DuckDBPyConnection, ranges: list[TimeRange], *, alone: bo
             from moved
             where is_fresh and fresh.event_id = moved.event_id and fresh.call_leg_id = moved.call_leg_id
             and fresh.occurred_at = moved.occurred_at and fresh.call_control_id is null
+            and fresh.entity = moved.was -- a join stays its conference's
             """,
         )
+    if alone:
+        run(db, f"insert into reopened select entity, occurred_at from ({joins_alone('fresh', COLUMNS)})")
     if value(db, "select count(*) from moved where not is_fresh"):
         _move(db, tables)
 
 
 def resolve_all(db: duckdb.DuckDBPyConnection) -> None:
-    """The same for all of `stored_events`, before any fact is derived from them."""
+    """The same for all of `stored_events`, before any fact is derived from them; adds to `participant_joins`."""
     if not tie_all(db, "stored_events"):
         return
     run(db, "insert into legs_without_control select event_id, call_leg_id, occurred_at, entity from alone")
+    run(db, f"insert into participant_joins {joins_alone('stored_events', STORED)}")
     run(
         db,
         """
@@ -130,7 +137,7 @@ def tie_all(db: duckdb.DuckDBPyConnection, events: str) -> bool:
         create or replace temp table alone as
         select event_id, call_leg_id, occurred_at, call_leg_id as entity, false as is_fresh
         from {events}
-        where {ALONE}
+        where {ALONE} or {JOINED_ALONE}
         """,
     ):
         return False
@@ -143,6 +150,35 @@ def tie_all(db: duckdb.DuckDBPyConnection, events: str) -> bool:
     )
     run(db, f"create or replace temp table moved as {_MOVED}")
     return True
+
+
+def joins_alone(events: str, columns: str = f"{COLUMNS}, true as is_evidence") -> str:
+    """The joins in a relation that carry a leg's id alone, each as an event of that leg; the columns that are named.
+
+    Needs `moved`, made of that relation.
+    """
+    leg = "coalesce(leg, call_leg_id) as entity"
+    named = ", ".join(leg if name == "entity" else name for name in columns.split(", "))
+    return f"""
+        select {named}
+        from (select * from {events} where {JOINED_ALONE})
+        left join (select distinct event_id, call_leg_id, occurred_at, entity as leg from moved) as tied
+        using (event_id, call_leg_id, occurred_at)
+    """
+
+
+def store(db: duckdb.DuckDBPyConnection) -> None:
+    """List the events of `fresh` that carry `call_leg_id` alone, and store such joins as events of their legs."""
+    run(
+        db,
+        f"""
+        insert into legs_without_control
+        select event_id, call_leg_id, occurred_at, entity from fresh where {ALONE}
+        union all
+        select event_id, call_leg_id, occurred_at, entity from ({joins_alone("fresh", COLUMNS)})
+        """,
+    )
+    run(db, f"insert into participant_joins {joins_alone('fresh', STORED)}")
 
 
 def fill(db: duckdb.DuckDBPyConnection) -> None:
@@ -199,6 +235,18 @@ def _move(db: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
         and stored_events.occurred_at >= ? and stored_events.occurred_at <= ?
         and stored_events.event_id = moved.event_id and stored_events.entity = moved.was
         and stored_events.occurred_at = moved.occurred_at
+        """,
+        [start, end],
+    )
+    run(
+        db,
+        """
+        update participant_joins set entity = moved.entity
+        from moved
+        where not is_fresh
+        and participant_joins.occurred_at >= ? and participant_joins.occurred_at <= ?
+        and participant_joins.event_id = moved.event_id and participant_joins.call_leg_id = moved.call_leg_id
+        and participant_joins.occurred_at = moved.occurred_at and participant_joins.call_control_id is null
         """,
         [start, end],
     )

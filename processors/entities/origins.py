@@ -11,6 +11,17 @@ from warehouse.query import run, value
 RANK = "array_position(['webhook', 'reconciler', 'replay'], origin)"
 """The smaller, the better: only a webhook was verified; the reconciler asked Telnyx itself."""
 
+_REOPEN = """
+    insert into reopened
+    select entity, occurred_at from fresh
+    where event_id in {ids}
+    union all
+    select call_control_id, occurred_at from fresh
+    where event_type = 'conference.participant.joined' and call_control_id is not null
+    and event_id in {ids}
+"""
+"""Reopens the entities of events of `fresh`; what a join says is its leg's, too."""
+
 
 def remember_repeated(db: duckdb.DuckDBPyConnection, content: str) -> None:
     """Name in `better_origins` the better ways in which `fresh` repeats an event."""
@@ -80,16 +91,9 @@ def remember_known(db: duckdb.DuckDBPyConnection, content: str, *, repeated: boo
         """,
     )
     run(db, "insert into better_origins select event_id, content, origin, log_partition, log_offset from better_known")
-    run(db, "insert into reopened select entity, occurred_at from better_known")
+    run(db, _REOPEN.format(ids="(select event_id from better_known)"))
     if repeated:
-        run(
-            db,
-            """
-            insert into reopened
-            select entity, occurred_at from fresh
-            where event_id in (from repeated_better) and event_id in (select event_id from known)
-            """,
-        )
+        run(db, _REOPEN.format(ids="(from repeated_better semi join known using (event_id))"))
 
 
 def improve(db: duckdb.DuckDBPyConnection, content: str) -> None:

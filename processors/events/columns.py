@@ -19,7 +19,13 @@ STORED = f"{COLUMNS}, log_partition, log_offset"
 """The columns of `participant_joins`."""
 
 ALONE = "call_control_id is null and call_leg_id is not null and entity is distinct from conference_id"
-"""Whether an event, given as in `stored_events`, carries a leg's `call_leg_id` alone."""
+"""Whether an event of a leg, given as in `stored_events`, carries the leg's `call_leg_id` alone."""
+
+JOINED_ALONE = """(
+    event_type = 'conference.participant.joined'
+    and call_control_id is null and call_leg_id <> entity and entity = conference_id
+)"""
+"""Whether an event of a conference is the join of a leg that it names by `call_leg_id` alone."""
 
 MACROS = files(__package__).joinpath("macros.sql").read_text()
 """How types and texts are read, as macros that the statements of all processors share."""
@@ -65,7 +71,7 @@ def relevant(relation: str) -> str:
 def joins(relation: str, columns: str = f"{COLUMNS}, true as is_evidence") -> str:
     """The joins in a relation of events, each as an event of the leg that joined; the columns that are named.
 
-    A join without the leg's `call_control_id` is left out: Telnyx sends none.
+    A join without the leg's `call_control_id` is left out: `identity.joins_alone` has those.
     """
     named = ", ".join("call_control_id as entity" if name == "entity" else name for name in columns.split(", "))
     return f"""

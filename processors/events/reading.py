@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from processors.events import time_ranges
-from processors.events.columns import ALONE
+from processors.events.columns import ALONE, JOINED_ALONE
 from processors.events.time_ranges import TimeRange
 from warehouse.query import run
 
@@ -65,7 +65,7 @@ def summary(db: duckdb.DuckDBPyConnection, fresh: str) -> Summary:
             count(rejection),
             count(*) filter (rejection is null and occurred_at_source = 'received_at'),
             count(event_id) filter (rejection is null) > count(distinct event_id) filter (rejection is null),
-            coalesce(bool_or({ALONE}), false),
+            coalesce(bool_or({ALONE} or {JOINED_ALONE}) filter (rejection is null), false),
             coalesce(bool_or(event_type = 'conference.participant.joined'), false),
             list(distinct quarter_of(occurred_at)) filter (rejection is null)
         from {fresh}

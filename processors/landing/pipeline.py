@@ -49,7 +49,13 @@ def land(
     new = duplicates.drop(db, summary, now)
     reopening.add(db, before, evaluated)
     facts, contradictions = _derive(
-        db, new, evaluated, now, speculated=None if read is None else read.speculation, outbox=outbox
+        db,
+        new,
+        evaluated,
+        now,
+        alone=summary.alone,
+        speculated=None if read is None else read.speculation,
+        outbox=outbox,
     )
     events = storing.append(db, summary, now, from_table=read is not None)
     return Landed(
@@ -75,6 +81,7 @@ def _derive(
     evaluated: Evaluation,
     now: datetime,
     *,
+    alone: bool,
     speculated: Speculation | None,
     outbox: Outbox | None,
 ) -> tuple[dict[str, int], int]:
@@ -87,7 +94,7 @@ def _derive(
         return {}, 0
     if speculated is not None:
         speculation.accept(db, speculated.facts)
-    lasting = history.find_touched(db, "fresh", besides="" if speculated is None else "foreseen")
+    lasting = history.find_touched(db, "fresh", alone=alone, besides="" if speculated is None else "foreseen")
     derived = derivation.derive(db, evaluated)
     facts = replacing.replace(db, derived, outbox)
     if lasting or any(start < open_before for start, _ in derived.ranges):

@@ -4,8 +4,9 @@ from datetime import datetime
 
 import duckdb
 
+from processors.entities import identity
 from processors.events import stray
-from processors.events.columns import ALONE, STORED, joins
+from processors.events.columns import STORED, joins
 from processors.events.reading import Summary
 from warehouse.query import run, value
 
@@ -45,12 +46,6 @@ def append(db: duckdb.DuckDBPyConnection, summary: Summary, now: datetime, *, fr
     if summary.joins:
         run(db, f"insert into participant_joins {joins('fresh', STORED)}")
     if summary.alone:
-        run(
-            db,
-            f"""
-            insert into legs_without_control
-            select event_id, call_leg_id, occurred_at, entity from fresh where {ALONE}
-            """,
-        )
+        identity.store(db)
     stray.note(db, summary.ranges, now)
     return kept

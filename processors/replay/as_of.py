@@ -38,7 +38,9 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
     """
     landed = db.execute(f"select log_partition, log_offset from {SOURCE}.log_positions").fetchall()
     require_reached(positions, dict(landed))
-    _bound(db, positions)
+    events = columns.relevant("stored_events")
+    if _bound(db, positions):
+        events = f"{events} union all {identity.joins_alone('stored_events')}"
     clock = instant(value(db, "select epoch_us(judged_at) from warehouse"))
     waits = value(db, "select longest_wait_ms from warehouse")
     evaluation = Evaluation(clock, timedelta(milliseconds=waits))
@@ -48,7 +50,7 @@ def derive(db: duckdb.DuckDBPyConnection, positions: Positions) -> datetime:
         db.execute(
             f"""
             create or replace temp table share as
-            select * from ({columns.relevant("stored_events")}) where hash(entity) % ? = ?
+            select * from ({events}) where hash(entity) % ? = ?
             """,
             [shares, share],
         )
@@ -131,12 +133,15 @@ def _name_twins(db: duckdb.DuckDBPyConnection) -> None:
     db.execute("drop table twins_of_all")
 
 
-def _tie(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `stored_events` of what had landed, with the entities of half-named events as they were known then."""
+def _tie(db: duckdb.DuckDBPyConnection) -> bool:
+    """Make `stored_events` of what had landed, with the entities of half-named events as they were known then.
+
+    Returns whether there are such events; then `moved` has those that are tied.
+    """
     if not identity.tie_all(db, "landed"):
         db.execute("create view stored_events as from landed")
-        return
-    db.execute("create table tied as select event_id, call_leg_id, occurred_at, entity from moved")
+        return False
+    db.execute("create table tied as select distinct event_id, call_leg_id, occurred_at, entity from moved")
     db.execute(
         f"""
         create view stored_events as
@@ -150,10 +155,11 @@ def _tie(db: duckdb.DuckDBPyConnection) -> None:
         left join tied using (event_id, call_leg_id, occurred_at)
         """
     )
+    return True
 
 
-def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
-    """Make what facts are derived from, bounded by the positions, and empty tables for the facts."""
+def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> bool:
+    """Make what facts are derived from, bounded by the positions, and empty tables for the facts; returns as `_tie`."""
     db.execute("create table log_positions (log_partition integer, log_offset bigint, landed_at timestamptz)")
     db.executemany("insert into log_positions values (?, ?, null)", [list(each) for each in sorted(positions.items())])
     for table, name in (("stored_events", "landed"), ("rejected",) * 2, ("better_origins",) * 2):
@@ -166,7 +172,7 @@ def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
             and record.log_offset <= reached.log_offset
             """
         )
-    _tie(db)
+    half_named = _tie(db)
     db.execute("create view events as from stored_events")
     db.execute(
         f"""
@@ -202,3 +208,4 @@ def _bound(db: duckdb.DuckDBPyConnection, positions: Positions) -> None:
     digest.note(db)
     for fact in FACTS:
         db.execute(f"create table {fact.table} as from {SOURCE}.{fact.table} limit 0")
+    return half_named

@@ -93,6 +93,8 @@ MEDIA: tuple[dict[str, str | None], ...] = (
     {"media_url": None, "media_name": "b"},
     {},
 )
+IN_ROOMS = ("ann", "bob", "cy", "leg-0", "leg-0", "leg-1")
+"""The legs in conferences: of some, no other events are heard; some wait in queues, too."""
 RECORDINGS = ("tape-1", "tape-1", "tape-2", "", None)
 WAYS_TO_COME = (
     *(("webhook",), ("webhook",), ("reconciler",)),
@@ -293,7 +295,7 @@ def _subject(name: str, types: Sequence[str]) -> st.SearchStrategy[list[Told]]:
         Draw,
         event_type=st.sampled_from(types),
         at=st.sampled_from(INSTANTS),
-        leg=st.sampled_from(("ann", "bob", "cy")),
+        leg=st.sampled_from(IN_ROOMS),
         queue=st.sampled_from(("sales", "sales", "support", None)),
         reason=st.sampled_from(REASONS),
         connection=st.sampled_from(CONNECTIONS),

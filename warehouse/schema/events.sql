@@ -139,7 +139,8 @@ create table undated_events (
     occurred_at timestamptz not null
 );
 
--- The events of legs that carry `call_leg_id` alone, and the entity that each is of as far as is known.
+-- The events of legs, and the joins of legs in conferences, that carry `call_leg_id` alone, and the leg that each is of as
+-- far as is known.
 create table legs_without_control (
     event_id varchar not null,
     call_leg_id varchar not null,

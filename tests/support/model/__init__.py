@@ -22,6 +22,7 @@ from tests.support.model.happening import (
     PLAYBACK_TYPES,
     RECORDED,
     RECORDING_SEEN,
+    RELEVANT,
     SEEN_OF_ROOMS,
     SEEN_WAITING,
     Happening,
@@ -63,7 +64,8 @@ def facts(happenings: Iterable[Happening], *, judged_at: datetime) -> Facts:
         each.connection_id for each in known if each.event_type == BRIDGED and each.connection_id
     }
     found = Facts([], [], [], [], [], [])
-    for told in lives(with_joins(tied(known))):
+    of_legs_and_rooms = tied(with_joins(known))
+    for told in lives(each for each in of_legs_and_rooms if each.event_type in RELEVANT):
         life = told_once(named_in_full(told))
         origins = ",".join(sorted({each.origin for each in life}))
         for table, rows in _of_life(life, bridges_heard, judged_at).items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tests.support.model.happening import JOINED, MONTH, ORIGINS, RELEVANT, SILENCE, Happening
+from tests.support.model.happening import JOINED, MONTH, ORIGINS, SILENCE, Happening
 from tests.support.model.walk import grouped
 
 
@@ -28,9 +28,9 @@ def _tied(alone: Happening, ties: list[Happening]) -> Happening:
 
 def with_joins(happenings: Iterable[Happening]) -> list[Happening]:
     """The same, and each join once more as something that is told of the leg that joined."""
-    known = [each for each in happenings if each.event_type in RELEVANT]
-    joins = [each for each in known if each.event_type == JOINED and each.control_id]
-    return known + [replace(each, of_another=True) for each in joins if each.entity != each.control_id]
+    known = list(happenings)
+    joins = [each for each in known if each.event_type == JOINED and (each.control_id or each.leg_id)]
+    return known + [replace(each, of_another=True) for each in joins if each.entity != each.leg]
 
 
 def named_in_full(life: list[Happening]) -> list[Happening]:

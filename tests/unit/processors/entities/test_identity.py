@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
-from itertools import permutations
+from itertools import islice, permutations
 
 import pytest
 
@@ -204,3 +204,104 @@ def test_a_join_that_carries_the_legs_id_alone_leaves_no_fact_twice(warehouse: W
     warehouse.land(joined, enqueued)
     warehouse.land(a_call().hung_up(after=60).events[0].but(event_id="hangup"))
     assert warehouse.only("queue_visits")["wait_ms"] == 47_000
+
+
+WAITED = [*a_call().initiated(at=NOON).queued(after=0).hung_up(after=540)]
+JOINED_ALONE = a_conference().created().joined("ann", 60).events[1].without("call_control_id")
+"""The join of a leg that waits, with its leg's id alone."""
+
+
+def outcomes(warehouse: Warehouse) -> list[tuple[object, ...]]:
+    """What became of each visit, and by when it was over."""
+    names = ("call_control_id", "outcome", "wait_ms", "left_at", "left_at_latest")
+    return [tuple(visit[name] for name in names) for visit in warehouse.dicts("queue_visits")]
+
+
+def rebuilt(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
+    """The facts, which are the same after a rebuild."""
+    before = warehouse.facts()
+    warehouse.rebuild()
+    assert warehouse.facts() == before
+    return before
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 1), (1, 2), (3,)])
+def test_a_join_that_carries_the_legs_id_alone_ends_the_visit_of_the_leg_it_is_tied_to(
+    sizes: tuple[int, ...], ahead: bool
+) -> None:
+    _, enqueued, hangup = WAITED
+    unknown = [("v3:ann", "unknown", None, None, NOON + timedelta(seconds=60))]
+    for order in permutations((enqueued, JOINED_ALONE, hangup)):
+        with opened_warehouse() as warehouse:
+            left = iter(order)
+            for size in sizes:
+                warehouse.land(*islice(left, size), ahead=ahead)
+            assert outcomes(warehouse) == unknown, order
+            first = rebuilt(warehouse)
+            warehouse.land(*order, ahead=ahead)
+            assert warehouse.facts() == first
+            assert {row["entity"] for row in warehouse.dicts("participant_joins")} == {"v3:ann"}
+            assert warehouse.only("participant_stays")["conference_id"] == JOINED_ALONE.payload["conference_id"]
+
+
+def test_a_tie_that_comes_last_finds_the_join_whatever_it_is_that_ties() -> None:
+    enqueued, digit, hangup = a_call().queued(at=NOON).told("call.dtmf.received", after=5, digit="1").hung_up(after=535)
+    said = (enqueued.without("call_leg_id"), hangup.without("call_leg_id"), JOINED_ALONE)
+    for order in permutations(said):
+        with opened_warehouse() as warehouse:
+            for event in order:
+                warehouse.land(event)
+            assert [outcome for _, outcome, *_ in outcomes(warehouse)] == ["abandoned"]
+            warehouse.land(digit, ahead=True)
+            assert outcomes(warehouse) == [("v3:ann", "unknown", None, None, NOON + timedelta(seconds=60))]
+            rebuilt(warehouse)
+
+
+def test_where_nothing_ties_them_a_join_and_a_visit_with_the_legs_id_alone_are_of_one_leg() -> None:
+    _, enqueued, hangup = (event.without("call_control_id") for event in WAITED)
+    for order in permutations((enqueued, JOINED_ALONE, hangup)):
+        for batches in ([order], [[event] for event in order]):
+            with opened_warehouse() as warehouse:
+                for batch in batches:
+                    warehouse.land(*batch)
+                assert outcomes(warehouse) == [(None, "unknown", None, None, NOON + timedelta(seconds=60))]
+                rebuilt(warehouse)
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(20, "unknown"), (40, "abandoned")])
+def test_a_join_is_tied_within_a_month(warehouse: Warehouse, days: int, outcome: str) -> None:
+    enqueued, digit, hangup = a_call().queued(at=NOON).told("call.dtmf.received", after=5, digit="1").hung_up(after=535)
+    digit = digit.but(at=NOON - days * DAY)
+    for event in (digit, enqueued.without("call_leg_id"), hangup.without("call_leg_id"), JOINED_ALONE):
+        warehouse.land(event)
+    assert [found for _, found, *_ in outcomes(warehouse)] == [outcome]
+    rebuilt(warehouse)
+
+
+def test_a_join_moves_to_the_leg_that_a_nearer_tie_names() -> None:
+    waited = [event.without("call_leg_id") for event in WAITED[1:]]
+    others = [event.but(event_id=f"other {event.event_id}").saying(call_control_id="v3:other") for event in waited]
+    digit = a_call().told("call.dtmf.received", after=0, digit="1").events[0]
+    far = digit.but(event_id="far", at=NOON - 9 * DAY).saying(call_control_id="v3:other")
+    for order in permutations((JOINED_ALONE, far, digit)):
+        with opened_warehouse() as warehouse:
+            warehouse.land(*waited, *others)
+            for event in order:
+                warehouse.land(event)
+            found = [(control_id, outcome) for control_id, outcome, *_ in outcomes(warehouse)]
+            assert sorted(found, key=str) == [("v3:ann", "unknown"), ("v3:other", "abandoned")]
+            rebuilt(warehouse)
+
+
+@pytest.mark.parametrize("lost", [(), ("call_control_id",)])
+def test_a_join_that_comes_in_a_better_way_later_says_so_of_the_legs_visit(
+    warehouse: Warehouse, lost: tuple[str, ...]
+) -> None:
+    joined = a_conference().created().joined("ann", 60).events[1].without(*lost)
+    warehouse.land(*WAITED)
+    warehouse.land_bodies([joined.body()], origin="reconciler")
+    assert warehouse.only("queue_visits")["origins"] == "reconciler,webhook"
+    warehouse.land(joined)
+    assert warehouse.only("queue_visits")["origins"] == "webhook"
+    rebuilt(warehouse)

@@ -29,6 +29,7 @@ BATCHES = {
         for event in HALF_NAMED[:1]
     ],
     "then both": HALF_NAMED[1:],
+    "a join with one id of two": [a_conference().created().joined("zoe", 9).events[1].without("call_control_id")],
     "one without a time": [QUEUED[0].but(event_id="undated", at=None)],
     "a conference": a_conference().created().joined("ann", 1).left("ann", 9).ended(20).events,
 }

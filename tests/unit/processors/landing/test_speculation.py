@@ -26,6 +26,7 @@ BOB = list(a_call("bob").queued(at=NOON).abandoned(after=7))
 ROOM = list(a_conference().created().joined("ann", 1).floor("ann", 2).recorded(3, 4).left("ann", 60).ended(61))
 UNCONFIRMED = list(a_call("eve").queued(at=NOON).dequeued("bridging-in-process", after=9).hung_up())
 BRIDGED = next(event for event in ANN if event.event_type == "call.bridged")
+ALONE = a_conference("elsewhere").created().joined("bob", 3).events[1].without("call_control_id")
 DAY = timedelta(days=1)
 
 HISTORIES: dict[str, list[list[Event]]] = {
@@ -47,6 +48,13 @@ HISTORIES: dict[str, list[list[Event]]] = {
     "an id that two legs share": [[*ANN, *BOB[:1], BOB[1].but(event_id=ANN[-1].event_id)]],
     "an id with two contents": [[*ANN, *BOB, BOB[0].saying(queue="sales")]],
     "an id with two contents, one of them known": [[*ANN, *BOB], [BOB[0].saying(queue="sales"), *ROOM]],
+    "a join with the leg's id alone before the call": [[ALONE], [*BOB, *ANN]],
+    "a join with the leg's id alone after the call": [[*BOB, *ANN], [ALONE, *ROOM]],
+    "a join with the leg's id alone in the batch": [[*BOB, ALONE]],
+    "a join with the leg's id alone that is tied later": [
+        [ALONE, *(event.without("call_leg_id") for event in BOB)],
+        [BOB[0].but(event_id="a tie", event_type="call.dtmf.received"), *ANN],
+    ],
     "one without a time": [[*ANN, *BOB, BOB[0].but(event_id="undated", at=None)]],
 }
 """What arrives, batch by batch."""

@@ -146,3 +146,20 @@ def test_nothing_is_left_behind_and_the_warehouse_is_not_touched(
             db.execute("copy queue_visits to 'out.csv'")
     assert list(folder.iterdir()) == []
     assert replica.read_bytes() == before
+
+
+def test_as_of_a_position_a_join_is_of_the_leg_that_its_id_was_tied_to_by_then(tmp_path: Path) -> None:
+    enqueued, digit, hangup = a_call().queued(at=NOON).told("call.dtmf.received", after=5, digit="1").hung_up(after=535)
+    joined = a_conference().created().joined("ann", 60).events[1].without("call_control_id")
+    said = bodies(enqueued.without("call_leg_id"), joined, hangup.without("call_leg_id"), digit)
+    landed(tmp_path / "replica.duckdb", said, every=1)
+    found = []
+    for position in range(1, len(said) + 1):
+        with opened_scratch(tmp_path / "replica.duckdb") as db, opened_warehouse() as never_saw_more:
+            clock = as_of.derive(db, {0: position})
+            received = [NOON + timedelta(seconds=n) for n in range(position)]
+            never_saw_more.land_bodies(said[:position], now=clock, received=received)
+            for table in FACT_TABLES:
+                assert rows(db, table) == never_saw_more.rows(table)
+            found += db.execute("select outcome from queue_visits").fetchall()
+    assert found == [("waiting",), ("waiting",), ("abandoned",), ("unknown",)]

@@ -164,6 +164,22 @@ def test_what_older_code_read_otherwise_is_read_anew(older: Path, made: Path) ->
     assert migrated(older) == wanted
 
 
+def test_a_join_that_carries_the_legs_id_alone_is_migrated_as_one_of_its_leg(older: Path, tmp_path: Path) -> None:
+    with duckdb.connect(older) as db:
+        changed = value(
+            db,
+            """
+            update stored_events set body = replace(body, '"call_control_id"', '"not_there"')
+            where event_type = 'conference.participant.joined' and call_leg_id is not null
+            """,
+        )
+    assert changed
+    wanted = landed_afresh(older, tmp_path / "afresh.duckdb")
+    found = migrated(older)
+    assert found == wanted
+    assert len(found["participant_joins"]) >= changed
+
+
 def test_what_present_code_cannot_read_is_rejected_with_its_bytes(older: Path) -> None:
     with duckdb.connect(older) as db:
         events, rejected = (value(db, f"select count(*) from {table}") for table in ("stored_events", "rejected"))
