@@ -123,7 +123,7 @@ def resolve_all(db: duckdb.DuckDBPyConnection) -> None:
         update stored_events set entity = moved.entity
         from moved
         where stored_events.event_id = moved.event_id and stored_events.entity = moved.was
-        and stored_events.occurred_at = moved.occurred_at
+        and stored_events.occurred_at = moved.occurred_at and stored_events.call_control_id is null
         """,
     )
     _rename_alone(db)
@@ -234,7 +234,7 @@ def _move(db: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
         where not is_fresh
         and stored_events.occurred_at >= ? and stored_events.occurred_at <= ?
         and stored_events.event_id = moved.event_id and stored_events.entity = moved.was
-        and stored_events.occurred_at = moved.occurred_at
+        and stored_events.occurred_at = moved.occurred_at and stored_events.call_control_id is null
         """,
         [start, end],
     )
