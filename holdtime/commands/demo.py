@@ -110,6 +110,7 @@ def _conclude(console: Console, folder: Path, world: World, posted: Posted, diff
     for name, what in (
         ("report.html", "the report as a page: open it in a browser"),
         ("replica.duckdb", "facts and events: open it with any DuckDB client"),
+        ("live.duckdb", "views over the replica: for a dashboard that stays open"),
         ("warehouse.duckdb", "the same, as the server writes it"),
         ("log.sqlite", "every delivery, byte for byte"),
         ("server.log", "what the server had to say"),
