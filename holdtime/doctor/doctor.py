@@ -1,6 +1,7 @@
 """`holdtime doctor`: whether everything is as it should be, what is open, and what to do. It changes nothing."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,6 @@ from holdtime.doctor.open_work import OpenWork
 from holdtime.service.requirements import fault_lines
 from reports.errors import SourceError
 from reports.source import Source, opened
-from warehouse import os_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,10 @@ def examine(
 
 
 def _access(configured: Settings) -> Iterator[Check]:
-    try:
+    """Who can write the replica; nothing where it may not be looked at, which the check of its content says."""
+    with suppress(OSError):
         if configured.environment.replica.is_file():
             yield from replica.access(configured.environment.replica, configured.configuration.publish)
-    except OSError as error:
-        yield Check("readers", Severity.FAILED, os_error.line(error))
 
 
 def _trust(configured: Settings, source: Source, now: datetime) -> Iterator[Check]:
